@@ -1,0 +1,2 @@
+//! The `firstguess` command line.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Theory, measurement and judgement of neural-network initializations.
+pub mod math;

@@ -1,0 +1,1 @@
+//! Numerical vocabulary in f64, without nouns of the domain.
