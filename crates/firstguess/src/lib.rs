@@ -1,2 +1,6 @@
 //! Theory, measurement and judgement of neural-network initializations.
+
 pub mod math;
+pub mod net;
+pub mod spec;
+pub mod theory;

@@ -1,0 +1,1 @@
+//! Finite networks: one file per layer kind, forward and backward side by side.

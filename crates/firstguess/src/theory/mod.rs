@@ -1,0 +1,1 @@
+//! Infinite width. Deterministic: never draws a random number.
