@@ -1,1 +1,3 @@
 //! What was asked, and the vocabulary it is asked in. Checked once: afterwards a spec cannot be ill-formed.
+
+pub mod activation;
