@@ -1,1 +1,25 @@
 //! Infinite width. Deterministic: never draws a random number.
+
+pub mod dual;
+pub mod mean_field;
+pub mod phase;
+
+use serde::Serialize;
+
+/// Why theory has no value here: a value of its own, never a silent zero.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{reason}")]
+pub struct NoTheory {
+    /// The reason, for people.
+    pub reason: String,
+}
+
+impl NoTheory {
+    /// No value, for this reason.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+/// A predicted number, or why there is none.
+pub type Predicted = Result<f64, NoTheory>;

@@ -1,0 +1,301 @@
+//! Initialization schemes: from a name to the variance and law of each layer's weights and biases.
+
+use super::error::SpecError;
+use super::network::WeightLayer;
+use super::weights::WeightFamily;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+
+/// Which published rule sets the variances.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// `Var W = 2 / fan_in` (`he2015`).
+    He(Draw),
+    /// `Var W = 2 / (fan_in + fan_out)` (`glorot2010`).
+    Glorot(Draw),
+    /// `Var W = 1 / fan_in` (`lecun1998`).
+    Lecun(Draw),
+    /// Semi-orthogonal matrices times the gain (`saxe2014`).
+    Orthogonal,
+    /// Orthogonal in the centre tap of a convolution, zero elsewhere (`xiao2018`).
+    DeltaOrthogonal,
+    /// What `torch.nn.Linear` and `Conv2d` do: weights and biases uniform on `±1/√fan_in`, so `σ_w² = 1/3`.
+    TorchDefault,
+    /// The edge of chaos of the network's activation at the given bias variance.
+    Critical,
+    /// `weight_variance` and `bias_variance` as given.
+    Explicit,
+}
+
+/// The law of the entries in the schemes that come in several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Draw {
+    /// Normal.
+    Normal,
+    /// Uniform.
+    Uniform,
+    /// Normal cut at two standard deviations, rescaled to the exact variance.
+    TruncatedNormal,
+}
+
+impl Draw {
+    const fn family(self) -> WeightFamily {
+        match self {
+            Self::Normal => WeightFamily::Normal,
+            Self::Uniform => WeightFamily::Uniform,
+            Self::TruncatedNormal => WeightFamily::TruncatedNormal,
+        }
+    }
+}
+
+/// Every scheme by its name in spec files and on the command line. The one list of schemes.
+pub const SCHEMES: [(&str, Scheme); 14] = [
+    ("he_normal", Scheme::He(Draw::Normal)),
+    ("he_uniform", Scheme::He(Draw::Uniform)),
+    ("he_truncated_normal", Scheme::He(Draw::TruncatedNormal)),
+    ("glorot_normal", Scheme::Glorot(Draw::Normal)),
+    ("glorot_uniform", Scheme::Glorot(Draw::Uniform)),
+    ("glorot_truncated_normal", Scheme::Glorot(Draw::TruncatedNormal)),
+    ("lecun_normal", Scheme::Lecun(Draw::Normal)),
+    ("lecun_uniform", Scheme::Lecun(Draw::Uniform)),
+    ("lecun_truncated_normal", Scheme::Lecun(Draw::TruncatedNormal)),
+    ("orthogonal", Scheme::Orthogonal),
+    ("delta_orthogonal", Scheme::DeltaOrthogonal),
+    ("torch_default", Scheme::TorchDefault),
+    ("critical", Scheme::Critical),
+    ("explicit", Scheme::Explicit),
+];
+
+impl FromStr for Scheme {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Self, SpecError> {
+        let name = text.trim().to_lowercase();
+        // The names by which the frameworks know the same rules.
+        let name = match name.as_str() {
+            "kaiming_normal" => "he_normal",
+            "kaiming_uniform" => "he_uniform",
+            "xavier_normal" => "glorot_normal",
+            "xavier_uniform" => "glorot_uniform",
+            other => other,
+        };
+        SCHEMES.iter().find(|(known, _)| *known == name).map(|(_, scheme)| *scheme).ok_or_else(
+            || SpecError::unknown_name("scheme", text, &SCHEMES.map(|(known, _)| known)),
+        )
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = SCHEMES.iter().find(|(_, scheme)| scheme == self).map_or("explicit", |(n, _)| n);
+        f.write_str(name)
+    }
+}
+
+impl Serialize for Scheme {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Scheme {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A scheme with its options: the `[init]` table of a spec file.
+///
+/// # Examples
+///
+/// ```
+/// use firstguess::spec::scheme::InitScheme;
+/// let he: InitScheme = serde_json::from_str(r#"{ "scheme": "he_normal", "bias_variance": 0.1 }"#)?;
+/// assert_eq!(he.bias_variance, Some(0.1));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitScheme {
+    /// The rule.
+    pub scheme: Scheme,
+    /// Factor on the rule's standard deviation; 1 leaves the rule as published.
+    #[serde(default = "one")]
+    pub gain: f64,
+    /// `σ_w² = fan_in · Var W_ij`, with the scheme `explicit` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_variance: Option<f64>,
+    /// `σ_b² = Var b_i`; the rule's own where absent (zero, but for `torch_default`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_variance: Option<f64>,
+    /// The law of the entries, where it is not the rule's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_law: Option<WeightFamily>,
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+/// How one layer's weights and biases are drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerInit {
+    /// Law of the entries of `W`.
+    pub family: WeightFamily,
+    /// `σ_w² = fan_in · Var W_ij`.
+    pub weight_variance: f64,
+    /// `σ_b² = Var b_i`.
+    pub bias_variance: f64,
+    /// Whether biases are uniform, as PyTorch draws them, rather than normal.
+    pub uniform_bias: bool,
+}
+
+impl LayerInit {
+    /// Standard deviation of one weight of a layer with this fan-in.
+    pub fn weight_std(&self, fan_in: usize) -> f64 {
+        (self.weight_variance / fan_in as f64).sqrt()
+    }
+}
+
+impl InitScheme {
+    /// A scheme without options.
+    pub const fn new(scheme: Scheme) -> Self {
+        Self { scheme, gain: 1.0, weight_variance: None, bias_variance: None, weight_law: None }
+    }
+
+    /// Normal weights and biases of the given variances.
+    pub const fn explicit(weight_variance: f64, bias_variance: f64) -> Self {
+        Self {
+            weight_variance: Some(weight_variance),
+            bias_variance: Some(bias_variance),
+            ..Self::new(Scheme::Explicit)
+        }
+    }
+
+    /// Checks the numbers and that the options go together.
+    ///
+    /// # Errors
+    ///
+    /// [`SpecError`] for a variance that is negative, NaN or infinite, a gain that is not positive, `explicit` without a
+    /// weight variance, or a weight variance beside another scheme.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        if !(self.gain.is_finite() && self.gain > 0.0 && self.gain <= 1e3) {
+            return Err(SpecError::out_of_domain("gain", "positive and at most 1e3", self.gain));
+        }
+        let fields =
+            [("weight_variance", self.weight_variance), ("bias_variance", self.bias_variance)];
+        for (name, value) in fields {
+            if let Some(value) = value
+                && !(value.is_finite() && (0.0..=1e6).contains(&value))
+            {
+                return Err(SpecError::out_of_domain(name, "finite, ≥ 0 and at most 1e6", value));
+            }
+        }
+        match (self.scheme, self.weight_variance) {
+            (Scheme::Explicit, None) => Err(SpecError::Conflict(
+                "scheme `explicit` needs `weight_variance`, such as weight_variance = 2.0"
+                    .to_owned(),
+            )),
+            (scheme, Some(_)) if scheme != Scheme::Explicit => Err(SpecError::Conflict(format!(
+                "`weight_variance` goes with scheme `explicit`; `{scheme}` sets its own (use `gain` to scale it)"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The draw of one layer.
+    ///
+    /// # Errors
+    ///
+    /// [`SpecError::Conflict`] for `critical`, whose variances theory must find first (`check` does).
+    pub fn layer(&self, layer: &WeightLayer) -> Result<LayerInit, SpecError> {
+        self.validate()?;
+        let (fan_in, fan_out) = (layer.fan_in as f64, layer.fan_out as f64);
+        let (base, family) = match self.scheme {
+            Scheme::He(draw) => (2.0, draw.family()),
+            Scheme::Glorot(draw) => (2.0 * fan_in / (fan_in + fan_out), draw.family()),
+            Scheme::Lecun(draw) => (1.0, draw.family()),
+            Scheme::Orthogonal => {
+                // Rows are orthonormal up to a square matrix, columns beyond it.
+                ((fan_in / layer.outputs as f64).min(1.0), WeightFamily::Orthogonal)
+            }
+            Scheme::DeltaOrthogonal => {
+                ((fan_in / layer.outputs as f64).min(1.0), WeightFamily::DeltaOrthogonal)
+            }
+            Scheme::TorchDefault => (1.0 / 3.0, WeightFamily::Uniform),
+            Scheme::Explicit => (self.weight_variance.unwrap_or(1.0), WeightFamily::Normal),
+            Scheme::Critical => {
+                return Err(SpecError::Conflict(
+                    "scheme `critical` has no variances before theory has found them".to_owned(),
+                ));
+            }
+        };
+        let torch = self.scheme == Scheme::TorchDefault;
+        let own_bias = if torch { 1.0 / (3.0 * fan_in) } else { 0.0 };
+        Ok(LayerInit {
+            family: self.weight_law.clone().unwrap_or(family),
+            weight_variance: layer.own.weight_variance.unwrap_or(base * self.gain * self.gain),
+            bias_variance: layer.own.bias_variance.or(self.bias_variance).unwrap_or(own_bias),
+            uniform_bias: torch,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::layer::OwnVariances;
+
+    fn layer(fan_in: usize, outputs: usize) -> WeightLayer {
+        WeightLayer { index: 1, fan_in, fan_out: outputs, outputs, own: OwnVariances::default() }
+    }
+
+    #[test]
+    fn each_rule_gives_its_published_variance() -> Result<(), SpecError> {
+        for (name, fan_in, outputs, weight, bias) in [
+            ("he_normal", 100, 50, 2.0, 0.0),
+            ("glorot_uniform", 100, 300, 0.5, 0.0),
+            ("lecun_normal", 100, 50, 1.0, 0.0),
+            ("orthogonal", 100, 50, 1.0, 0.0),
+            ("orthogonal", 50, 100, 0.5, 0.0),
+            ("torch_default", 100, 50, 1.0 / 3.0, 1.0 / 300.0),
+            ("kaiming_normal", 100, 50, 2.0, 0.0),
+        ] {
+            let init = InitScheme::new(name.parse()?).layer(&layer(fan_in, outputs))?;
+            assert!((init.weight_variance - weight).abs() < 1e-15, "{name}: {init:?}");
+            assert!((init.bias_variance - bias).abs() < 1e-15, "{name}: {init:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_gain_multiplies_the_standard_deviation_and_a_layer_may_set_its_own()
+    -> Result<(), SpecError> {
+        let gained = InitScheme { gain: 3.0, ..InitScheme::new(Scheme::Lecun(Draw::Normal)) };
+        assert_eq!(gained.layer(&layer(10, 10))?.weight_variance, 9.0);
+        let own = OwnVariances { weight_variance: Some(0.25), bias_variance: Some(0.5) };
+        let init = gained.layer(&WeightLayer { own, ..layer(10, 10) })?;
+        assert_eq!((init.weight_variance, init.bias_variance), (0.25, 0.5));
+        Ok(())
+    }
+
+    #[test]
+    fn wrong_options_are_refused_with_what_to_do() {
+        for (json, expected) in [
+            (r#"{"scheme":"he_norml"}"#, "did you mean `he_normal`"),
+            (r#"{"scheme":"explicit"}"#, "needs `weight_variance`"),
+            (r#"{"scheme":"he_normal","weight_variance":2.0}"#, "use `gain`"),
+            (r#"{"scheme":"he_normal","bias_variance":-1.0}"#, "`bias_variance` must be"),
+            (r#"{"scheme":"he_normal","gain":0.0}"#, "`gain` must be"),
+            (r#"{"scheme":"he_normal","bais_variance":1.0}"#, "bais_variance"),
+        ] {
+            let outcome = serde_json::from_str::<InitScheme>(json)
+                .map_err(|e| e.to_string())
+                .and_then(|init| init.validate().map_err(|e| e.to_string()));
+            let error = outcome.unwrap_err();
+            assert!(error.contains(expected), "{json}: {error}");
+        }
+    }
+}

@@ -1,0 +1,588 @@
+//! The laws that weights are drawn from: names, parameters, moments, distribution functions.
+//!
+//! Every law is symmetric about zero and standardised to unit variance; a scheme multiplies by its standard deviation.
+//! [`WEIGHT_FAMILIES`] is the one list behind names, parsing and documentation.
+
+use crate::math::incomplete::{incomplete_beta, incomplete_gamma};
+use crate::math::special::{gamma, ln_gamma, normal_density};
+use serde::{Deserialize, Serialize};
+use std::f64::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
+use std::fmt;
+use std::str::FromStr;
+
+/// The family of laws that the entries of a weight tensor follow, up to scale.
+///
+/// Written `normal`, `weibull(3)`, `student_t(5)` …: see [`WEIGHT_FAMILIES`].
+///
+/// # Examples
+///
+/// ```
+/// use firstguess::spec::weights::WeightFamily;
+/// let law: WeightFamily = "student_t(5)".parse()?;
+/// assert_eq!(law, WeightFamily::StudentT { degrees_of_freedom: 5.0 });
+/// assert_eq!(law.kurtosis(), Some(9.0)); // 3 (5 - 2)/(5 - 4)
+/// assert_eq!(law.to_string(), "student_t(5)");
+/// assert!("student_t(2)".parse::<WeightFamily>().is_err()); // infinite variance
+/// # Ok::<(), firstguess::spec::weights::WeightError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum WeightFamily {
+    /// Gaussian.
+    #[default]
+    Normal,
+    /// Uniform on an interval.
+    Uniform,
+    /// Gaussian cut at two standard deviations of the uncut parent, then rescaled to the exact variance.
+    TruncatedNormal,
+    /// A semi-orthogonal matrix, uniform (Haar) among all such.
+    Orthogonal,
+    /// A convolution kernel whose centre tap is semi-orthogonal and whose other taps are zero.
+    DeltaOrthogonal,
+    /// One value with random sign.
+    Rademacher,
+    /// `P(|w| > t) = exp(-(t/λ)^shape)` with random sign.
+    SymmetricWeibull {
+        /// Shape θ: 1 is Laplace, 2 the Rayleigh law with random sign, ∞ Rademacher.
+        shape: f64,
+    },
+    /// Student's t.
+    StudentT {
+        /// Above 2 for a finite variance; the kurtosis is finite above 4.
+        degrees_of_freedom: f64,
+    },
+    /// Two-sided exponential.
+    Laplace,
+    /// `±χ_d/√d`: the length of a `d`-dimensional Gaussian vector, with random sign.
+    Sphere {
+        /// 1 is the normal law, 3 Maxwell's law with random sign.
+        dimension: u32,
+    },
+    /// `|w|` has density `k w^{k-1}` on `[0, 1]` before scaling; random sign.
+    BoundedPower {
+        /// Exponent k: 1 is the uniform law.
+        exponent: f64,
+    },
+}
+
+/// Why a weight law was refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the message of each variant names its fields")]
+pub enum WeightError {
+    /// No family has this name.
+    #[error("unknown weight law `{name}`: did you mean `{nearest}`?")]
+    UnknownFamily { name: String, nearest: &'static str },
+
+    /// A parametric family was named without its parameter.
+    #[error("weight law `{family}` needs its {parameter}, as in `{example}`")]
+    MissingParameter { family: &'static str, parameter: &'static str, example: String },
+
+    /// A family without parameters was given one.
+    #[error("weight law `{family}` takes no parameter, got `{found}`")]
+    UnexpectedParameter { family: &'static str, found: String },
+
+    /// The text between the parentheses is not one number, or a parenthesis is missing.
+    #[error("weight law `{text}` is not of the form `{example}`")]
+    Malformed { text: String, example: String },
+
+    /// The parameter lies outside the range of the family.
+    #[error("{parameter} of weight law `{family}` must be {domain}, got {value}")]
+    OutOfDomain { family: &'static str, parameter: &'static str, domain: &'static str, value: f64 },
+}
+
+/// A row of [`WEIGHT_FAMILIES`].
+#[derive(Debug, Clone, Copy)]
+pub struct WeightFamilyEntry {
+    /// Name in specs and on the command line.
+    pub name: &'static str,
+    /// One sentence for the reference pages.
+    pub summary: &'static str,
+    /// Density or tail of the law at unit variance.
+    pub formula: &'static str,
+    /// The parameter in parentheses, if the family has one.
+    pub parameter: Option<WeightParameter>,
+    build: fn(f64) -> WeightFamily,
+}
+
+/// The one parameter of a weight family.
+#[derive(Debug, Clone, Copy)]
+pub struct WeightParameter {
+    /// Name, as in the documentation.
+    pub name: &'static str,
+    /// A customary value.
+    pub example: f64,
+    /// The allowed values in words.
+    pub domain: &'static str,
+    allows: fn(f64) -> bool,
+}
+
+/// Every weight family: the one list behind names, parsing and documentation.
+pub const WEIGHT_FAMILIES: &[WeightFamilyEntry] = &[
+    WeightFamilyEntry {
+        name: "normal",
+        summary: "Gaussian weights.",
+        formula: "f(w) = exp(-w²/2)/√(2π)",
+        parameter: None,
+        build: |_| WeightFamily::Normal,
+    },
+    WeightFamilyEntry {
+        name: "uniform",
+        summary: "Uniform weights.",
+        formula: "f(w) = 1/(2√3) for |w| < √3",
+        parameter: None,
+        build: |_| WeightFamily::Uniform,
+    },
+    WeightFamilyEntry {
+        name: "truncated_normal",
+        summary: "Gaussian weights cut at two standard deviations of the parent, rescaled to the exact variance.",
+        formula: "w = z/0.8796 given |z| < 2, z standard normal",
+        parameter: None,
+        build: |_| WeightFamily::TruncatedNormal,
+    },
+    WeightFamilyEntry {
+        name: "orthogonal",
+        summary: "A semi-orthogonal matrix, uniform among all such.",
+        formula: "W Wᵀ = I or Wᵀ W = I",
+        parameter: None,
+        build: |_| WeightFamily::Orthogonal,
+    },
+    WeightFamilyEntry {
+        name: "delta_orthogonal",
+        summary: "A convolution kernel with a semi-orthogonal centre tap and zeros elsewhere.",
+        formula: "W[centre] semi-orthogonal, else 0",
+        parameter: None,
+        build: |_| WeightFamily::DeltaOrthogonal,
+    },
+    WeightFamilyEntry {
+        name: "rademacher",
+        summary: "One magnitude with random sign.",
+        formula: "P(w = 1) = P(w = -1) = 1/2",
+        parameter: None,
+        build: |_| WeightFamily::Rademacher,
+    },
+    WeightFamilyEntry {
+        name: "weibull",
+        summary: "Weibull magnitudes with random sign: the weights of the Gaussian pairs.",
+        formula: "P(|w| > t) = exp(-(t/λ)^θ), λ = Γ(1 + 2/θ)^{-1/2}",
+        parameter: Some(WeightParameter {
+            name: "shape",
+            example: 3.0,
+            domain: "in [0.1, 1000000]",
+            allows: |x| (0.1..=1e6).contains(&x),
+        }),
+        build: |shape| WeightFamily::SymmetricWeibull { shape },
+    },
+    WeightFamilyEntry {
+        name: "student_t",
+        summary: "Student's t: heavy tails, infinite kurtosis up to 4 degrees of freedom.",
+        formula: "f(w) ∝ (1 + w²/(ν - 2))^{-(ν + 1)/2}",
+        parameter: Some(WeightParameter {
+            name: "degrees_of_freedom",
+            example: 5.0,
+            domain: "above 2 (finite variance) and at most 10000",
+            allows: |x| x > 2.0 && x <= 1e4,
+        }),
+        build: |degrees_of_freedom| WeightFamily::StudentT { degrees_of_freedom },
+    },
+    WeightFamilyEntry {
+        name: "laplace",
+        summary: "Two-sided exponential weights.",
+        formula: "f(w) = exp(-√2 |w|)/√2",
+        parameter: None,
+        build: |_| WeightFamily::Laplace,
+    },
+    WeightFamilyEntry {
+        name: "sphere",
+        summary: "Length of a Gaussian vector with random sign; 3 is Maxwell's law.",
+        formula: "w = ±χ_d/√d",
+        parameter: Some(WeightParameter {
+            name: "dimension",
+            example: 3.0,
+            domain: "a whole number from 1 to 10000",
+            allows: |x| x.fract() == 0.0 && (1.0..=1e4).contains(&x),
+        }),
+        build: |dimension| WeightFamily::Sphere { dimension: whole(dimension) },
+    },
+    WeightFamilyEntry {
+        name: "bounded_power",
+        summary: "Bounded magnitudes with a power density and random sign; 1 is the uniform law.",
+        formula: "f(|w|) = k |w|^{k-1}/s^k for |w| < s = √((k + 2)/k)",
+        parameter: Some(WeightParameter {
+            name: "exponent",
+            example: 2.0,
+            domain: "in [0.1, 1000000]",
+            allows: |x| (0.1..=1e6).contains(&x),
+        }),
+        build: |exponent| WeightFamily::BoundedPower { exponent },
+    },
+];
+
+/// Parent standard deviations at which the truncated normal is cut.
+pub const TRUNCATION: f64 = 2.0;
+
+/// Standard deviation of a standard normal cut at ±[`TRUNCATION`].
+pub const TRUNCATED_STD: f64 = 0.879_625_661_034_239_8;
+
+impl WeightFamily {
+    /// The row of [`WEIGHT_FAMILIES`] that names this family.
+    pub fn entry(&self) -> &'static WeightFamilyEntry {
+        let index = match self {
+            Self::Normal => 0,
+            Self::Uniform => 1,
+            Self::TruncatedNormal => 2,
+            Self::Orthogonal => 3,
+            Self::DeltaOrthogonal => 4,
+            Self::Rademacher => 5,
+            Self::SymmetricWeibull { .. } => 6,
+            Self::StudentT { .. } => 7,
+            Self::Laplace => 8,
+            Self::Sphere { .. } => 9,
+            Self::BoundedPower { .. } => 10,
+        };
+        &WEIGHT_FAMILIES[index]
+    }
+
+    /// The value of the family's parameter, if it has one.
+    pub fn parameter(&self) -> Option<f64> {
+        match *self {
+            Self::SymmetricWeibull { shape } => Some(shape),
+            Self::StudentT { degrees_of_freedom } => Some(degrees_of_freedom),
+            Self::Sphere { dimension } => Some(f64::from(dimension)),
+            Self::BoundedPower { exponent } => Some(exponent),
+            _ => None,
+        }
+    }
+
+    /// Whether the entries are independent draws from one law, whatever the shape of the tensor.
+    pub fn is_independent(&self) -> bool {
+        !matches!(self, Self::Orthogonal | Self::DeltaOrthogonal)
+    }
+
+    /// Checks the parameter. A family that was parsed has passed; one built by hand may not.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightError::OutOfDomain`] if the parameter is NaN or outside the family's range.
+    pub fn check(&self) -> Result<(), WeightError> {
+        let entry = self.entry();
+        match (entry.parameter, self.parameter()) {
+            (Some(parameter), Some(value)) if !(parameter.allows)(value) => {
+                Err(WeightError::OutOfDomain {
+                    family: entry.name,
+                    parameter: parameter.name,
+                    domain: parameter.domain,
+                    value,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `E w⁴ / (E w²)²`, exact: 3 for the normal law, ∞ for Student's t up to 4 degrees of freedom.
+    ///
+    /// `None` where the entries are no independent draws of one law (`orthogonal`, `delta_orthogonal`): their kurtosis
+    /// depends on the shape of the tensor.
+    pub fn kurtosis(&self) -> Option<f64> {
+        Some(match *self {
+            Self::Orthogonal | Self::DeltaOrthogonal => return None,
+            Self::Normal => 3.0,
+            Self::Uniform => 1.8,
+            Self::TruncatedNormal => {
+                let edge = 2.0 * TRUNCATION * normal_density(TRUNCATION) / kept();
+                let variance = 1.0 - edge;
+                (3.0 * variance - edge * TRUNCATION * TRUNCATION) / (variance * variance)
+            }
+            Self::Rademacher => 1.0,
+            Self::SymmetricWeibull { shape } => {
+                (ln_gamma(1.0 + 4.0 / shape) - 2.0 * ln_gamma(1.0 + 2.0 / shape)).exp()
+            }
+            Self::StudentT { degrees_of_freedom: nu } if nu <= 4.0 => f64::INFINITY,
+            Self::StudentT { degrees_of_freedom: nu } => 3.0 * (nu - 2.0) / (nu - 4.0),
+            Self::Laplace => 6.0,
+            Self::Sphere { dimension } => 1.0 + 2.0 / f64::from(dimension),
+            Self::BoundedPower { exponent: k } => (k + 2.0) * (k + 2.0) / (k * (k + 4.0)),
+        })
+    }
+
+    /// `E |w|^z` of the unit-variance law for real `z`; ∞ where the integral diverges.
+    ///
+    /// `None` for the families without independent entries.
+    ///
+    /// # References
+    ///
+    /// Derived in docs/theory/gaussian-pairs.md (Mellin transforms).
+    pub fn absolute_moment(&self, z: f64) -> Option<f64> {
+        // The density behaves as |w|^{lowest - 1} at zero, and as |w|^{-highest - 1} far out.
+        let (lowest, highest) = match *self {
+            Self::Orthogonal | Self::DeltaOrthogonal => return None,
+            Self::Rademacher => (f64::INFINITY, f64::INFINITY),
+            Self::SymmetricWeibull { shape } => (shape, f64::INFINITY),
+            Self::StudentT { degrees_of_freedom } => (1.0, degrees_of_freedom),
+            Self::Sphere { dimension } => (f64::from(dimension), f64::INFINITY),
+            Self::BoundedPower { exponent } => (exponent, f64::INFINITY),
+            _ => (1.0, f64::INFINITY),
+        };
+        if z.is_nan() {
+            return Some(f64::NAN);
+        }
+        if z <= -lowest || z >= highest {
+            return Some(f64::INFINITY);
+        }
+        Some(match *self {
+            Self::Normal => chi_moment(1.0, z),
+            Self::Uniform => power_moment(1.0, z),
+            Self::TruncatedNormal => {
+                let (lower, _) = incomplete_gamma(0.5 * (1.0 + z), 0.5 * TRUNCATION * TRUNCATION);
+                chi_moment(1.0, z) * lower / kept() / TRUNCATED_STD.powf(z)
+            }
+            Self::SymmetricWeibull { shape } => weibull_moment(shape, z),
+            Self::StudentT { degrees_of_freedom: nu } => {
+                let ln_chi =
+                    ln_gamma(0.5 * (1.0 + z)) + ln_gamma(0.5 * (nu - z)) - ln_gamma(0.5 * nu);
+                (0.5 * z * (nu - 2.0).ln() + ln_chi).exp() / PI.sqrt()
+            }
+            Self::Laplace => gamma(1.0 + z) * FRAC_1_SQRT_2.powf(z),
+            Self::Sphere { dimension } => chi_moment(f64::from(dimension), z),
+            Self::BoundedPower { exponent } => power_moment(exponent, z),
+            Self::Rademacher | Self::Orthogonal | Self::DeltaOrthogonal => 1.0,
+        })
+    }
+
+    /// `P(|w| > t)` of the unit-variance law, relatively accurate far out; 1 for negative `t`.
+    ///
+    /// `None` for the families without independent entries.
+    pub fn absolute_survival(&self, t: f64) -> Option<f64> {
+        if !self.is_independent() {
+            return None;
+        }
+        if t.is_nan() {
+            return Some(f64::NAN);
+        }
+        if t < 0.0 {
+            return Some(1.0);
+        }
+        Some(match *self {
+            Self::Normal | Self::Orthogonal | Self::DeltaOrthogonal => {
+                libm::erfc(t * FRAC_1_SQRT_2)
+            }
+            Self::Uniform => power_survival(1.0, t),
+            Self::TruncatedNormal => {
+                let beyond = libm::erfc(TRUNCATION * FRAC_1_SQRT_2);
+                let tail = libm::erfc(t * TRUNCATED_STD * FRAC_1_SQRT_2);
+                ((tail - beyond) / kept()).max(0.0)
+            }
+            Self::Rademacher => f64::from(u8::from(t < 1.0)),
+            Self::SymmetricWeibull { shape } => (-(t * weibull_root(shape)).powf(shape)).exp(),
+            Self::StudentT { degrees_of_freedom: nu } => {
+                // T² = w² ν/(ν - 2), so that ν + T² = ν (ν - 2 + w²)/(ν - 2).
+                let whole = nu - 2.0 + t * t;
+                if whole == f64::INFINITY {
+                    return Some(0.0);
+                }
+                incomplete_beta(0.5 * nu, 0.5, (nu - 2.0) / whole, t * t / whole)
+            }
+            Self::Laplace => (-SQRT_2 * t).exp(),
+            Self::Sphere { dimension } => {
+                let half = 0.5 * f64::from(dimension);
+                incomplete_gamma(half, half * t * t).1
+            }
+            Self::BoundedPower { exponent } => power_survival(exponent, t),
+        })
+    }
+
+    /// `P(w ≤ x)` of the unit-variance law, relatively accurate in the left tail.
+    ///
+    /// `None` for the families without independent entries.
+    pub fn cdf(&self, x: f64) -> Option<f64> {
+        if *self == Self::Rademacher && x == -1.0 {
+            return Some(0.5); // the one atom on the left: ≤ and < differ
+        }
+        let tail = 0.5 * self.absolute_survival(x.abs())?;
+        Some(if x < 0.0 { tail } else { 1.0 - tail })
+    }
+
+    /// Density of the unit-variance law at `x`; ∞ at zero for a Weibull shape or an exponent below 1.
+    ///
+    /// `None` where there is no density (`rademacher`) or no law of one entry (`orthogonal`, `delta_orthogonal`).
+    pub fn density(&self, x: f64) -> Option<f64> {
+        let t = x.abs();
+        if t == f64::INFINITY && self.is_independent() && *self != Self::Rademacher {
+            return Some(0.0);
+        }
+        let on_the_line = match *self {
+            Self::Orthogonal | Self::DeltaOrthogonal | Self::Rademacher => return None,
+            Self::Normal => normal_density(t),
+            Self::Uniform => 0.5 * power_density(1.0, t),
+            Self::TruncatedNormal if t * TRUNCATED_STD > TRUNCATION => 0.0,
+            Self::TruncatedNormal => TRUNCATED_STD * normal_density(t * TRUNCATED_STD) / kept(),
+            Self::SymmetricWeibull { shape } => {
+                let root = weibull_root(shape);
+                let y = t * root;
+                let decay = y.powf(shape);
+                // Past the underflow the power in front may be infinite.
+                if decay > 745.0 {
+                    return Some(0.0);
+                }
+                0.5 * root * shape * y.powf(shape - 1.0) * (-decay).exp()
+            }
+            Self::StudentT { degrees_of_freedom: nu } => {
+                let norm = ln_gamma(0.5 * (nu + 1.0)) - ln_gamma(0.5 * nu);
+                (norm - 0.5 * (nu + 1.0) * (t * t / (nu - 2.0)).ln_1p()).exp()
+                    / (PI * (nu - 2.0)).sqrt()
+            }
+            Self::Laplace => FRAC_1_SQRT_2 * (-SQRT_2 * t).exp(),
+            Self::Sphere { dimension } => {
+                let d = f64::from(dimension);
+                let ln_power = if dimension == 1 { 0.0 } else { (d - 1.0) * t.ln() };
+                let ln_norm = 0.5 * d * (0.5 * d).ln() - ln_gamma(0.5 * d);
+                (ln_norm + ln_power - 0.5 * d * t * t).exp()
+            }
+            Self::BoundedPower { exponent } => 0.5 * power_density(exponent, t),
+        };
+        Some(on_the_line)
+    }
+}
+
+/// `P(|z| < 2)`, the share of the normal law that truncation keeps.
+fn kept() -> f64 {
+    libm::erf(TRUNCATION * FRAC_1_SQRT_2)
+}
+
+/// `E (χ_d/√d)^z`.
+fn chi_moment(d: f64, z: f64) -> f64 {
+    (ln_gamma(0.5 * (d + z)) - ln_gamma(0.5 * d) + 0.5 * z * (2.0 / d).ln()).exp()
+}
+
+/// `Γ(1 + 2/θ)^{1/2}`, the standard deviation of the Weibull magnitude at scale 1.
+pub(crate) fn weibull_root(shape: f64) -> f64 {
+    (0.5 * ln_gamma(1.0 + 2.0 / shape)).exp()
+}
+
+fn weibull_moment(shape: f64, z: f64) -> f64 {
+    (ln_gamma(1.0 + z / shape) - 0.5 * z * ln_gamma(1.0 + 2.0 / shape)).exp()
+}
+
+/// Upper end of the unit-variance law with `f(|w|) ∝ |w|^{k-1}`.
+pub(crate) fn power_edge(k: f64) -> f64 {
+    ((k + 2.0) / k).sqrt()
+}
+
+fn power_moment(k: f64, z: f64) -> f64 {
+    k / (k + z) * power_edge(k).powf(z)
+}
+
+fn power_survival(k: f64, t: f64) -> f64 {
+    let share = t / power_edge(k);
+    if share >= 1.0 { 0.0 } else { -(k * share.ln()).exp_m1() }
+}
+
+fn power_density(k: f64, t: f64) -> f64 {
+    let share = t / power_edge(k);
+    if share > 1.0 { 0.0 } else { k * share.powf(k - 1.0) / power_edge(k) }
+}
+
+/// A whole number within the range of its parameter; 0, which no range holds, otherwise.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "guarded: a whole number from 1 to 10000"
+)]
+fn whole(x: f64) -> u32 {
+    if x.fract() == 0.0 && (1.0..=1e4).contains(&x) { x as u32 } else { 0 }
+}
+
+impl fmt::Display for WeightFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parameter() {
+            Some(value) => write!(f, "{}({value})", self.entry().name),
+            None => f.write_str(self.entry().name),
+        }
+    }
+}
+
+impl WeightFamilyEntry {
+    /// How the family is written: `normal`, `weibull(3)`.
+    pub fn example(&self) -> String {
+        match self.parameter {
+            Some(parameter) => format!("{}({})", self.name, parameter.example),
+            None => self.name.to_owned(),
+        }
+    }
+}
+
+impl FromStr for WeightFamily {
+    type Err = WeightError;
+
+    fn from_str(text: &str) -> Result<Self, WeightError> {
+        let text = text.trim();
+        let (name, argument) = match text.split_once('(') {
+            Some((name, rest)) => (name.trim_end(), Some(rest)),
+            None => (text, None),
+        };
+        let Some(entry) = WEIGHT_FAMILIES.iter().find(|entry| entry.name == name) else {
+            return Err(WeightError::UnknownFamily {
+                name: name.to_owned(),
+                nearest: nearest(name),
+            });
+        };
+        let malformed =
+            || WeightError::Malformed { text: text.to_owned(), example: entry.example() };
+        let value = match (entry.parameter, argument) {
+            (None, None) => f64::NAN,
+            (None, Some(_)) => {
+                let found = text[name.len()..].to_owned();
+                return Err(WeightError::UnexpectedParameter { family: entry.name, found });
+            }
+            (Some(parameter), None) => {
+                return Err(WeightError::MissingParameter {
+                    family: entry.name,
+                    parameter: parameter.name,
+                    example: entry.example(),
+                });
+            }
+            (Some(parameter), Some(rest)) => {
+                let inner = rest.trim_end().strip_suffix(')').ok_or_else(malformed)?;
+                let value: f64 = inner.trim().parse().map_err(|_| malformed())?;
+                if !(parameter.allows)(value) {
+                    return Err(WeightError::OutOfDomain {
+                        family: entry.name,
+                        parameter: parameter.name,
+                        domain: parameter.domain,
+                        value,
+                    });
+                }
+                value
+            }
+        };
+        Ok((entry.build)(value))
+    }
+}
+
+fn nearest(name: &str) -> &'static str {
+    let mut best = ("normal", f64::NEG_INFINITY);
+    for entry in WEIGHT_FAMILIES {
+        let likeness = strsim::jaro_winkler(&name.to_lowercase(), entry.name);
+        if likeness > best.1 {
+            best = (entry.name, likeness);
+        }
+    }
+    best.0
+}
+
+impl TryFrom<String> for WeightFamily {
+    type Error = WeightError;
+
+    fn try_from(text: String) -> Result<Self, WeightError> {
+        text.parse()
+    }
+}
+
+impl From<WeightFamily> for String {
+    fn from(family: WeightFamily) -> Self {
+        family.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;

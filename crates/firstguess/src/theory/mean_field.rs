@@ -1,0 +1,267 @@
+//! One wide dense layer: how variance, spread and gradients are carried through it.
+
+use super::NoTheory;
+use super::dual::{Correlation, Dual, Moments};
+
+/// `σ_w²` and `σ_b²` of one layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LayerVariance {
+    /// `σ_w² = fan_in · Var W_ij`.
+    pub weight: f64,
+    /// `σ_b² = Var b_i`.
+    pub bias: f64,
+}
+
+/// Carries the pre-activation variance `q` through one wide dense layer.
+///
+/// ```text
+/// F(q) = σ_w² · E[φ(√q z)²] + σ_b²,   z ~ N(0, 1)
+/// ```
+///
+/// Valid for i.i.d. zero-mean weights of finite variance as `fan_in → ∞`, whatever their law.
+///
+/// # References
+///
+/// `poole2016`, the length map.
+///
+/// # Examples
+///
+/// ```
+/// use firstguess::spec::Activation;
+/// use firstguess::theory::{dual::Dual, mean_field::{LayerVariance, variance_map}};
+/// // He scaling, σ_w² = 2: ReLU keeps every variance.
+/// let he = LayerVariance { weight: 2.0, bias: 0.0 };
+/// let q = variance_map(&Dual::new(&Activation::Relu), he, 3.0);
+/// assert!((q - 3.0).abs() < 3e-12);
+/// ```
+pub fn variance_map(phi: &Dual, layer: LayerVariance, q: f64) -> f64 {
+    layer.weight * phi.moments(q).second + layer.bias
+}
+
+/// Below this variance `φ` acts as its two slopes at zero, where `φ(0) = 0`.
+const LINEAR_REGIME: f64 = 1e-30;
+
+/// Beyond these the spread of a homogeneous function is carried with a separate exponent.
+const RESCALE_ABOVE: f64 = 1e100;
+const RESCALE_BELOW: f64 = 1e-100;
+
+/// The state of one pre-activation layer: data variance at fixed weights and variance of the centres.
+///
+/// ```text
+/// V = v · exp(ln_scale),  T = t · exp(ln_scale),  q = V + T,  c = T/q,  γ = T/V
+/// ```
+///
+/// Carrying `(V, T)` instead of `(q, c)` keeps every digit as `c → 1`, where `1 - c` would cancel (derived in
+/// docs/theory/mean-field.md). The exponent keeps thousands of layers of ReLU from overflowing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    v: f64,
+    t: f64,
+    ln_scale: f64,
+}
+
+impl Spread {
+    /// Data variance `v ≥ 0` and variance of the centres `t ≥ 0`.
+    pub fn new(v: f64, t: f64) -> Self {
+        Self { v, t, ln_scale: 0.0 }
+    }
+
+    /// First pre-activations: inputs whose features have mean square `v0` around and `t0` of their means.
+    ///
+    /// ```text
+    /// V¹ = σ_w² tr(S)/N₀,   T¹ = σ_w² |x̄|²/N₀ + σ_b²
+    /// ```
+    ///
+    /// `v0 = tr(S)/N₀` and `t0 = |x̄|²/N₀` for the input covariance `S` and mean `x̄` (derived in docs/theory/mean-field.md).
+    pub fn first_layer(layer: LayerVariance, v0: f64, t0: f64) -> Self {
+        Self::new(layer.weight * v0, layer.weight * t0 + layer.bias)
+    }
+
+    /// `V`; infinite or zero where f64 ends.
+    pub fn v(&self) -> f64 {
+        self.v * self.ln_scale.exp()
+    }
+
+    /// `T`; infinite or zero where f64 ends.
+    pub fn t(&self) -> f64 {
+        self.t * self.ln_scale.exp()
+    }
+
+    /// `q = V + T`.
+    pub fn q(&self) -> f64 {
+        (self.v + self.t) * self.ln_scale.exp()
+    }
+
+    /// `ln q`, finite where `q` itself is out of range.
+    pub fn ln_q(&self) -> f64 {
+        (self.v + self.t).ln() + self.ln_scale
+    }
+
+    /// `c = T/q`.
+    pub fn c(&self) -> f64 {
+        self.t / (self.v + self.t)
+    }
+
+    /// `1 - c = V/q`.
+    pub fn complement(&self) -> f64 {
+        self.v / (self.v + self.t)
+    }
+
+    /// `γ = T/V`.
+    pub fn gamma(&self) -> f64 {
+        self.t / self.v
+    }
+
+    fn correlation(&self) -> Correlation {
+        Correlation::from_spread(self.v, self.t)
+    }
+
+    fn rescaled(self) -> Self {
+        let q = self.v + self.t;
+        if (RESCALE_BELOW..RESCALE_ABOVE).contains(&q) || q == 0.0 || !q.is_finite() {
+            return self;
+        }
+        Self { v: self.v / q, t: self.t / q, ln_scale: self.ln_scale + q.ln() }
+    }
+}
+
+/// What one layer does: the next spread, and the factor on the gradient's second moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// The next pre-activations.
+    pub next: Spread,
+    /// `χ = σ_w² E[φ'(√q z)²]`, at this layer's own `q`.
+    pub chi: f64,
+}
+
+/// Carries `(V, T)` through an activation and the dense layer after it.
+///
+/// ```text
+/// V' = σ_w² ½E[(φ(u) - φ(v))²],   T' = σ_w² E[φ(u)φ(v)] + σ_b²,   u, v ~ N(0, q), correlation c
+/// ```
+///
+/// Exact as width and then data go to infinity, for inputs whose pairs share one correlation.
+///
+/// # Errors
+///
+/// [`NoTheory`] where `q` leaves the range in which the activation has finite moments.
+///
+/// # References
+///
+/// Derived in docs/theory/mean-field.md; equivalent to the (q, c) recursion of `poole2016`.
+pub fn step(phi: &Dual, layer: LayerVariance, state: Spread) -> Result<Step, NoTheory> {
+    let ln_q = state.ln_q();
+    let exact = phi.homogeneous();
+    let linear =
+        if exact.is_some() || ln_q >= LINEAR_REGIME.ln() { exact } else { slopes_at_zero(phi) };
+    if let Some((left, right)) = linear {
+        return Ok(homogeneous_step((left, right), layer, state));
+    }
+    let q = state.q();
+    if q == 0.0 {
+        let moments = phi.moments(0.0);
+        let next = Spread::new(0.0, layer.weight * moments.second + layer.bias);
+        return Ok(Step { next, chi: layer.weight * moments.derivative_second });
+    }
+    if !q.is_finite() || q > 1e200 {
+        return Err(NoTheory::new(format!(
+            "the variance q = exp({ln_q:.1}) is beyond the range of the moments"
+        )));
+    }
+    let at = phi.at(q);
+    let Moments { second, derivative_second, .. } = at.moments();
+    let correlation = state.correlation();
+    let difference = at.difference(correlation).max(0.0);
+    // Near c = 1 the kernel is what the difference leaves; elsewhere it has digits of its own.
+    let kernel =
+        if correlation.complement < 0.5 { second - difference } else { at.kernel(correlation) };
+    let next = Spread::new(layer.weight * difference, layer.weight * kernel + layer.bias);
+    if !next.q().is_finite() {
+        return Err(NoTheory::new("the variance overflows in this layer"));
+    }
+    Ok(Step { next: next.clip(), chi: layer.weight * derivative_second })
+}
+
+impl Spread {
+    /// Rounding can leave `T` a hair below zero for activations that anticorrelate.
+    fn clip(self) -> Self {
+        let floor = -1e-13 * self.v.abs();
+        if self.t < 0.0 && self.t > floor { Self { t: 0.0, ..self } } else { self }
+    }
+}
+
+fn homogeneous_step((left, right): (f64, f64), layer: LayerVariance, state: Spread) -> Step {
+    let (odd, even) = (0.5 * (right + left), 0.5 * (right - left));
+    let unit = Dual::of(super::dual::Pointwise::new(vec![crate::spec::Activation::Abs]));
+    let square = odd * odd + even * even;
+    let chi = layer.weight * square;
+    let q = state.v + state.t;
+    if q == 0.0 {
+        return Step { next: Spread::new(0.0, layer.bias), chi };
+    }
+    let at = unit.at(q);
+    let correlation = state.correlation();
+    let v = odd * odd * state.v + even * even * at.difference(correlation);
+    let t = odd * odd * state.t + even * even * at.kernel(correlation);
+    let bias = layer.bias * (-state.ln_scale).exp();
+    if bias.is_finite() {
+        let next =
+            Spread { v: layer.weight * v, t: layer.weight * t + bias, ln_scale: state.ln_scale };
+        return Step { next: next.rescaled(), chi };
+    }
+    // The bias dwarfs a signal that has all but vanished: start over at its scale.
+    let shrink = state.ln_scale.exp();
+    let next = Spread::new(layer.weight * v * shrink, layer.weight * t * shrink + layer.bias);
+    Step { next, chi }
+}
+
+fn slopes_at_zero(phi: &Dual) -> Option<(f64, f64)> {
+    let function = phi.function();
+    if function.value(0.0) != 0.0
+        || function.kinks().iter().any(|k| k.value_jump != 0.0 && k.at == 0.0)
+    {
+        return None;
+    }
+    let step = 1e-150;
+    Some((function.value_and_derivative(-step).1, function.value_and_derivative(step).1))
+}
+
+/// The path of [`Spread`] through `depth` equal layers, the first one included; `chi[l]` carries gradients into layer `l + 1`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trajectory {
+    /// Pre-activations of layer 1, 2, ...
+    pub layers: Vec<Spread>,
+    /// `χ` between layer `l` and `l + 1` (one entry fewer than layers).
+    pub chi: Vec<f64>,
+    /// Why it ends early, if it does.
+    pub ended: Option<NoTheory>,
+}
+
+/// Iterates [`step`] from the first layer's spread.
+pub fn trajectory(phi: &Dual, layer: LayerVariance, first: Spread, depth: usize) -> Trajectory {
+    let mut path = Trajectory { layers: vec![first], chi: Vec::new(), ended: None };
+    let mut state = first;
+    for _ in 1..depth {
+        match step(phi, layer, state) {
+            Ok(Step { next, chi }) => {
+                path.layers.push(next);
+                path.chi.push(chi);
+                state = next;
+            }
+            Err(reason) => {
+                path.ended = Some(reason);
+                break;
+            }
+        }
+    }
+    path
+}
+
+/// `Var ln q` that one layer of finite width adds, times the width: `E φ⁴/(E φ²)² - 1` (derived in docs/theory/mean-field.md).
+///
+/// 5 for ReLU; the fluctuation of `ln q` after `l` layers of width `N` has variance about `l` times this over `N`.
+pub fn log_variance_per_layer(phi: &Dual, q: f64) -> f64 {
+    let fourth = phi.fourth_moment(q);
+    let second = phi.moments(q).second;
+    if second == 0.0 { 0.0 } else { fourth / (second * second) - 1.0 }
+}

@@ -1,0 +1,413 @@
+//! Where an infinitely deep network ends up: variance, correlation, gradients, and the phase they name.
+
+use super::dual::{Correlation, Dual, DualAt, Moments};
+use super::mean_field::{LayerVariance, Spread, Step, step, variance_map};
+use super::{NoTheory, Predicted};
+use crate::math::roots;
+use serde::{Deserialize, Serialize};
+
+/// Gradients that change by less than this per layer are called critical: a depth scale beyond 1 000 layers.
+pub const EDGE_TOLERANCE: f64 = 1e-3;
+
+/// Order or chaos, by the gradient multiplier `χ₁`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// `χ₁ < 1`: nearby inputs merge, gradients vanish.
+    Ordered,
+    /// `χ₁ = 1` within [`EDGE_TOLERANCE`]: signals and gradients survive the depth.
+    EdgeOfChaos,
+    /// `χ₁ > 1`: nearby inputs separate, gradients explode.
+    Chaotic,
+}
+
+/// How biased the infinitely deep untrained network is, by `γ* = c*/(1 - c*)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prejudice {
+    /// `γ* < 1`: most networks split the inputs evenly.
+    Neutrality,
+    /// `1 ≤ γ* < ∞`: most networks favour a class.
+    Prejudice,
+    /// `γ* = ∞`: all inputs go to one class.
+    DeepPrejudice,
+}
+
+/// A fixed point of the variance map.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FixedPoint {
+    /// `q* = F(q*)`.
+    pub q_star: f64,
+    /// `F'(q*)`.
+    pub q_slope: f64,
+    /// Whether `|F'(q*)| < 1`.
+    pub stable: bool,
+}
+
+/// What the variance does as depth grows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VarianceFate {
+    /// It converges to this fixed point.
+    Converges(FixedPoint),
+    /// Every variance is a fixed point (ReLU at `σ_w² = 2`, no bias).
+    Kept,
+    /// It goes to zero.
+    Vanishes,
+    /// It grows without bound.
+    Diverges,
+}
+
+/// The limit of infinite depth for equal layers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asymptotics {
+    /// What the variance does, from the start it was asked for.
+    pub fate: VarianceFate,
+    /// Every fixed point of the variance map, ascending.
+    pub fixed_points: Vec<FixedPoint>,
+    /// `q*`, where the variance converges.
+    pub q_star: Predicted,
+    /// `F'(q*)`.
+    pub q_slope: Predicted,
+    /// `χ₁ = σ_w² E[φ'(√q* z)²]`.
+    pub chi_1: Predicted,
+    /// Limit of the correlation between two inputs.
+    pub c_star: Predicted,
+    /// `1 - c*` with its own digits.
+    pub c_star_complement: Predicted,
+    /// `χ_c = σ_w² E[φ'(u)φ'(v)]` at `c*`.
+    pub chi_c: Predicted,
+    /// `ξ_q = -1/ln|F'(q*)|`, in layers.
+    pub depth_scale_q: Predicted,
+    /// `ξ_c = -1/ln χ_c`, in layers.
+    pub depth_scale_c: Predicted,
+    /// `-1/ln χ₁`, in layers; negative where gradients grow.
+    pub gradient_depth_scale: Predicted,
+    /// `γ* = c*/(1 - c*)`.
+    pub gamma_star: Predicted,
+    /// The phase.
+    pub phase: Result<Phase, NoTheory>,
+    /// The bias of the deep network.
+    pub prejudice: Result<Prejudice, NoTheory>,
+}
+
+/// Finds where equal layers end up when the first pre-activations have the given spread.
+///
+/// All roots are bracketed and polished, never iterated, so that a point near the edge of chaos is as sharp as any other.
+///
+/// # References
+///
+/// `poole2016`, `schoenholz2017`; the phases are those of `arxiv2505_12096`, their edge cases derived in
+/// docs/theory/mean-field.md.
+pub fn asymptotics(phi: &Dual, layer: LayerVariance, first: Spread) -> Asymptotics {
+    let fixed_points = fixed_points(phi, layer);
+    let fate = variance_fate(phi, layer, first.q(), &fixed_points);
+    let limit = Limit::of(phi, &fate);
+    let (q_star, q_slope) = match &fate {
+        VarianceFate::Converges(point) => (Ok(point.q_star), Ok(point.q_slope)),
+        VarianceFate::Vanishes => (
+            Ok(0.0),
+            phi_slope_at_zero(phi, layer)
+                .ok_or_else(|| NoTheory::new("the map has no slope at q = 0")),
+        ),
+        VarianceFate::Kept => (
+            Err(NoTheory::new("every variance is a fixed point: q stays where it starts")),
+            Ok(1.0),
+        ),
+        VarianceFate::Diverges => {
+            let why = NoTheory::new("the variance grows without bound");
+            (Err(why.clone()), Err(why))
+        }
+    };
+    let chi_1 = limit.chi_1(layer);
+    let complement = limit.correlation_complement(layer, &chi_1, first);
+    let chi_c = limit.chi_c(layer, &chi_1, &complement);
+    let c_star = complement.clone().map(|eps| 1.0 - eps);
+    let gamma_star = complement.clone().and_then(|eps| {
+        if eps > 0.0 {
+            Ok((1.0 - eps) / eps)
+        } else {
+            Err(NoTheory::new("infinite: all inputs share one direction"))
+        }
+    });
+    let phase = classify(&chi_1, &complement);
+    let prejudice = complement.clone().map(|eps| {
+        if eps <= 0.0 {
+            Prejudice::DeepPrejudice
+        } else if eps > 0.5 {
+            Prejudice::Neutrality
+        } else {
+            Prejudice::Prejudice
+        }
+    });
+    Asymptotics {
+        depth_scale_q: depth_scale(&q_slope),
+        depth_scale_c: depth_scale(&chi_c),
+        gradient_depth_scale: depth_scale(&chi_1),
+        fate,
+        fixed_points,
+        q_star,
+        q_slope,
+        chi_1,
+        c_star,
+        c_star_complement: complement,
+        chi_c,
+        gamma_star,
+        phase,
+        prejudice,
+    }
+}
+
+fn classify(chi_1: &Predicted, complement: &Predicted) -> Result<Phase, NoTheory> {
+    let chi = chi_1.clone()?;
+    let merged = complement.as_ref().is_ok_and(|eps| *eps < 1e-2);
+    Ok(if (chi - 1.0).abs() <= EDGE_TOLERANCE && (merged || complement.is_err() || chi <= 1.0) {
+        Phase::EdgeOfChaos
+    } else if chi < 1.0 {
+        Phase::Ordered
+    } else {
+        Phase::Chaotic
+    })
+}
+
+fn depth_scale(slope: &Predicted) -> Predicted {
+    let slope = slope.clone()?.abs();
+    if slope == 1.0 {
+        return Err(NoTheory::new("infinite: the slope is exactly 1"));
+    }
+    if slope == 0.0 {
+        return Ok(0.0);
+    }
+    if slope.is_infinite() {
+        return Err(NoTheory::new("zero layers: the slope is infinite"));
+    }
+    Ok(-1.0 / slope.ln())
+}
+
+/// Every fixed point of the variance map, ascending; `q = 0` counts where it is one.
+pub fn fixed_points(phi: &Dual, layer: LayerVariance) -> Vec<FixedPoint> {
+    let mut found = Vec::new();
+    let slope_at = |q: f64| layer.weight * phi.moments(q).second_slope;
+    let point =
+        |q_star: f64, q_slope: f64| FixedPoint { q_star, q_slope, stable: q_slope.abs() < 1.0 };
+    if layer.bias == 0.0
+        && phi.function().value(0.0) == 0.0
+        && let Some(slope) = phi_slope_at_zero(phi, layer)
+    {
+        found.push(point(0.0, slope));
+    }
+    if phi.homogeneous().is_some() {
+        let slope = layer.weight * phi.moments(1.0).second;
+        if layer.bias > 0.0 && slope < 1.0 {
+            found.push(point(layer.bias / (1.0 - slope), slope));
+        }
+        return found;
+    }
+    let grid = scan_grid(phi);
+    // F(q)/q - 1 has the same roots as F(q) - q and a scale that does not change over the decades.
+    let roots = roots::all_roots(
+        |ln_q| {
+            let q = ln_q.exp();
+            variance_map(phi, layer, q) / q - 1.0
+        },
+        &grid,
+        1e-15,
+    );
+    found.extend(roots.into_iter().map(|ln_q| point(ln_q.exp(), slope_at(ln_q.exp()))));
+    found
+}
+
+/// Natural logarithms of the variances that are scanned for roots.
+pub(super) fn scan_grid(phi: &Dual) -> Vec<f64> {
+    // Activations that bend at every scale may have a root per period; the rest change slowly in ln q.
+    let (low, high, per_decade) =
+        if phi.function().bends_at_every_scale() { (-12, 12, 16) } else { (-10, 10, 2) };
+    let n = (high - low) * per_decade;
+    (0..=n)
+        .map(|i| (f64::from(low) + f64::from(i) / f64::from(per_decade)) * std::f64::consts::LN_10)
+        .collect()
+}
+
+fn phi_slope_at_zero(phi: &Dual, layer: LayerVariance) -> Option<f64> {
+    let slope = layer.weight * phi.moments(0.0).second_slope;
+    slope.is_finite().then_some(slope)
+}
+
+fn variance_fate(
+    phi: &Dual,
+    layer: LayerVariance,
+    start: f64,
+    points: &[FixedPoint],
+) -> VarianceFate {
+    if phi.homogeneous().is_some() {
+        let slope = layer.weight * phi.moments(1.0).second;
+        return if (slope - 1.0).abs() < 1e-12 && layer.bias == 0.0 {
+            VarianceFate::Kept
+        } else if slope >= 1.0 - 1e-12 {
+            VarianceFate::Diverges
+        } else {
+            points.last().map_or(VarianceFate::Vanishes, |p| {
+                if p.q_star == 0.0 { VarianceFate::Vanishes } else { VarianceFate::Converges(*p) }
+            })
+        };
+    }
+    let value = variance_map(phi, layer, start);
+    if value == start {
+        let q_slope = layer.weight * phi.moments(start).second_slope;
+        return VarianceFate::Converges(FixedPoint {
+            q_star: start,
+            q_slope,
+            stable: q_slope.abs() < 1.0,
+        });
+    }
+    // The length map rises for every activation whose size grows with |x|: the orbit is monotone and stops at the first root.
+    let next = if value > start {
+        points.iter().find(|p| p.q_star >= start * (1.0 - 1e-12))
+    } else {
+        points.iter().rev().find(|p| p.q_star <= start * (1.0 + 1e-12))
+    };
+    match next {
+        Some(point) if point.q_star == 0.0 => VarianceFate::Vanishes,
+        Some(point) => VarianceFate::Converges(*point),
+        None if value > start => VarianceFate::Diverges,
+        None => VarianceFate::Vanishes,
+    }
+}
+
+/// The function as the deep network sees it: at `q*`, or as its slopes at zero or infinity.
+enum Limit<'a> {
+    At {
+        at: Box<DualAt<'a>>,
+        moments: Moments,
+    },
+    /// Positively homogeneous with these slopes; whether that is exact at all scales.
+    Slopes {
+        left: f64,
+        right: f64,
+        vanishing: bool,
+        phi: &'a Dual,
+    },
+    Unknown(NoTheory),
+}
+
+impl<'a> Limit<'a> {
+    fn of(phi: &'a Dual, fate: &VarianceFate) -> Self {
+        if let Some((left, right)) = phi.homogeneous()
+            && !matches!(fate, VarianceFate::Converges(_))
+        {
+            return Self::Slopes { left, right, vanishing: false, phi };
+        }
+        let slopes = |x: f64| {
+            let function = phi.function();
+            (function.value_and_derivative(-x).1, function.value_and_derivative(x).1)
+        };
+        match fate {
+            VarianceFate::Converges(point) => {
+                let at = Box::new(phi.at(point.q_star));
+                Self::At { moments: at.moments(), at }
+            }
+            VarianceFate::Vanishes => {
+                let (left, right) = slopes(1e-150);
+                Self::Slopes { left, right, vanishing: true, phi }
+            }
+            _ => {
+                // Functions that end in straight lines look homogeneous from far away.
+                let (near, far) = (slopes(1e6), slopes(1e8));
+                let settled =
+                    |a: f64, b: f64| b.is_finite() && (a - b).abs() <= 1e-5 * b.abs().max(1e-3);
+                if settled(near.0, far.0) && settled(near.1, far.1) && far != (0.0, 0.0) {
+                    Self::Slopes { left: far.0, right: far.1, vanishing: false, phi }
+                } else {
+                    Self::Unknown(NoTheory::new(
+                        "the variance grows without bound and the activation has no straight limit",
+                    ))
+                }
+            }
+        }
+    }
+
+    fn chi_1(&self, layer: LayerVariance) -> Predicted {
+        let chi = match self {
+            Self::At { moments, .. } => layer.weight * moments.derivative_second,
+            Self::Slopes { left, right, .. } => layer.weight * 0.5 * (left * left + right * right),
+            Self::Unknown(why) => return Err(why.clone()),
+        };
+        if chi.is_infinite() {
+            return Err(NoTheory::new(
+                "infinite: the activation jumps, so it is chaotic at every variance",
+            ));
+        }
+        Ok(chi)
+    }
+
+    /// `1 - c*`.
+    fn correlation_complement(
+        &self,
+        layer: LayerVariance,
+        chi_1: &Predicted,
+        first: Spread,
+    ) -> Predicted {
+        match self {
+            Self::At { at, moments } => {
+                let q = layer.weight * moments.second + layer.bias;
+                // An odd activation without bias keeps uncorrelated inputs uncorrelated.
+                if layer.bias == 0.0 && at.dual().is_odd() && first.t() == 0.0 {
+                    return Ok(1.0);
+                }
+                if chi_1.as_ref().is_ok_and(|chi| *chi <= 1.0) {
+                    return Ok(0.0);
+                }
+                // The kernel is a power series in c with positive coefficients: one root below c = 1 at most.
+                let excess = |ln_eps: f64| {
+                    let eps = ln_eps.exp();
+                    layer.weight * at.difference(Correlation::from_complement(eps)) / (q * eps)
+                        - 1.0
+                };
+                let (low, high) = (-36.0, 0.0);
+                let at_one = excess(high);
+                if at_one >= 0.0 {
+                    return Ok(1.0);
+                }
+                Ok(roots::brent(excess, low, high, 1e-15).map_or(0.0, f64::exp))
+            }
+            Self::Slopes { left, right, vanishing, phi } => {
+                let even = 0.5 * (right - left);
+                if even != 0.0 || (layer.bias > 0.0 && !vanishing) {
+                    return Ok(0.0);
+                }
+                // A linear map keeps every correlation.
+                if first.t() == 0.0 {
+                    return Ok(1.0);
+                }
+                if *vanishing {
+                    settled_complement(phi, layer, first)
+                } else {
+                    Ok(first.complement())
+                }
+            }
+            Self::Unknown(why) => Err(why.clone()),
+        }
+    }
+
+    fn chi_c(&self, layer: LayerVariance, chi_1: &Predicted, complement: &Predicted) -> Predicted {
+        let eps = complement.clone()?;
+        match self {
+            _ if eps <= 0.0 => chi_1.clone(),
+            Self::At { at, .. } => Ok(layer.weight * at.slope(Correlation::from_complement(eps))),
+            _ => chi_1.clone(),
+        }
+    }
+}
+
+/// The correlation that is left when the variance has gone to zero: the map freezes there, at a value only the path knows.
+fn settled_complement(phi: &Dual, layer: LayerVariance, first: Spread) -> Predicted {
+    let mut state = first;
+    for _ in 0..20_000 {
+        let Step { next, .. } = step(phi, layer, state)?;
+        let still = (next.complement() - state.complement()).abs() <= 1e-12 * state.complement();
+        state = next;
+        if still {
+            return Ok(state.complement());
+        }
+    }
+    Err(NoTheory::new("the correlation had not settled after 20 000 layers"))
+}
