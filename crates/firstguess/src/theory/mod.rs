@@ -1,5 +1,6 @@
 //! Infinite width. Deterministic: never draws a random number.
 
+pub mod critical;
 pub mod dual;
 pub mod mean_field;
 pub mod phase;
