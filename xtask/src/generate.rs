@@ -21,6 +21,7 @@ struct Generated {
 
 /// Where the text of a generated file comes from.
 #[derive(Clone, Copy)]
+#[allow(dead_code, reason = "which variants are in use depends on the list below")]
 enum Source {
     /// What `firstguess ARGUMENTS` writes to stdout.
     Stdout(&'static [&'static str]),
@@ -116,7 +117,7 @@ fn help_pages(help: impl Fn(&[&str]) -> Result<String>) -> Result<String> {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         let text = help(&words)?;
         let name = [&["firstguess"][..], &words].concat().join(" ");
-        page.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", text.trim_end()));
+        page.extend(["\n## ", &name, "\n\n```text\n", text.trim_end(), "\n```\n"]);
         for subcommand in listed_commands(&text).into_iter().rev() {
             waiting.push([&command[..], &[subcommand]].concat());
         }

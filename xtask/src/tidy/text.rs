@@ -58,8 +58,8 @@ fn contains_word(line: &str, mark: &str) -> bool {
         let before = line[..at].chars().next_back();
         let after = line[at + mark.len()..].chars().next();
         let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        let ends_in_letter = mark.ends_with(char::is_alphanumeric);
-        !letter(before) && !(ends_in_letter && letter(after))
+        let goes_on = mark.ends_with(char::is_alphanumeric) && letter(after);
+        !(letter(before) || goes_on)
     })
 }
 
