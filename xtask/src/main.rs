@@ -60,8 +60,10 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Test => test::run(&workspace),
         Task::Check { full } => check::run(&workspace, full),
-        Task::Tidy => tidy::run(&workspace).map(drop),
-        Task::Generate { check } => generate::run(&workspace, check).map(drop),
+        Task::Tidy => tidy::run(&workspace).map(|outcome| println!("tidy: {outcome}")),
+        Task::Generate { check } => {
+            generate::run(&workspace, check).map(|outcome| println!("generated: {outcome}"))
+        }
         Task::Bench { arguments } => bench::run(&workspace, &arguments),
     };
     match done {

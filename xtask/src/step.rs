@@ -1,5 +1,6 @@
 //! A gate is a list of named steps: each is announced and timed, the first failure stops.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
@@ -26,6 +27,16 @@ impl Outcome {
     }
 }
 
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed(figure) if figure.is_empty() => f.write_str("ok"),
+            Self::Passed(figure) => write!(f, "ok, {figure}"),
+            Self::LeftOut(reason) => write!(f, "ignored, {reason}"),
+        }
+    }
+}
+
 /// Runs the steps in order up to the first that fails, then prints a summary in the form of
 /// Rust's test harness: one line a step, and a `test result:` line that counts steps.
 pub(crate) fn run_all(workspace: &Workspace, steps: &[Step]) -> Result<()> {
@@ -38,20 +49,15 @@ pub(crate) fn run_all(workspace: &Workspace, steps: &[Step]) -> Result<()> {
         let begun = Instant::now();
         let outcome = (step.run)(workspace);
         let seconds = begun.elapsed().as_secs_f64();
-        let said = match outcome {
-            Ok(Outcome::Passed(figure)) => {
-                passed += 1;
-                if figure.is_empty() { "ok".to_owned() } else { format!("ok, {figure}") }
-            }
-            Ok(Outcome::LeftOut(reason)) => {
-                left_out += 1;
-                format!("ignored, {reason}")
-            }
-            Err(error) => {
-                failure = Some((step.name, error));
-                "FAILED".to_owned()
-            }
+        let said = match &outcome {
+            Ok(outcome) => outcome.to_string(),
+            Err(_) => "FAILED".to_owned(),
         };
+        match outcome {
+            Ok(Outcome::Passed(_)) => passed += 1,
+            Ok(Outcome::LeftOut(_)) => left_out += 1,
+            Err(error) => failure = Some((step.name, error)),
+        }
         println!("<== {}: {said} ({seconds:.1} s)", step.name);
         lines.push(format!("test step {} ... {said} ({seconds:.1} s)", step.name));
         if failure.is_some() {

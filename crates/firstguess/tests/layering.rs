@@ -49,12 +49,16 @@ fn violations_in(source: &Source, reexports: &BTreeMap<String, String>) -> Vec<S
     let paths = named_paths(&source.text, &source.module);
     let mut found = Vec::new();
     let (mut sees_theory, mut sees_measurement) = (layer == "theory", MEASUREMENT.contains(&layer));
+    let mut across = Vec::new();
     for path in &paths {
         let fault = |why: &str| format!("{layer}, line {}: {why} `{}`", path.line, path.text());
         match path.segments.first().map(String::as_str) {
             Some("crate") => {
                 let Some(first) = path.segments.get(1) else { continue };
                 let target = reexports.get(first).unwrap_or(first);
+                if target == "theory" || MEASUREMENT.contains(&target.as_str()) {
+                    across.push(format!("`{}` at line {}", path.text(), path.line));
+                }
                 sees_theory |= target == "theory";
                 sees_measurement |= MEASUREMENT.contains(&target.as_str());
                 let upward =
@@ -93,7 +97,8 @@ fn violations_in(source: &Source, reexports: &BTreeMap<String, String>) -> Vec<S
     }
     if sees_theory && sees_measurement && !JUDGES.contains(&layer) {
         let name = source.module.join("::");
-        found.push(format!("{layer}: `{name}` sees both theory and measurement"));
+        let named = across.join(", ");
+        found.push(format!("`{name}` sees both theory and measurement: {named}"));
     }
     found
 }
