@@ -5,7 +5,10 @@ use anyhow::Result;
 use crate::workspace::{Workspace, execute};
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
-    // Without this, the libraries' unit tests would run under the bench profile too.
-    let mut command = workspace.cargo(&["bench", "--workspace", "--benches"]);
+    let mut command = workspace.cargo(&["bench"]);
+    if arguments.is_empty() {
+        // By name, or the unit tests of each crate would be built for the bench profile too.
+        command.args(["--workspace", "--bench", "*"]);
+    }
     execute(command.args(arguments))
 }

@@ -1,7 +1,7 @@
 //! Steps that need Python: one virtual environment, `.venv` below the build folder.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -25,9 +25,13 @@ impl Environment {
     }
 
     fn install(&self, requirement: &str) -> Result<()> {
-        let mut pip = Command::new(interpreter());
-        // The outer pip installs into the environment, so that the environment needs no own.
-        pip.args(["-m", "pip", "--python"]).arg(self.program("python"));
+        let python = self.program("python");
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip"]);
+        if !works(Command::new(&python).args(["-m", "pip"])) {
+            pip = Command::new(interpreter());
+            pip.args(["-m", "pip", "--python"]).arg(&python);
+        }
         pip.args(["install", "--quiet", "--disable-pip-version-check", requirement]);
         execute(&mut pip)
     }
@@ -42,18 +46,22 @@ pub(crate) fn environment() -> Result<Environment> {
     let build = Workspace::build_folder()?;
     let folder = build.parent().unwrap_or(&build).join(".venv");
     let environment = Environment { folder };
-    if !works(&environment.program("python")) {
-        let mut venv = Command::new(interpreter());
-        // `--clear` mends an environment whose interpreter has gone; without pip it also works
-        // where a distribution packs `ensurepip` apart.
-        venv.args(["-m", "venv", "--clear", "--without-pip"]).arg(&environment.folder);
-        execute(&mut venv)?;
+    if !works(&mut Command::new(environment.program("python"))) {
+        // `--clear` mends an environment whose interpreter has gone.
+        let make = |options: &[&str]| {
+            let mut venv = Command::new(interpreter());
+            venv.args(["-m", "venv", "--clear"]).args(options).arg(&environment.folder);
+            venv
+        };
+        // A distribution may pack `ensurepip` apart: then the outer pip does the installing.
+        if stdout_of(&mut make(&[])).is_err() {
+            execute(&mut make(&["--without-pip"]))?;
+        }
     }
     Ok(environment)
 }
 
-fn works(program: &Path) -> bool {
-    let mut command = Command::new(program);
+fn works(command: &mut Command) -> bool {
     command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
