@@ -1,6 +1,7 @@
 //! Numerical vocabulary in f64, without nouns of the domain.
 
 pub(crate) mod elementary;
+pub mod incomplete;
 pub mod quadrature;
 pub mod roots;
 pub mod special;
