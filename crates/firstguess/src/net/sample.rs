@@ -109,25 +109,25 @@ pub fn fill_weights(
         WeightFamily::Rademacher => stream.fill(Sign { std: std as f32 }, first_element, out),
         WeightFamily::SymmetricWeibull { shape } => {
             let law = Weibull { power: 1.0 / shape, scale: std / weibull_root(shape) };
-            stream.fill(law, first_element, out);
+            stream.fill(Signed(law), first_element, out);
         }
         WeightFamily::StudentT { degrees_of_freedom: nu } => {
             let law = Student { power: 2.0 / nu, scale: std * (nu - 2.0).sqrt() };
             stream.fill(law, first_element, out);
         }
         WeightFamily::Laplace => {
-            stream.fill(Exponential { scale: std / SQRT_2 }, first_element, out);
+            stream.fill(Signed(Exponential { scale: std / SQRT_2 }), first_element, out);
         }
         // χ_2² is exponential.
         WeightFamily::Sphere { dimension: 2 } => {
-            stream.fill(Weibull { power: 0.5, scale: std }, first_element, out);
+            stream.fill(Signed(Weibull { power: 0.5, scale: std }), first_element, out);
         }
         WeightFamily::Sphere { dimension } => {
             fill_sphere(dimension, std, stream, first_element, out);
         }
         WeightFamily::BoundedPower { exponent } => {
             let law = Power { power: 1.0 / exponent, scale: std * power_edge(exponent) };
-            stream.fill(law, first_element, out);
+            stream.fill(Signed(law), first_element, out);
         }
     }
     Ok(())
@@ -180,6 +180,34 @@ impl BlockLaw<4> for Sign {
     }
 }
 
+/// A law drawn by inverting the distribution function of its magnitude; the sign is a bit of the same uniform.
+trait SignedMagnitude: Copy {
+    /// The magnitude at the uniform `v` in (0, 1).
+    fn magnitude(self, v: f64) -> f64;
+}
+
+/// Two weights from one block: `2u - 1` holds a sign and an independent uniform.
+#[derive(Clone, Copy)]
+struct Signed<M>(M);
+
+impl<M: SignedMagnitude> Signed<M> {
+    // No closure over the array: one called twice is not inlined, and the loop around it stays scalar.
+    #[inline(always)]
+    fn value(self, u: f64) -> f32 {
+        let y = 2.0 * u - 1.0;
+        self.0.magnitude(y.abs()).copysign(y) as f32
+    }
+}
+
+impl<M: SignedMagnitude> BlockLaw<2> for Signed<M> {
+    type Value = f32;
+    #[inline(always)]
+    fn values(self, block: [u32; 4]) -> [f32; 2] {
+        let [u, v] = uniforms(block);
+        [self.value(u), self.value(v)]
+    }
+}
+
 /// `scale · sign · E^power`, `E` exponential.
 #[derive(Clone, Copy)]
 struct Weibull {
@@ -187,15 +215,10 @@ struct Weibull {
     scale: f64,
 }
 
-impl BlockLaw<2> for Weibull {
-    type Value = f32;
+impl SignedMagnitude for Weibull {
     #[inline(always)]
-    fn values(self, block: [u32; 4]) -> [f32; 2] {
-        uniforms(block).map(|u| {
-            let y = 2.0 * u - 1.0;
-            let magnitude = exp(ln(-ln(y.abs())) * self.power);
-            (self.scale * magnitude).copysign(y) as f32
-        })
+    fn magnitude(self, v: f64) -> f64 {
+        self.scale * exp(ln(-ln(v)) * self.power)
     }
 }
 
@@ -204,14 +227,10 @@ struct Exponential {
     scale: f64,
 }
 
-impl BlockLaw<2> for Exponential {
-    type Value = f32;
+impl SignedMagnitude for Exponential {
     #[inline(always)]
-    fn values(self, block: [u32; 4]) -> [f32; 2] {
-        uniforms(block).map(|u| {
-            let y = 2.0 * u - 1.0;
-            (self.scale * -ln(y.abs())).copysign(y) as f32
-        })
+    fn magnitude(self, v: f64) -> f64 {
+        self.scale * -ln(v)
     }
 }
 
@@ -222,14 +241,10 @@ struct Power {
     scale: f64,
 }
 
-impl BlockLaw<2> for Power {
-    type Value = f32;
+impl SignedMagnitude for Power {
     #[inline(always)]
-    fn values(self, block: [u32; 4]) -> [f32; 2] {
-        uniforms(block).map(|u| {
-            let y = 2.0 * u - 1.0;
-            (self.scale * exp(ln(y.abs()) * self.power)).copysign(y) as f32
-        })
+    fn magnitude(self, v: f64) -> f64 {
+        self.scale * exp(ln(v) * self.power)
     }
 }
 

@@ -1,2 +1,19 @@
 //! What was asked, and the vocabulary it is asked in. Checked once: afterwards a spec cannot be ill-formed.
+
+pub mod activation;
+pub mod dataset;
+pub mod error;
+pub mod experiment;
+pub mod layer;
+pub mod network;
+pub mod scheme;
+pub mod shape;
 pub mod weights;
+
+pub use activation::Activation;
+pub use dataset::{Binarize, Dataset, DatasetError, Standardize};
+pub use error::SpecError;
+pub use experiment::Spec;
+pub use network::{Architecture, Network};
+pub use scheme::InitScheme;
+pub use shape::{Shape, ShapeError};
