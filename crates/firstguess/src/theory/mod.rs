@@ -3,6 +3,7 @@
 pub mod dual;
 pub mod mean_field;
 pub mod phase;
+pub mod prejudice;
 
 use serde::Serialize;
 
