@@ -56,6 +56,26 @@ enum Law {
     },
 }
 
+#[derive(Debug, Clone)]
+struct Sample {
+    /// Complements `1 - G_(1)`, ascending; then the same block by block.
+    pooled: Vec<f64>,
+    blocks: Vec<Vec<f64>>,
+    /// Relative error charged for what the rule leaves out: the tables, and above [`EXPLICIT`] classes the bulk.
+    simplification: f64,
+}
+
+impl Sample {
+    /// A statistic of the whole sample; two standard errors from its spread over the blocks.
+    fn estimate(&self, statistic: impl Fn(&[f64]) -> f64) -> Approximation {
+        let value = statistic(&self.pooled);
+        let count = self.blocks.len() as f64;
+        let squares: f64 = self.blocks.iter().map(|block| (statistic(block) - value).powi(2)).sum();
+        let spread = 2.0 * (squares / (count * (count - 1.0))).sqrt();
+        Approximation { value, error: spread + self.simplification * value.abs() }
+    }
+}
+
 impl LargestShare {
     pub(super) fn new(classes: usize, law: GuessFraction) -> Self {
         let gamma = law.gamma();
@@ -81,7 +101,8 @@ impl LargestShare {
             .collect();
         let mut pooled = blocks.concat();
         pooled.sort_by(f64::total_cmp);
-        Self(Law::Sampled { pooled, blocks })
+        let simplification = if classes > EXPLICIT { 3e-5 } else { 1e-8 };
+        Self(Law::Sampled(Sample { pooled, blocks, simplification }))
     }
 
     /// The `m` with `P(max_k G_k ≤ m) = probability`.
@@ -94,9 +115,9 @@ impl LargestShare {
         Ok(match &self.0 {
             Law::Atom(share) => Approximation::exact(*share),
             Law::TwoClasses(law) => Approximation::exact(law.max_quantile(p)?),
-            Law::Sampled { pooled, blocks } => {
+            Law::Sampled(sample) => {
                 // The ends of the law lie outside any sample: 1 above, and below no less than an even share.
-                estimate(blocks, |sample| 1.0 - sorted_quantile(sample, 1.0 - p), pooled)
+                sample.estimate(|rest| 1.0 - sorted_quantile(rest, 1.0 - p))
             }
         })
     }
@@ -107,14 +128,10 @@ impl LargestShare {
             _ if share.is_nan() => Approximation { value: f64::NAN, error: f64::NAN },
             Law::Atom(atom) => Approximation::exact(if share < *atom { 1.0 } else { 0.0 }),
             Law::TwoClasses(law) => Approximation::exact(law.max_survival(share)),
-            Law::Sampled { pooled, blocks } => estimate(
-                blocks,
-                |sample| {
-                    let above = sample.partition_point(|rest| *rest < 1.0 - share);
-                    above as f64 / sample.len() as f64
-                },
-                pooled,
-            ),
+            Law::Sampled(sample) => sample.estimate(|rests| {
+                let above = rests.partition_point(|rest| *rest < 1.0 - share);
+                above as f64 / rests.len() as f64
+            }),
         }
     }
 
@@ -127,29 +144,14 @@ impl LargestShare {
             Law::TwoClasses(law) => {
                 [law.mean_max(), law.expect(|g| g.max(1.0 - g).powi(2))].map(Approximation::exact)
             }
-            Law::Sampled { pooled, blocks } => [1, 2].map(|power| {
-                let mean = |sample: &[f64]| {
-                    let sum: f64 = sample.iter().map(|rest| (1.0 - rest).powi(power)).sum();
-                    sum / sample.len() as f64
+            Law::Sampled(sample) => [1, 2].map(|power| {
+                let mean = |rests: &[f64]| {
+                    let sum: f64 = rests.iter().map(|rest| (1.0 - rest).powi(power)).sum();
+                    sum / rests.len() as f64
                 };
-                estimate(blocks, mean, pooled)
+                sample.estimate(mean)
             }),
         }
-    }
-}
-
-/// A statistic of the whole sample; two standard errors from its spread over the blocks, and the simplified bulk.
-fn estimate(
-    blocks: &[Vec<f64>],
-    statistic: impl Fn(&[f64]) -> f64,
-    pooled: &[f64],
-) -> Approximation {
-    let value = statistic(pooled);
-    let count = blocks.len() as f64;
-    let squares: f64 = blocks.iter().map(|block| (statistic(block) - value).powi(2)).sum();
-    Approximation {
-        value,
-        error: 2.0 * (squares / (count * (count - 1.0))).sqrt() + 3e-5 * value.abs(),
     }
 }
 
