@@ -17,7 +17,7 @@ use std::f64::consts::PI;
 /// # References
 ///
 /// `francazi2024` (arXiv:2306.00809) for the sampling formula; moments and laws of the largest share derived in
-/// `docs/theory/mean-field.md`, section 2.1.
+/// `docs/theory/guess-fraction.md`.
 ///
 /// # Examples
 ///

@@ -39,7 +39,7 @@ pub struct ClassGradients {
 ///
 /// # References
 ///
-/// Derived in `docs/theory/mean-field.md`, section 6.
+/// Derived in `docs/theory/mean-field.md`, on gradients.
 ///
 /// # Examples
 ///

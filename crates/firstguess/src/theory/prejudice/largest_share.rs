@@ -49,11 +49,7 @@ pub struct LargestShare(Law);
 enum Law {
     Atom(f64),
     TwoClasses(GuessFraction),
-    /// Complements `1 - G_(1)`: all in ascending order, then block by block.
-    Sampled {
-        pooled: Vec<f64>,
-        blocks: Vec<Vec<f64>>,
-    },
+    Sampled(Sample),
 }
 
 #[derive(Debug, Clone)]
@@ -105,7 +101,7 @@ impl LargestShare {
         Self(Law::Sampled(Sample { pooled, blocks, simplification }))
     }
 
-    /// The `m` with `P(max_k G_k ≤ m) = probability`.
+    /// The `m` with `P(max_k G_k ≤ m) = probability`. Probabilities within 1e-4 of 0 or 1 give the extremes of the sample.
     ///
     /// # Errors
     ///
@@ -115,10 +111,7 @@ impl LargestShare {
         Ok(match &self.0 {
             Law::Atom(share) => Approximation::exact(*share),
             Law::TwoClasses(law) => Approximation::exact(law.max_quantile(p)?),
-            Law::Sampled(sample) => {
-                // The ends of the law lie outside any sample: 1 above, and below no less than an even share.
-                sample.estimate(|rest| 1.0 - sorted_quantile(rest, 1.0 - p))
-            }
+            Law::Sampled(sample) => sample.estimate(|rest| 1.0 - sorted_quantile(rest, 1.0 - p)),
         })
     }
 

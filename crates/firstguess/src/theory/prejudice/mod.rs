@@ -88,7 +88,7 @@ impl Approximation {
 ///
 /// # References
 ///
-/// Derived in `docs/theory/mean-field.md`, section 2.3.
+/// Derived in `docs/theory/guess-fraction.md`.
 ///
 /// # Examples
 ///

@@ -20,7 +20,7 @@ pub const DEFAULT_PROBABILITIES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 ///
 /// # References
 ///
-/// Derived in `docs/theory/mean-field.md`, section 2.2.
+/// Derived in `docs/theory/guess-fraction.md`.
 pub fn expected_maximum(count: usize) -> f64 {
     if count <= 1 { 0.0 } else { mean_of_maximum(count.min(MAX_CLASSES)) }
 }
@@ -36,7 +36,7 @@ pub fn expected_maximum(count: usize) -> f64 {
 ///
 /// # References
 ///
-/// Derived in `docs/theory/mean-field.md`, section 2.2.
+/// Derived in `docs/theory/guess-fraction.md`.
 ///
 /// # Examples
 ///
