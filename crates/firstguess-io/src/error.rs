@@ -10,7 +10,7 @@ use firstguess::spec::{DatasetError, ShapeError};
 #[expect(missing_docs, reason = "the message of each variant names its fields")]
 pub enum DataError {
     /// Neither an embedded data set nor a file.
-    #[error("there is no data set or file `{name}`{}. There is: {}", suggestion(nearest.as_deref()), available.join(", "))]
+    #[error("there is no data set or file `{name}`{} There is: {}", suggestion(nearest.as_deref()), available.join(", "))]
     Unknown { name: String, nearest: Option<String>, available: Vec<String> },
 
     /// The operating system refused.
@@ -33,7 +33,7 @@ pub enum DataError {
 }
 
 fn suggestion(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))
+    nearest.map_or_else(|| ".".to_owned(), |nearest| format!("; did you mean `{nearest}`?"))
 }
 
 fn advice(hint: &str) -> String {

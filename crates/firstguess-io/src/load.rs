@@ -199,9 +199,13 @@ fn load_folder(folder: &Path, options: &ReadOptions) -> Result<Dataset, DataErro
     if let Some(images) = idx::choose_images(&names) {
         return load_file(&folder.join(images), options);
     }
-    let shown = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+    let shown = match names.len() {
+        0 => "it holds no file".to_owned(),
+        1..=8 => format!("it holds {}", names.join(", ")),
+        more => format!("it holds {} and {} more", names[..8].join(", "), more - 8),
+    };
     let problem = Problem::new(
-        format!("a folder without a known data set (it holds {} files: {shown})", names.len()),
+        format!("a folder without a known data set ({shown})"),
         "data_batch_1.bin … (CIFAR-10) or train-images-idx3-ubyte with train-labels-idx1-ubyte (MNIST)",
     )
     .hint("give the path of one file in it");
