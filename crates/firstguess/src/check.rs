@@ -1,0 +1,127 @@
+//! The main verb: predict, measure, judge.
+
+use crate::finding::{self, Case};
+use crate::math::stream::Seed;
+use crate::measure::{self, MeasureError, Options, Progress};
+use crate::report::Report;
+use crate::spec::activation::Activation;
+use crate::spec::dataset::{Dataset, DatasetError};
+use crate::spec::error::SpecError;
+use crate::spec::network::Network;
+use crate::spec::scheme::{InitScheme, LayerInit, Scheme};
+use crate::spec::Spec;
+use crate::theory::critical::{CriticalPoint, edge_of_chaos};
+use crate::theory::dual::Dual;
+use crate::theory::predict::{InputStatistics, predict};
+
+/// Why a check could not be made.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// The question is ill-formed.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The data cannot be used.
+    #[error(transparent)]
+    Data(#[from] DatasetError),
+    /// Nothing could be measured.
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
+}
+
+/// Bias variance of the scheme `critical` where none is given: small, and large enough that q* is not zero.
+pub const CRITICAL_BIAS_VARIANCE: f64 = 0.05;
+
+/// Predicts, measures and judges one initialization on one data set.
+///
+/// `data` are the inputs as the network sees them: [`DataSpec::prepare`](crate::spec::experiment::DataSpec::prepare) makes
+/// them from a source. The report depends on the spec, the data and the seed alone, not on the number of threads.
+///
+/// # Errors
+///
+/// [`CheckError`] if the spec is ill-formed, the data do not fit the network, or the measurement is cancelled.
+///
+/// # Examples
+///
+/// ```
+/// use firstguess::spec::{Architecture, InitScheme, Spec, experiment::{DataSpec, MeasureSpec}};
+/// let spec = Spec {
+///     name: "relu".to_owned(),
+///     data: serde_json::from_str(r#"{ "synthetic": "gaussian", "features": 32, "classes": 10, "samples": 50 }"#)?,
+///     init: InitScheme::explicit(2.0, 0.0),
+///     network: Architecture::mlp(&"relu".parse()?, 4, 64, 10),
+///     measure: MeasureSpec { seed: 1, draws: 8 },
+/// };
+/// let data = spec.data.synthesize(spec.measure.seed)?;
+/// let report = firstguess::check(&spec, &data, &mut ())?;
+/// assert!(report.worst().is_none_or(|severity| severity < firstguess::finding::Severity::Error));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn check(
+    spec: &Spec,
+    data: &Dataset,
+    progress: &mut dyn Progress,
+) -> Result<Report, CheckError> {
+    spec.validate()?;
+    let network = spec.network_for(data)?;
+    let init = concrete_init(&spec.init, &network)?;
+    let inits = layer_inits(&init, &network)?;
+    let classes = measure::prejudice::classes_of(network.logits());
+    let prediction = predict(&network, &inits, InputStatistics::of(data), classes);
+    let options = Options::new(Seed(spec.measure.seed), spec.measure.draws);
+    let measurement = measure::run(&network, &inits, data, &options, progress)?;
+    let findings = finding::judge(&Case {
+        network: &network,
+        prediction: &prediction,
+        measurement: &measurement,
+    });
+    Ok(Report::new(spec, data, &network, &init, prediction, measurement, findings))
+}
+
+/// Draw of each layer with weights, in the order of their index.
+///
+/// # Errors
+///
+/// [`SpecError`] of [`InitScheme::layer`].
+pub fn layer_inits(init: &InitScheme, network: &Network) -> Result<Vec<LayerInit>, SpecError> {
+    network.weights().iter().map(|weights| init.layer(weights)).collect()
+}
+
+/// The scheme with `critical` turned into the variances that theory finds for this network's activation.
+///
+/// # Errors
+///
+/// [`SpecError::Conflict`] where the activation has no edge of chaos at this bias variance, or the network has several
+/// activations, which have no edge in common.
+pub fn concrete_init(init: &InitScheme, network: &Network) -> Result<InitScheme, SpecError> {
+    if init.scheme != Scheme::Critical {
+        return Ok(init.clone());
+    }
+    init.validate()?;
+    let mut activations: Vec<Activation> = Vec::new();
+    for activation in network.activations() {
+        if !activations.contains(&activation) {
+            activations.push(activation);
+        }
+    }
+    let [activation] = &activations[..] else {
+        return Err(SpecError::Conflict(format!(
+            "scheme `critical` needs one activation, this network has {}; give each layer its own weight_variance and \
+             bias_variance instead",
+            activations.len()
+        )));
+    };
+    let dual = Dual::new(activation);
+    let homogeneous = dual.homogeneous().is_some();
+    let bias = init.bias_variance.unwrap_or(if homogeneous { 0.0 } else { CRITICAL_BIAS_VARIANCE });
+    let points =
+        edge_of_chaos(&dual, bias).map_err(|reason| SpecError::Conflict(reason.to_string()))?;
+    // A stable point if there is one: the network stays there.
+    let preferred = points.iter().find(|point| point.stable).or_else(|| points.first());
+    let weight_variance = preferred.map_or(1.0, |point: &CriticalPoint| point.weight_variance);
+    Ok(InitScheme {
+        weight_law: init.weight_law,
+        gain: init.gain,
+        ..InitScheme::explicit(weight_variance, bias)
+    })
+}

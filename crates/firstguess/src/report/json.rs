@@ -1,0 +1,165 @@
+//! The JSON form: field names of the spec, null with a reason where there is no number.
+
+use super::{Report, SCHEMA_VERSION};
+use crate::theory::phase::Asymptotics;
+use crate::theory::predict::{Bulk, LayerPrediction, Prediction};
+use crate::theory::{NoTheory, Predicted};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// A JSON object under construction that knows how to write a number that may be missing.
+#[derive(Debug, Default)]
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// An empty object.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Any value.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        self.0.insert(name.to_owned(), value);
+        self
+    }
+
+    /// A number; what is not finite becomes null beside `<name>_reason`.
+    #[must_use]
+    pub fn number(self, name: &str, value: f64) -> Self {
+        if value.is_finite() {
+            return self.with(name, value);
+        }
+        let reason = if value.is_nan() { "undefined" } else { "infinite" };
+        self.with(name, Value::Null).with(&format!("{name}_reason"), reason)
+    }
+
+    /// A predicted number, or null beside `<name>_reason`.
+    #[must_use]
+    pub fn predicted(self, name: &str, value: &Predicted) -> Self {
+        match value {
+            Ok(value) => self.number(name, *value),
+            Err(why) => self.missing(name, why),
+        }
+    }
+
+    /// Null, and why.
+    #[must_use]
+    pub fn missing(self, name: &str, why: &NoTheory) -> Self {
+        self.with(name, Value::Null).with(&format!("{name}_reason"), &why.reason)
+    }
+
+    /// A predicted thing that is not a number, or null beside its reason.
+    #[must_use]
+    pub fn named<T: Serialize>(self, name: &str, value: &Result<T, NoTheory>) -> Self {
+        match value {
+            Ok(value) => self.with(name, value),
+            Err(why) => self.missing(name, why),
+        }
+    }
+
+    /// The limits of infinite depth.
+    #[must_use]
+    pub fn asymptotics(self, limit: &Asymptotics) -> Self {
+        self.predicted("q_star", &limit.q_star)
+            .predicted("q_slope", &limit.q_slope)
+            .predicted("chi_1", &limit.chi_1)
+            .predicted("c_star", &limit.c_star)
+            .predicted("one_minus_c_star", &limit.c_star_complement)
+            .predicted("chi_c", &limit.chi_c)
+            .predicted("depth_scale_q", &limit.depth_scale_q)
+            .predicted("depth_scale_c", &limit.depth_scale_c)
+            .predicted("gradient_depth_scale", &limit.gradient_depth_scale)
+            .predicted("gamma_star", &limit.gamma_star)
+            .named("phase", &limit.phase)
+            .named("prejudice", &limit.prejudice)
+            .with("fixed_points", &limit.fixed_points)
+    }
+
+    /// The finished object.
+    pub fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+}
+
+/// A whole prediction as one object.
+pub fn prediction_fields(prediction: &Prediction) -> Fields {
+    let fields = Fields::new();
+    let fields = match &prediction.bulk {
+        Ok(bulk) => bulk_fields(fields, bulk),
+        Err(why) => fields.missing("phase", why).missing("chi_1", why),
+    };
+    let guess = prediction.prejudice.as_ref().map_err(Clone::clone).map(|guess| {
+        Fields::new()
+            .number("gamma", guess.gamma)
+            .number("largest_share", guess.largest_share)
+            .number("agreement", guess.agreement)
+            .number("neutral_share", guess.neutral_share)
+            .into_value()
+    });
+    fields
+        .number("input_gamma", prediction.input.gamma())
+        .predicted("ln_gradient", &prediction.ln_gradient())
+        .named("guess", &guess)
+        .predicted("loss", &prediction.loss)
+        .with("layers", prediction.layers.iter().map(layer_value).collect::<Vec<_>>())
+}
+
+fn bulk_fields(fields: Fields, bulk: &Bulk) -> Fields {
+    fields
+        .with("activation", bulk.function.to_string())
+        .number("weight_variance", bulk.layer.weight)
+        .number("bias_variance", bulk.layer.bias)
+        .asymptotics(&bulk.limit)
+}
+
+fn layer_value(layer: &LayerPrediction) -> Value {
+    let fields = Fields::new()
+        .with("index", layer.index)
+        .with("kind", &layer.kind)
+        .with("units", layer.units)
+        .number("weight_variance", layer.weight_variance)
+        .number("bias_variance", layer.bias_variance);
+    let fields = match &layer.spread {
+        Ok(spread) => fields
+            .number("q", spread.q())
+            .number("c", spread.c())
+            .number("v", spread.v())
+            .number("t", spread.t())
+            .number("gamma", spread.gamma()),
+        Err(why) => ["q", "c", "v", "t", "gamma"]
+            .into_iter()
+            .fold(fields, |fields, name| fields.missing(name, why)),
+    };
+    fields
+        .predicted("chi", &layer.chi)
+        .predicted("gradient", &layer.ln_gradient.clone().map(f64::exp))
+        .predicted("ln_gradient", &layer.ln_gradient)
+        .predicted("ln_q_variance", &layer.ln_q_variance)
+        .into_value()
+}
+
+impl Report {
+    /// The whole report as one JSON object.
+    pub fn to_json(&self) -> Value {
+        let status = self.worst().map_or_else(|| "fine".to_owned(), |severity| match severity {
+            crate::finding::Severity::Note => "fine".to_owned(),
+            other => other.to_string(),
+        });
+        json!({
+            "schema_version": SCHEMA_VERSION,
+            "command": "check",
+            "firstguess_version": env!("CARGO_PKG_VERSION"),
+            "name": self.name,
+            "seed": self.seed,
+            "verdict": { "status": status, "headline": self.headline() },
+            "data": self.data,
+            "network": self.network,
+            "prediction": prediction_fields(&self.prediction).into_value(),
+            "measurement": self.measurement,
+            "findings": self.findings,
+            "citations": self.citations(),
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! What a check found, and the forms in which people and programs read it.
+
+mod json;
+mod terminal;
+mod text;
+
+pub use json::{Fields, prediction_fields};
+pub use terminal::Style;
+
+use crate::finding::{Finding, Severity};
+use crate::measure::Measurement;
+use crate::spec::network::Network;
+use crate::spec::scheme::{InitScheme, Scheme};
+use crate::spec::{Dataset, Spec};
+use crate::theory::predict::Prediction;
+
+/// Version of the JSON layout. It rises when a field changes its name or meaning; new fields do not raise it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Everything a check found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Title.
+    pub name: String,
+    /// Seed of every random number.
+    pub seed: u64,
+    /// The data that were used.
+    pub data: DataSummary,
+    /// The network in words and numbers.
+    pub network: NetworkSummary,
+    /// What theory says.
+    pub prediction: Prediction,
+    /// What was measured.
+    pub measurement: Measurement,
+    /// Verdicts, the gravest first.
+    pub findings: Vec<Finding>,
+}
+
+/// The data behind a report.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct DataSummary {
+    /// Name of the set.
+    pub name: String,
+    /// Shape of one input.
+    pub shape: Vec<usize>,
+    /// Inputs used.
+    pub examples: usize,
+    /// Classes of the labels; 0 without labels.
+    pub classes: usize,
+    /// How features were scaled.
+    pub standardize: crate::spec::Standardize,
+}
+
+/// The network behind a report.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct NetworkSummary {
+    /// `[64] → 20 × (dense 512, relu) → dense 10`.
+    pub layers: String,
+    /// Layers with weights.
+    pub weight_layers: usize,
+    /// Weights and biases.
+    pub parameters: u64,
+    /// Number of logits.
+    pub logits: usize,
+    /// The scheme asked for, with its numbers.
+    pub init: String,
+    /// `σ_w²` where one number says it.
+    pub weight_variance: Option<f64>,
+    /// `σ_b²` where one number says it.
+    pub bias_variance: Option<f64>,
+}
+
+impl Report {
+    /// Puts a report together.
+    pub fn new(
+        spec: &Spec,
+        data: &Dataset,
+        network: &Network,
+        init: &InitScheme,
+        prediction: Prediction,
+        measurement: Measurement,
+        findings: Vec<Finding>,
+    ) -> Self {
+        let layers: Vec<String> = spec.network.layers.iter().map(ToString::to_string).collect();
+        Self {
+            name: spec.name.clone(),
+            seed: spec.measure.seed,
+            data: DataSummary {
+                name: data.name().to_owned(),
+                shape: data.shape().extents().to_vec(),
+                examples: data.examples(),
+                classes: data.classes(),
+                standardize: spec.data.standardize,
+            },
+            network: NetworkSummary {
+                layers: format!("{} → {}", data.shape(), layers.join(" → ")),
+                weight_layers: network.weight_layers,
+                parameters: network.parameters(),
+                logits: network.logits(),
+                init: describe_init(&spec.init, init),
+                weight_variance: init.weight_variance,
+                bias_variance: init.bias_variance,
+            },
+            prediction,
+            measurement,
+            findings,
+        }
+    }
+
+    /// The gravest severity among the findings.
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
+
+    /// One sentence for someone who reads nothing else.
+    pub fn headline(&self) -> String {
+        match self.findings.first() {
+            Some(finding) if finding.severity > Severity::Note => sentence(&finding.title),
+            Some(finding) if finding.id == "biased-start" => {
+                format!("This initialization is fine: {}.", finding.title)
+            }
+            _ => "This initialization is fine: signals and gradients survive the depth, and the first guess is balanced."
+                .to_owned(),
+        }
+    }
+
+    /// Keys of the works that the findings rest on, in the order of first mention.
+    pub fn citations(&self) -> Vec<&'static str> {
+        let mut keys: Vec<&'static str> = Vec::new();
+        for key in self.findings.iter().flat_map(|finding| finding.references) {
+            if !keys.contains(key) {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+}
+
+fn describe_init(asked: &InitScheme, concrete: &InitScheme) -> String {
+    let mut text = asked.scheme.to_string();
+    if let (Scheme::Critical | Scheme::Explicit, Some(weight)) = (asked.scheme, concrete.weight_variance) {
+        text += &format!(" (weight_variance {weight:.6})");
+    }
+    if let Some(bias) = concrete.bias_variance {
+        text += &format!(", bias_variance {bias}");
+    }
+    if asked.gain != 1.0 {
+        text += &format!(", gain {}", asked.gain);
+    }
+    if let Some(law) = asked.weight_law {
+        text += &format!(", weights {law}");
+    }
+    text
+}
+
+fn sentence(title: &str) -> String {
+    let mut characters = title.chars();
+    characters.next().map_or_else(String::new, |first| {
+        let rest: String = characters.collect();
+        format!("{}{rest}.", first.to_uppercase())
+    })
+}
