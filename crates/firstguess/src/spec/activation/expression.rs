@@ -115,3 +115,7 @@ impl Expression {
 fn canonical(text: &str) -> String {
     text.replace("**", "^").chars().filter(|c| !c.is_whitespace()).collect()
 }
+
+#[cfg(test)]
+#[path = "expression/tests.rs"]
+mod tests;
