@@ -1,3 +1,4 @@
 //! Finite networks: one file per layer kind, forward and backward side by side.
 
+pub mod activation;
 pub mod sample;
