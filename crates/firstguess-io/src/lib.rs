@@ -1,1 +1,20 @@
 //! Bytes to data sets, specs and weights.
+//!
+//! What comes from outside is not trusted: sizes are bounded before anything is allocated, a claim in a header is compared with the bytes
+//! that are there, and whatever is wrong becomes a [`DataError`] that says where, what was found, what is allowed and what to try.
+
+mod cifar;
+mod csv;
+mod digits;
+mod error;
+mod idx;
+mod load;
+mod npy;
+mod npz;
+mod parts;
+mod write;
+
+pub use csv::LabelColumn;
+pub use error::DataError;
+pub use load::{EMBEDDED, ReadOptions, dataset_from_bytes, load_dataset, load_dataset_with};
+pub use write::{WriteError, write_atomically};

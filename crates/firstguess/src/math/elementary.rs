@@ -9,7 +9,6 @@
     reason = "a call that is not inlined into the dispatched loop is compiled for the baseline instruction set"
 )]
 #![expect(
-    clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     reason = "bit fields of floats: every cast keeps the bits that are meant"

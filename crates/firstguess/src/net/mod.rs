@@ -1,1 +1,3 @@
 //! Finite networks: one file per layer kind, forward and backward side by side.
+
+pub mod sample;

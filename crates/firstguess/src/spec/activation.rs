@@ -344,6 +344,7 @@ impl Activation {
             Self::Elu { .. } | Self::Celu { .. } | Self::SquaredRelu | Self::LogPeriodic { .. } => {
                 vec![0.0]
             }
+            Self::Expression(expression) => expression.breakpoints().to_vec(),
             _ => self.kinks().iter().map(|kink| kink.at).collect(),
         }
     }

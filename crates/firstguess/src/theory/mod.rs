@@ -1,8 +1,11 @@
 //! Infinite width. Deterministic: never draws a random number.
 
+pub mod critical;
 pub mod dual;
 pub mod mean_field;
 pub mod phase;
+pub mod predict;
+pub mod prejudice;
 
 use serde::Serialize;
 

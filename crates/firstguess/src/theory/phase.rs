@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Gradients that change by less than this per layer are called critical: a depth scale beyond 1 000 layers.
 pub const EDGE_TOLERANCE: f64 = 1e-3;
 
+/// Inputs whose `1 - c` is below this count as merged where gradients are critical.
+const MERGED: f64 = 1e-2;
+
 /// Order or chaos, by the gradient multiplier `χ₁`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -130,8 +133,10 @@ pub fn asymptotics(phi: &Dual, layer: LayerVariance, first: Spread) -> Asymptoti
         }
     });
     let phase = classify(&chi_1, &complement);
+    let at_edge = phase == Ok(Phase::EdgeOfChaos);
     let prejudice = complement.clone().map(|eps| {
-        if eps <= 0.0 {
+        // A hair above the edge the limit is a hair below c = 1, for all the depths at which anyone builds.
+        if eps <= 0.0 || (at_edge && eps < MERGED) {
             Prejudice::DeepPrejudice
         } else if eps > 0.5 {
             Prejudice::Neutrality
@@ -159,7 +164,7 @@ pub fn asymptotics(phi: &Dual, layer: LayerVariance, first: Spread) -> Asymptoti
 
 fn classify(chi_1: &Predicted, complement: &Predicted) -> Result<Phase, NoTheory> {
     let chi = chi_1.clone()?;
-    let merged = complement.as_ref().is_ok_and(|eps| *eps < 1e-2);
+    let merged = complement.as_ref().is_ok_and(|eps| *eps < MERGED);
     Ok(if (chi - 1.0).abs() <= EDGE_TOLERANCE && (merged || complement.is_err() || chi <= 1.0) {
         Phase::EdgeOfChaos
     } else if chi < 1.0 {

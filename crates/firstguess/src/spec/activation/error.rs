@@ -57,6 +57,10 @@ pub enum ActivationError {
     #[error("`{text}` is not finite at x = {at}")]
     NotFinite { text: String, at: f64 },
 
+    /// Too many jumps, or an oscillation too fast to follow.
+    #[error("`{text}` jumps or turns abruptly more than {limit} times between -40 and 40")]
+    TooRough { text: String, limit: usize },
+
     /// Growth as fast as `exp(x²)`.
     #[error("`{text}` grows so fast that its Gaussian moments are infinite")]
     InfiniteMoments { text: String },
@@ -82,6 +86,7 @@ impl ActivationError {
                 format!("functions: {}", super::expression::function_names().join(", "))
             }
             Self::UnknownVariable { .. } => "the only variable is x; constants are pi and e".to_owned(),
+            Self::TooRough { .. } => "slow the oscillation down".to_owned(),
             Self::Constant { .. } => "an activation is a function of x".to_owned(),
             Self::NotFinite { .. } => {
                 "an activation must have a finite value at every real x: guard it, as in log(1 + x^2)".to_owned()

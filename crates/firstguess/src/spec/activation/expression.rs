@@ -1,6 +1,7 @@
 //! Activations given as an expression in `x`.
 
 mod analysis;
+mod jumps;
 mod parser;
 mod program;
 
@@ -78,7 +79,11 @@ impl Expression {
     }
 
     pub(super) fn kinks(&self) -> &[Kink] {
-        &self.analysis.kinks
+        &self.analysis.smoothness.kinks
+    }
+
+    pub(super) fn breakpoints(&self) -> &[f64] {
+        &self.analysis.smoothness.breakpoints
     }
 
     pub(super) fn parity(&self) -> Parity {
@@ -94,7 +99,7 @@ impl Expression {
     }
 
     pub(super) fn length_scale(&self) -> f64 {
-        self.analysis.length_scale
+        self.analysis.smoothness.length_scale
     }
 }
 

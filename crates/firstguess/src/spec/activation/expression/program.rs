@@ -11,8 +11,10 @@ type Unary = fn(f64) -> (f64, f64);
 /// The functions of one argument. Names of the vocabulary mean the activation with its default parameters.
 static UNARY: &[(&str, Unary)] = &[
     ("exp", |v| (v.exp(), v.exp())),
+    ("expm1", |v| (v.exp_m1(), v.exp())),
     ("ln", ln),
     ("log", ln),
+    ("log1p", |v| (v.ln_1p(), 1.0 / (1.0 + v))),
     ("log2", |v| (v.log2(), 1.0 / (v * LN_2))),
     ("log10", |v| (v.log10(), 1.0 / (v * LN_10))),
     ("sqrt", |v| (v.sqrt(), 0.5 / v.sqrt())),
