@@ -1,0 +1,342 @@
+//! The report on a terminal: verdict first, then layers, guesses and findings, on one screen.
+
+use super::Report;
+use super::text::{bar, estimate, left, number, relative_error, right, value, wrap};
+use crate::finding::{Finding, Severity};
+use crate::measure::{Estimate, LayerMeasurement};
+use crate::theory::Predicted;
+use crate::theory::phase::{Phase, Prejudice};
+use crate::theory::predict::LayerPrediction;
+use std::fmt::Write as _;
+
+/// How to draw on the terminal at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Columns.
+    pub width: usize,
+    /// Whether to colour.
+    pub color: bool,
+    /// Whether the terminal shows more than ASCII.
+    pub unicode: bool,
+}
+
+impl Default for Style {
+    /// Plain text of 80 columns.
+    fn default() -> Self {
+        Self { width: 80, color: false, unicode: true }
+    }
+}
+
+/// Layers shown before the table is folded.
+const ROWS: usize = 10;
+
+impl Style {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    fn severity(self, severity: Severity) -> String {
+        let (code, mark) = match severity {
+            Severity::Error => ("1;31", if self.unicode { "✗ error" } else { "error" }),
+            Severity::Warning => ("1;33", if self.unicode { "▲ warning" } else { "warning" }),
+            Severity::Note => ("1;34", if self.unicode { "· note" } else { "note" }),
+        };
+        self.paint(code, mark)
+    }
+
+    /// What ASCII terminals see instead of Greek and signs.
+    fn finish(self, text: String) -> String {
+        if self.unicode {
+            return text;
+        }
+        let mut ascii = String::with_capacity(text.len());
+        for character in text.chars() {
+            match character {
+                c if c.is_ascii() => ascii.push(c),
+                'γ' => ascii.push_str("gamma"),
+                'χ' => ascii.push_str("chi"),
+                'σ' => ascii.push_str("sigma"),
+                'φ' => ascii.push_str("phi"),
+                'ξ' => ascii.push_str("xi"),
+                'Σ' => ascii.push_str("Sum"),
+                '₁' => ascii.push('1'),
+                '²' => ascii.push_str("^2"),
+                '±' => ascii.push_str("+-"),
+                '→' => ascii.push_str("->"),
+                '×' => ascii.push('x'),
+                '·' | '•' => ascii.push('-'),
+                '≤' => ascii.push_str("<="),
+                '≥' => ascii.push_str(">="),
+                '…' | '⋮' => ascii.push_str("..."),
+                _ => ascii.push('?'),
+            }
+        }
+        ascii
+    }
+}
+
+impl Report {
+    /// The report as text for a terminal.
+    pub fn to_terminal(&self, style: Style) -> String {
+        let mut out = String::new();
+        self.head(&mut out, style);
+        self.layers(&mut out, style);
+        self.guesses(&mut out, style);
+        for finding in &self.findings {
+            out.push('\n');
+            out += &finding_text(finding, style);
+        }
+        self.foot(&mut out, style);
+        style.finish(out)
+    }
+
+    fn head(&self, out: &mut String, style: Style) {
+        let verdict = match self.worst() {
+            Some(Severity::Error) => style.paint("1;31", "NOT OK"),
+            Some(Severity::Warning) => style.paint("1;33", "DOUBTFUL"),
+            _ => style.paint("1;32", "OK"),
+        };
+        let headline = wrap(&self.headline(), 2, style.width);
+        let _ = write!(out, "{}  {verdict}\n{headline}\n", style.bold(&self.name));
+        let m = &self.measurement;
+        let about = [
+            ("network", format!("{}  ({} parameters)", self.network.layers, thousands(self.network.parameters))),
+            ("init", self.network.init.clone()),
+            (
+                "data",
+                format!("{} inputs of {}, standardize {}", m.examples, self.data.name, standardized(self)),
+            ),
+            ("measured", format!("{} networks, seed {}", m.draws, self.seed)),
+            ("phase", self.phase_line()),
+        ];
+        for (label, text) in about {
+            let body = wrap(&text, 11, style.width);
+            let _ = write!(out, "  {}{}", style.dim(&left(label, 9)), body.trim_start_matches(' ').replacen("", "", 0));
+        }
+    }
+
+    fn phase_line(&self) -> String {
+        let bulk = match &self.prediction.bulk {
+            Ok(bulk) => bulk,
+            Err(why) => return format!("no theory: {why}"),
+        };
+        let limit = &bulk.limit;
+        let phase = match &limit.phase {
+            Ok(Phase::Ordered) => "ordered: inputs merge, gradients vanish with depth",
+            Ok(Phase::EdgeOfChaos) => "edge of chaos: signals and gradients survive",
+            Ok(Phase::Chaotic) => "chaotic: inputs separate, gradients grow with depth",
+            Err(_) => "unknown",
+        };
+        let mut text = phase.to_owned();
+        if let Ok(chi) = limit.chi_1 {
+            text += &format!(" (χ₁ = {chi:.4} per layer");
+            if let Ok(scale) = limit.gradient_depth_scale
+                && scale.abs() < 1e4
+            {
+                text += &format!(", e-fold every {:.1} layers", scale.abs());
+            }
+            text.push(')');
+        }
+        let bias = match &limit.prejudice {
+            Ok(Prejudice::Neutrality) => "; deep networks stay neutral",
+            Ok(Prejudice::Prejudice) => "; deep networks are biased",
+            Ok(Prejudice::DeepPrejudice) => "; deep networks send all inputs to one class",
+            Err(_) => "",
+        };
+        text + bias
+    }
+
+    fn layers(&self, out: &mut String, style: Style) {
+        let rows: Vec<(&LayerPrediction, &LayerMeasurement)> =
+            self.prediction.layers.iter().zip(&self.measurement.layers).collect();
+        let title = format!(
+            "\n  {}{}{}{}{}\n",
+            right("layer", 5),
+            right("q theory  measured", 24),
+            right("γ theory  measured", 23),
+            right("gradient theory", 17),
+            right("measured", 10),
+        );
+        *out += &style.bold(&title);
+        let shown = folded(rows.len(), ROWS);
+        let mut previous = None;
+        for position in shown {
+            if previous.is_some_and(|last| position > last + 1) {
+                *out += &style.dim(&format!("  {}\n", right(if style.unicode { "⋮" } else { "..." }, 5)));
+            }
+            previous = Some(position);
+            let (p, m) = rows[position];
+            let (q, gamma) = match &p.spread {
+                Ok(spread) => (number(spread.q()), number(spread.gamma())),
+                Err(_) => ("-".to_owned(), "-".to_owned()),
+            };
+            let name = if position + 1 == rows.len() { "out".to_owned() } else { m.index.to_string() };
+            let _ = writeln!(
+                out,
+                "  {}{}{}{}{}{}{}{}{}",
+                right(&name, 5),
+                right(&q, 9),
+                right(&value(&m.q), 9),
+                style.dim(&right(&relative_error(&m.q), 6)),
+                right(&gamma, 9),
+                right(&value(&m.gamma), 9),
+                style.dim(&right(&relative_error(&m.gamma), 6)),
+                right(&predicted(&p.ln_gradient.clone().map(f64::exp)), 16),
+                right(&value(&m.cotangent_gradient), 10),
+            );
+        }
+        let legend = "q: mean square signal; γ: common offset over spread of the inputs' signals; gradient: mean square \
+                      relative to the logits";
+        *out += &style.dim(&wrap(legend, 2, style.width));
+    }
+
+    fn guesses(&self, out: &mut String, style: Style) {
+        let guess = &self.measurement.prejudice;
+        let _ = writeln!(out, "\n  {}", style.bold("first guess: mean share of each network's classes, most guessed first"));
+        let room = style.width.saturating_sub(44).clamp(10, 40);
+        let shown = guess.ordered_shares.len().min(4);
+        for (rank, share) in guess.ordered_shares.iter().take(shown).enumerate() {
+            let theory = match (&self.prediction.prejudice, rank) {
+                (Ok(prediction), 0) => format!("theory {:.1} %", 100.0 * prediction.largest_share),
+                _ => String::new(),
+            };
+            let _ = writeln!(
+                out,
+                "  {}{}{}  {}",
+                right(&(rank + 1).to_string(), 5),
+                right(&percent(share), 17),
+                left(&format!("  {}", bar(share.value, room, style.unicode)), room + 2),
+                style.dim(&theory)
+            );
+        }
+        let rest = guess.ordered_shares.iter().skip(shown).map(|share| share.value).sum::<f64>();
+        let others = guess.ordered_shares.len() - shown;
+        if others > 0 {
+            let _ = writeln!(
+                out,
+                "  {}{}",
+                right(&format!("+{others}"), 5),
+                right(&format!("{:.1} %", 100.0 * rest), 10),
+            );
+        }
+        let loss = &self.measurement.loss;
+        let _ = writeln!(
+            out,
+            "  {}",
+            style.dim(&format!(
+                "balanced: {:.1} % each.  loss at start {} (ln {} = {:.3})",
+                100.0 / guess.classes as f64,
+                estimate(&loss.cross_entropy),
+                guess.classes,
+                loss.ln_classes
+            ))
+        );
+    }
+
+    fn foot(&self, out: &mut String, style: Style) {
+        let keys = self.citations();
+        if !keys.is_empty() {
+            let line = format!("\n  references: {} (firstguess cite KEY)\n", keys.join(", "));
+            *out += &style.dim(&line);
+        }
+    }
+}
+
+fn finding_text(finding: &Finding, style: Style) -> String {
+    let mut out = format!("  {}  {}\n", style.severity(finding.severity), style.bold(finding.id));
+    out += &wrap(&finding.title, 4, style.width);
+    out += &wrap(&finding.explanation, 4, style.width);
+    if finding.severity > Severity::Note {
+        for line in &finding.evidence {
+            let mut parts = Vec::new();
+            if let Some(predicted) = line.predicted {
+                parts.push(format!("theory {}", number(predicted)));
+            }
+            if let Some(measured) = &line.measured {
+                parts.push(format!("measured {}", estimate(measured)));
+            }
+            out += &style.dim(&wrap(&format!("{}: {}", line.quantity, parts.join(", ")), 4, style.width));
+        }
+    }
+    if let Some(remedy) = &finding.remedy {
+        out += &wrap(&format!("→ {remedy}"), 4, style.width);
+    }
+    if finding.severity > Severity::Note {
+        out += &style.dim(&format!("    more: firstguess explain {}\n", finding.id));
+    }
+    out
+}
+
+fn predicted(value: &Predicted) -> String {
+    value.as_ref().map_or_else(|_| "-".to_owned(), |x| number(*x))
+}
+
+fn percent(e: &Estimate) -> String {
+    if !e.is_known() {
+        return "-".to_owned();
+    }
+    match e.std_error {
+        Some(error) => format!("{:.1} ± {:.1} %", 100.0 * e.value, 100.0 * error),
+        None => format!("{:.1} %", 100.0 * e.value),
+    }
+}
+
+fn standardized(report: &Report) -> String {
+    serde_json::to_value(report.data.standardize)
+        .ok()
+        .and_then(|name| name.as_str().map(ToOwned::to_owned))
+        .unwrap_or_default()
+}
+
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Positions to show of `n` rows when at most `rows` fit: the first three, evenly spaced ones, the last two.
+fn folded(n: usize, rows: usize) -> Vec<usize> {
+    if n <= rows {
+        return (0..n).collect();
+    }
+    let mut shown: Vec<usize> = (0..rows).map(|i| i * (n - 1) / (rows - 1)).collect();
+    shown.extend([1, n - 2]);
+    shown.sort_unstable();
+    shown.dedup();
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_tables_keep_their_ends() {
+        assert_eq!(folded(4, 10), [0, 1, 2, 3]);
+        let shown = folded(100, 10);
+        assert!(shown.starts_with(&[0, 1]) && shown.ends_with(&[98, 99]) && shown.len() <= 12);
+    }
+
+    #[test]
+    fn ascii_terminals_get_ascii() {
+        let style = Style { unicode: false, ..Style::default() };
+        let text = style.finish("γ₁ = 2 ± 1 → χ".to_owned());
+        assert!(text.is_ascii(), "{text}");
+        assert_eq!(text, "gamma1 = 2 +- 1 -> chi");
+        assert_eq!(thousands(1_234_567), "1 234 567");
+    }
+}
