@@ -1,2 +1,57 @@
-//! The `firstguess` command line.
-fn main() {}
+//! The `firstguess` command line: arguments to a question, the library's answer to a rendering.
+
+mod args;
+mod commands;
+mod exit;
+mod json;
+mod printer;
+mod settings;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
+
+use args::{Args, Command};
+use exit::ExitStatus;
+use printer::Printer;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    let args = parse();
+    let settings = Settings::resolve(&args.global);
+    let mut out = Printer::new(settings);
+    let outcome = settings::start_threads(args.global.threads)
+        .and_then(|()| run(&args.command, &mut out))
+        .and_then(|status| Ok(out.finish().map(|()| status)?));
+    match outcome {
+        Ok(status) => status.into(),
+        // The reader had enough (`| head`): nobody is left to tell.
+        Err(error) if exit::is_broken_pipe(&error) => ExitStatus::Fine.into(),
+        Err(error) => {
+            out.error(&error);
+            ExitStatus::Unusable.into()
+        }
+    }
+}
+
+/// Usage errors end the program with 2, help and version with 0.
+fn parse() -> Args {
+    // Usage errors come up before the arguments are known.
+    let plain = std::env::args_os().any(|argument| argument == "--no-color");
+    let color = if plain { ColorChoice::Never } else { ColorChoice::Auto };
+    let matches = Args::command().color(color).try_get_matches();
+    matches
+        .and_then(|matches| Args::from_arg_matches(&matches))
+        .unwrap_or_else(|error| error.exit())
+}
+
+fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+    match command {
+        Command::Predict(args) => commands::predict::run(args, out),
+        Command::Critical(args) => commands::critical::run(args, out),
+        Command::Guess(args) => commands::guess::run(args, out),
+        Command::Cite(args) => commands::cite::run(args, out),
+        Command::Completions(args) => commands::completions::run(args, out),
+    }
+}

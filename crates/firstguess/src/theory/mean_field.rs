@@ -242,6 +242,15 @@ pub fn trajectory(phi: &Dual, layer: LayerVariance, first: Spread, depth: usize)
     let mut path = Trajectory { layers: vec![first], chi: Vec::new(), ended: None };
     let mut state = first;
     for _ in 1..depth {
+        if let Some(period) = period(&path.layers) {
+            // Equal states have equal successors: the rest is known to the last bit.
+            let before = path.layers.len() - period;
+            for index in path.layers.len()..depth {
+                path.chi.push(path.chi[index - 1 - period]);
+                path.layers.push(path.layers[before + (index - before) % period]);
+            }
+            break;
+        }
         match step(phi, layer, state) {
             Ok(Step { next, chi }) => {
                 path.layers.push(next);
@@ -257,6 +266,12 @@ pub fn trajectory(phi: &Dual, layer: LayerVariance, first: Spread, depth: usize)
     path
 }
 
+/// How many layers ago the last state was there before; rounding lets a settled orbit alternate between neighbours.
+fn period(layers: &[Spread]) -> Option<usize> {
+    let (last, before) = layers.split_last()?;
+    before.iter().rev().take(8).position(|state| state == last).map(|distance| distance + 1)
+}
+
 /// `Var ln q` that one layer of finite width adds, times the width: `E φ⁴/(E φ²)² - 1` (derived in docs/theory/mean-field.md).
 ///
 /// 5 for ReLU; the fluctuation of `ln q` after `l` layers of width `N` has variance about `l` times this over `N`.
@@ -264,4 +279,28 @@ pub fn log_variance_per_layer(phi: &Dual, q: f64) -> f64 {
     let fourth = phi.fourth_moment(q);
     let second = phi.moments(q).second;
     if second == 0.0 { 0.0 } else { fourth / (second * second) - 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Activation;
+
+    /// A settled trajectory is the one that single steps give, bit for bit.
+    #[test]
+    fn a_settled_trajectory_repeats_what_single_steps_give() {
+        let phi = Dual::new(&Activation::Tanh);
+        for (weight, bias) in [(3.0, 0.1), (1.0, 0.1), (0.5, 0.0)] {
+            let layer = LayerVariance { weight, bias };
+            let mut state = Spread::first_layer(layer, 1.0, 0.0);
+            let path = trajectory(&phi, layer, state, 600);
+            assert_eq!((path.layers.len(), path.chi.len()), (600, 599));
+            for (index, chi) in path.chi.iter().enumerate() {
+                assert_eq!(path.layers[index], state, "layer {index} at {weight}, {bias}");
+                let next = step(&phi, layer, state).expect("in range");
+                assert_eq!(next.chi, *chi, "layer {index} at {weight}, {bias}");
+                state = next.next;
+            }
+        }
+    }
 }

@@ -1,0 +1,216 @@
+//! The one definition of the command line: what is accepted and how it is explained.
+
+use clap::{Args as Arguments, Parser, Subcommand};
+use firstguess::spec::Activation;
+
+/// Predicts, measures and judges the initialization of a neural network
+#[derive(Debug, Parser)]
+#[command(name = "firstguess", version, arg_required_else_help = true)]
+#[command(after_help = "Data go to stdout, everything else to stderr.\n\
+    Exit status: 0 fine, 1 findings at or above --fail-on, 2 unusable input.")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Arguments)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Seed of every random number (theory draws none)
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Threads to compute with [default: one per core]
+    #[arg(long, global = true, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+    /// No notes and no progress on stderr; errors only
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
+    /// No colour, as with the environment variable NO_COLOR
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Theory alone: fixed points, phase, depth scales, and every layer's variance and bias
+    #[command(after_help = "Example:\n  \
+        firstguess predict --activation tanh --weight-variance 3 --bias-variance 0.1 --depth 50")]
+    Predict(PredictArgs),
+    /// The critical weight variances: edge of chaos and neutrality
+    #[command(after_help = "Example:\n  \
+        firstguess critical --activation tanh --bias-variance 0.05")]
+    Critical(CriticalArgs),
+    /// How unevenly an untrained network guesses: the law of the largest class share
+    #[command(after_help = "Examples:\n  \
+        firstguess guess --gamma 1 --classes 10\n  \
+        firstguess guess --correlation 0.5 --classes 2 --json")]
+    Guess(GuessArgs),
+    /// The works behind the formulas, as BibTeX
+    #[command(after_help = "Examples:\n  \
+        firstguess cite poole2016\n  \
+        firstguess cite > references.bib")]
+    Cite(CiteArgs),
+    /// A completion script for a shell
+    #[command(after_help = "Example:\n  \
+        firstguess completions bash > ~/.local/share/bash-completion/completions/firstguess")]
+    Completions(CompletionsArgs),
+}
+
+/// One kind of layer, repeated.
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct PredictArgs {
+    #[command(flatten)]
+    pub(crate) activation: ActivationArg,
+    /// Variance of the weights times the fan-in, σ_w²
+    #[arg(long, value_name = "W", value_parser = variance, allow_negative_numbers = true)]
+    pub(crate) weight_variance: f64,
+    /// Variance of the biases, σ_b²
+    #[arg(long, value_name = "B", value_parser = variance, allow_negative_numbers = true)]
+    pub(crate) bias_variance: f64,
+    /// Layers, at most 1000000
+    #[arg(long, value_name = "L", default_value_t = 20, value_parser = depth)]
+    pub(crate) depth: usize,
+    /// Correlation between two inputs of unit mean square, from 0 to 1
+    #[arg(long, value_name = "C", default_value_t = 0.0, value_parser = correlation, allow_negative_numbers = true)]
+    pub(crate) input_correlation: f64,
+}
+
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct ActivationArg {
+    /// Name, such as relu, tanh or leaky_relu(0.1), or an expression in x
+    #[arg(long, value_name = "A", value_parser = activation)]
+    pub(crate) activation: Activation,
+}
+
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct CriticalArgs {
+    #[command(flatten)]
+    pub(crate) activation: ActivationArg,
+    /// Variance of the biases, σ_b²
+    #[arg(long, value_name = "B", value_parser = variance, allow_negative_numbers = true)]
+    pub(crate) bias_variance: f64,
+}
+
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct GuessArgs {
+    #[command(flatten)]
+    pub(crate) drift: DriftArgs,
+    /// Number of classes, at least 2
+    #[arg(long, value_name = "N", value_parser = classes)]
+    pub(crate) classes: usize,
+}
+
+/// How biased the network is; either form.
+#[derive(Debug, Clone, Arguments)]
+#[group(required = true, multiple = false)]
+pub(crate) struct DriftArgs {
+    /// Drift ratio of the logits: variance of the centres over variance of the data, `inf` allowed
+    #[arg(long, value_name = "G", value_parser = gamma, allow_negative_numbers = true)]
+    pub(crate) gamma: Option<f64>,
+    /// Correlation between the logits of two inputs, from 0 to 1
+    #[arg(long, value_name = "C", value_parser = correlation, allow_negative_numbers = true)]
+    pub(crate) correlation: Option<f64>,
+}
+
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct CiteArgs {
+    /// One work, by its key; all of them unless given
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+fn activation(text: &str) -> Result<Activation, String> {
+    text.parse::<Activation>().map_err(|error| format!("{error}\n  {}", error.hint()))
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.trim().parse().map_err(|_| "not a number".to_owned())
+}
+
+fn bounded(text: &str, low: f64, high: f64, domain: &str) -> Result<f64, String> {
+    let value = number(text)?;
+    // NaN lies in no range.
+    if (low..=high).contains(&value) { Ok(value.abs()) } else { Err(format!("must be {domain}")) }
+}
+
+/// As in a spec file.
+fn variance(text: &str) -> Result<f64, String> {
+    bounded(text, 0.0, 1e6, "finite, at least 0 and at most 1e6")
+}
+
+fn correlation(text: &str) -> Result<f64, String> {
+    bounded(text, 0.0, 1.0, "from 0 to 1")
+}
+
+fn gamma(text: &str) -> Result<f64, String> {
+    bounded(text, 0.0, f64::INFINITY, "at least 0; `inf` is allowed")
+}
+
+fn count(text: &str, low: usize, high: usize) -> Result<usize, String> {
+    let refusal = || format!("must be a whole number from {low} to {high}");
+    let value = text.trim().parse().map_err(|_| refusal())?;
+    if (low..=high).contains(&value) { Ok(value) } else { Err(refusal()) }
+}
+
+fn depth(text: &str) -> Result<usize, String> {
+    count(text, 1, 1_000_000)
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    count(text, 1, 1024)
+}
+
+fn classes(text: &str) -> Result<usize, String> {
+    count(text, 2, firstguess::theory::prejudice::MAX_CLASSES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent_and_every_command_has_an_example() {
+        Args::command().debug_assert();
+        for command in Args::command().get_subcommands() {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let call = format!("firstguess {}", command.get_name());
+            assert!(after.contains(&call), "no example for `{call}`");
+        }
+    }
+
+    #[test]
+    fn every_example_is_accepted_as_it_stands() {
+        for command in Args::command().get_subcommands() {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in after.lines().skip(1) {
+                let words = line.split_whitespace().take_while(|word| *word != ">");
+                assert!(Args::try_parse_from(words).is_ok(), "refused: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_outside_their_domain_are_refused() {
+        for text in ["nan", "-1", "inf", "1e7", "", "two"] {
+            assert!(variance(text).is_err(), "{text}");
+        }
+        assert_eq!(variance(" 1.5 "), Ok(1.5));
+        assert_eq!(variance("-0").map(f64::is_sign_positive), Ok(true));
+        assert_eq!(gamma("inf"), Ok(f64::INFINITY));
+        for text in ["0", "-3", "1.5", "1000001", "99999999999999999999999"] {
+            assert!(depth(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! One file per command: each turns its arguments into a question to the library, and the answer into text or JSON.
+
+pub(crate) mod cite;
+pub(crate) mod completions;
+pub(crate) mod critical;
+pub(crate) mod guess;
+pub(crate) mod predict;

@@ -1,0 +1,160 @@
+//! Where output goes: data to stdout, notes and errors to stderr, in colour where that is wanted.
+
+use std::borrow::Cow;
+use std::io::{self, BufWriter, Stdout, Write};
+
+use clap::builder::styling::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::json::{Envelope, SCHEMA_VERSION};
+use crate::settings::Settings;
+
+/// Columns that output is laid out for.
+pub(crate) const WIDTH: usize = 80;
+
+/// How good the news in a headline is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Bad,
+    Neutral,
+}
+
+/// The two streams of the program.
+pub(crate) struct Printer {
+    settings: Settings,
+    data: BufWriter<Stdout>,
+}
+
+impl Printer {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, data: BufWriter::new(io::stdout()) }
+    }
+
+    /// Whether the answer is wanted as JSON.
+    pub(crate) fn json(&self) -> bool {
+        self.settings.json
+    }
+
+    /// The whole answer as one JSON object.
+    pub(crate) fn object<T: Serialize>(&mut self, command: &str, answer: &T) -> io::Result<()> {
+        let seed = self.settings.seed;
+        let envelope = Envelope { schema_version: SCHEMA_VERSION, command, seed, answer };
+        serde_json::to_writer_pretty(&mut self.data, &envelope)?;
+        writeln!(self.data)
+    }
+
+    /// Text exactly as it is, for programs.
+    pub(crate) fn verbatim(&mut self, text: &[u8]) -> io::Result<()> {
+        self.data.write_all(text)
+    }
+
+    /// A sentence that says what the answer means.
+    pub(crate) fn headline(&mut self, tone: Tone, text: &str) -> io::Result<()> {
+        let color = match tone {
+            Tone::Good => AnsiColor::Green,
+            Tone::Bad => AnsiColor::Red,
+            Tone::Neutral => AnsiColor::Cyan,
+        };
+        let style = if self.settings.color_data {
+            Style::new().bold().fg_color(Some(color.into()))
+        } else {
+            Style::new()
+        };
+        let text = wrapped(&self.spelled(text), "");
+        writeln!(self.data, "{style}{text}{style:#}")
+    }
+
+    /// Lines of text, broken where they are too long.
+    pub(crate) fn lines(&mut self, text: &str) -> io::Result<()> {
+        let text = self.spelled(text);
+        text.lines().try_for_each(|line| writeln!(self.data, "{}", wrapped(line, "  ")))
+    }
+
+    /// What to do, or what to keep in mind; not with `--quiet`, nor beside JSON, which says it in fields.
+    pub(crate) fn note(&mut self, text: &str) -> io::Result<()> {
+        if self.settings.quiet || self.settings.json {
+            return Ok(());
+        }
+        // The two streams often end in one terminal.
+        self.data.flush()?;
+        let style = self.notes_style(Style::new().dimmed());
+        let text = wrapped(&self.spelled(&format!("note: {text}")), "      ");
+        // Nobody to tell when stderr is closed.
+        let _ = writeln!(io::stderr(), "{style}{text}{style:#}");
+        Ok(())
+    }
+
+    /// Why the program gives up.
+    pub(crate) fn error(&mut self, error: &anyhow::Error) {
+        // What was said before the failure still stands; its own failure would be the same one.
+        let _ = self.data.flush();
+        let style = self.notes_style(Style::new().bold().fg_color(Some(AnsiColor::Red.into())));
+        let text = self.spelled(&format!("{error:#}")).into_owned();
+        let _ = writeln!(io::stderr(), "{style}error:{style:#} {text}");
+    }
+
+    /// Everything is out, or why not.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        self.data.flush()
+    }
+
+    /// The text in the characters that the terminal knows.
+    pub(crate) fn spelled<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.settings.unicode { Cow::Borrowed(text) } else { Cow::Owned(in_ascii(text)) }
+    }
+
+    fn notes_style(&self, style: Style) -> Style {
+        if self.settings.color_notes { style } else { Style::new() }
+    }
+}
+
+fn wrapped(text: &str, indent: &str) -> String {
+    textwrap::fill(text, textwrap::Options::new(WIDTH).subsequent_indent(indent))
+}
+
+fn in_ascii(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            'γ' => plain.push_str("gamma"),
+            'φ' => plain.push_str("phi"),
+            'χ' => plain.push_str("chi"),
+            'σ' => plain.push_str("sigma"),
+            'θ' => plain.push_str("theta"),
+            '₁' => plain.push_str("_1"),
+            '²' => plain.push_str("^2"),
+            '½' => plain.push_str("1/2"),
+            '√' => plain.push_str("sqrt"),
+            '∞' => plain.push_str("inf"),
+            '≤' => plain.push_str("<="),
+            '≥' => plain.push_str(">="),
+            '→' => plain.push_str("->"),
+            '·' => plain.push('*'),
+            '×' => plain.push('x'),
+            '█' => plain.push('#'),
+            '…' => plain.push_str("..."),
+            other if other.is_ascii() => plain.push(other),
+            _ => plain.push('?'),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn greek_is_spelled_out_and_the_unknown_marked() {
+        assert_eq!(in_ascii("γ* ≥ 1, χ₁ = σ_w² …"), "gamma* >= 1, chi_1 = sigma_w^2 ...");
+        assert_eq!(in_ascii("é"), "?");
+    }
+
+    #[test]
+    fn long_lines_are_broken_at_words() {
+        let text = wrapped(&"word ".repeat(40), "  ");
+        assert!(text.lines().all(|line| line.len() <= WIDTH), "{text}");
+        assert!(text.lines().skip(1).all(|line| line.starts_with("  word")));
+    }
+}
