@@ -12,9 +12,13 @@ mod load;
 mod npy;
 mod npz;
 mod parts;
+mod spec_file;
 mod write;
 
 pub use csv::LabelColumn;
 pub use error::DataError;
 pub use load::{EMBEDDED, ReadOptions, dataset_from_bytes, load_dataset, load_dataset_with};
+pub use spec_file::{
+    LoadSpecError, MAX_SPEC_BYTES, SpecFile, SpecFileError, load_spec, parse_spec,
+};
 pub use write::{WriteError, write_atomically};
