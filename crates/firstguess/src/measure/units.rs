@@ -155,7 +155,10 @@ mod tests {
             ("hard_tanh", 1.0),
         ] {
             let (low, high) = probe(name).saturation().unwrap();
-            assert!((high - edge).abs() < 1e-5 && (low + edge).abs() < 1e-5, "{name}: {low} {high}");
+            assert!(
+                (high - edge).abs() < 1e-5 && (low + edge).abs() < 1e-5,
+                "{name}: {low} {high}"
+            );
         }
         let (low, high) = probe("relu6").saturation().unwrap();
         assert!(low.abs() < 1e-5 && (high - 6.0).abs() < 1e-5);

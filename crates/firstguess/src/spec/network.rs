@@ -268,6 +268,8 @@ impl Builder {
             let here = path.child(position);
             if let Layer::Repeat { count, layers } = layer {
                 check_size(&here, "repeat", *count, 1, MAX_LAYERS)?;
+                // Repeats of nothing count as no layer: nested, they would run for ever.
+                check_size(&here, "layers of a repeat", layers.len(), 1, MAX_LAYERS)?;
                 for _ in 0..*count {
                     let group = self.sequence(layers, &shape, &here, nesting + 1)?;
                     if let Some(last) = group.last() {
