@@ -27,7 +27,11 @@ pub(crate) fn run(args: &CriticalArgs, out: &mut Printer) -> anyhow::Result<Exit
         edge_of_chaos: edge_of_chaos(&phi, args.bias_variance),
         neutrality: neutrality(&phi, args.bias_variance),
     };
-    if out.json() { out.object("critical", &answer)? } else { answer.print(out)? }
+    if out.json() {
+        out.object("critical", &answer)?
+    } else {
+        answer.print(out)?
+    }
     Ok(ExitStatus::Fine)
 }
 
@@ -39,7 +43,11 @@ impl Answer<'_> {
                 let at: Vec<String> =
                     points.iter().map(|point| digits(point.weight_variance)).collect();
                 out.headline(
-                    if points.iter().any(|point| point.stable) { Tone::Good } else { Tone::Neutral },
+                    if points.iter().any(|point| point.stable) {
+                        Tone::Good
+                    } else {
+                        Tone::Neutral
+                    },
                     &format!("edge of chaos at weight variance {}", at.join(" and ")),
                 )?;
                 out.lines(&format!("{activation}, bias variance {bias_variance}\n\n"))?;
@@ -61,7 +69,9 @@ impl Answer<'_> {
         if let Ok(points) = &self.edge_of_chaos
             && points.iter().any(|point| !point.stable && point.q_star.is_ok())
         {
-            out.note("an unstable fixed point repels: networks of finite width drift away from its q*")?;
+            out.note(
+                "an unstable fixed point repels: networks of finite width drift away from its q*",
+            )?;
         }
         Ok(())
     }

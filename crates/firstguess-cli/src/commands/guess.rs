@@ -34,7 +34,11 @@ pub(crate) fn run(args: &GuessArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         (None, c) => GuessLaw::from_correlation(args.classes, c.unwrap_or_default())?,
     };
     let answer = Answer::new(law)?;
-    if out.json() { out.object("guess", &answer)? } else { answer.print(out)? }
+    if out.json() {
+        out.object("guess", &answer)?
+    } else {
+        answer.print(out)?
+    }
     Ok(ExitStatus::Fine)
 }
 
@@ -70,9 +74,8 @@ impl Answer {
 
 impl Serialize for Answer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let values = |list: &[Approximation]| -> Vec<f64> {
-            list.iter().map(|share| share.value).collect()
-        };
+        let values =
+            |list: &[Approximation]| -> Vec<f64> { list.iter().map(|share| share.value).collect() };
         let mut map = serializer.serialize_map(None)?;
         map.finite("gamma", self.law.gamma())?;
         map.serialize_entry("correlation", &self.fraction.correlation())?;
@@ -84,9 +87,9 @@ impl Serialize for Answer {
         map.serialize_entry("quantile_errors", &ByProbability(&self.quantiles, |q| q.error))?;
         map.serialize_entry("ordered_mean_shares", &values(&self.shares))?;
         let density = self.density();
-        let density = density
-            .as_ref()
-            .map(|table| table.iter().map(|(g, density)| DensityRow(*g, *density)).collect::<Vec<_>>());
+        let density = density.as_ref().map(|table| {
+            table.iter().map(|(g, density)| DensityRow(*g, *density)).collect::<Vec<_>>()
+        });
         map.maybe("density", density)?;
         map.end()
     }

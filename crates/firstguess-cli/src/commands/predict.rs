@@ -14,7 +14,11 @@ use crate::printer::Printer;
 
 pub(crate) fn run(args: &PredictArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let answer = Answer::new(args);
-    if out.json() { out.object("predict", &answer)? } else { answer.print(out)? }
+    if out.json() {
+        out.object("predict", &answer)?
+    } else {
+        answer.print(out)?
+    }
     Ok(ExitStatus::Fine)
 }
 

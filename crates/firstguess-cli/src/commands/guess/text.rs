@@ -89,5 +89,9 @@ fn error(error: f64) -> String {
 /// Without a blank: a line is never broken between number and sign.
 fn percent(share: f64) -> String {
     let percent = 100.0 * share;
-    if percent == 0.0 || percent >= 0.1 { format!("{percent:.1}%") } else { format!("{percent:.1e}%") }
+    if percent == 0.0 || percent >= 0.1 {
+        format!("{percent:.1}%")
+    } else {
+        format!("{percent:.1e}%")
+    }
 }
