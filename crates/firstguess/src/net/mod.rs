@@ -7,6 +7,7 @@
 //! Networks run in f32, with statistics in f64, or wholly in f64 ([`Scalar`]). A run uses one thread: draws run in
 //! parallel, each with its own weights and tape. The same seed and draw give the same bits on any number of threads.
 
+pub mod activation;
 mod backward;
 mod conv;
 mod dense;

@@ -4,6 +4,7 @@ pub mod critical;
 pub mod dual;
 pub mod mean_field;
 pub mod phase;
+pub mod predict;
 pub mod prejudice;
 
 use serde::Serialize;
