@@ -6,3 +6,4 @@ pub mod quadrature;
 pub mod roots;
 pub mod special;
 pub mod stream;
+pub mod vectorized;

@@ -1,3 +1,36 @@
 //! Finite networks: one file per layer kind, forward and backward side by side.
+//!
+//! In reading order: [`Weights`] are drawn from a seed by the samplers of [`sample`]; a [`Program`] is the network as a
+//! list of steps over buffers; a [`Tape`] holds the buffers of one thread and runs forward and backward; [`loss`] gives the
+//! gradient at the logits. Every batch is row-major, `[batch, features]` or `[batch, channels, height, width]`.
+//!
+//! Networks run in f32, with statistics in f64, or wholly in f64 ([`Scalar`]). A run uses one thread: draws run in
+//! parallel, each with its own weights and tape. The same seed and draw give the same bits on any number of threads.
 
+pub mod activation;
+mod backward;
+mod conv;
+mod dense;
+mod dropout;
+pub mod error;
+mod forward;
+pub mod gemm;
+pub mod loss;
+pub mod norm;
+mod pool;
+mod program;
+mod residual;
 pub mod sample;
+mod scalar;
+mod tape;
+mod weights;
+
+#[cfg(test)]
+mod tests;
+
+pub use dropout::Masks;
+pub use error::NetError;
+pub use program::{MAX_BYTES, Program, Record};
+pub use scalar::Scalar;
+pub use tape::{LayerView, Tape, Wanted, WeightKind};
+pub use weights::{LayerWeights, Weights};

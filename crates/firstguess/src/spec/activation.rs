@@ -248,8 +248,8 @@ impl Activation {
 
     /// `(φ(x), φ'(x))`. NaN gives NaN; an infinite `x` gives the limit where there is one.
     ///
-    /// At a kink the derivative is PyTorch's (for `hard_swish` that of PyTorch 2.7 and later: 0 at -3, 1 at 3). The
-    /// slope of `log_periodic` at zero, which does not exist, is taken as 1.
+    /// At a kink the derivative is PyTorch's. For `hard_swish` it is the documented one, 0 at -3 and 1 at 3: PyTorch 2.6
+    /// and older compute -1/2 and 3/2 there. The slope of `log_periodic` at zero, which does not exist, is taken as 1.
     ///
     /// # Accuracy
     ///

@@ -81,8 +81,8 @@ pub(super) fn silu(x: f64) -> (f64, f64) {
     if x.is_infinite() {
         return if x > 0.0 { (x, 1.0) } else { (0.0, 0.0) };
     }
-    let gate = special::sigmoid(x);
-    (x * gate, gate * (1.0 + x * special::sigmoid(-x)))
+    let (gate, rest) = sigmoid_pair(x);
+    (x * gate, gate * (1.0 + x * rest))
 }
 
 pub(super) fn mish(x: f64) -> (f64, f64) {
@@ -105,8 +105,16 @@ pub(super) fn softplus(x: f64) -> (f64, f64) {
 }
 
 pub(super) fn sigmoid(x: f64) -> (f64, f64) {
-    let value = special::sigmoid(x);
-    (value, value * special::sigmoid(-x))
+    let (value, rest) = sigmoid_pair(x);
+    (value, value * rest)
+}
+
+/// `(sigmoid(x), sigmoid(-x))` with one exponential.
+fn sigmoid_pair(x: f64) -> (f64, f64) {
+    let e = (-x.abs()).exp();
+    let near_one = 1.0 / (1.0 + e);
+    let near_zero = e * near_one;
+    if x < 0.0 { (near_zero, near_one) } else { (near_one, near_zero) }
 }
 
 pub(super) fn tanh(x: f64) -> (f64, f64) {

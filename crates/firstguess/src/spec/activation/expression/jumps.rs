@@ -134,7 +134,7 @@ fn close_in(f: &impl Fn(f64) -> Sample, a: Sample, b: Sample) -> Change {
             largest = largest.max(rest);
             steep_width = width;
         }
-        if middle.x <= left.x || middle.x >= right.x || width < 1e-18 {
+        if middle.x <= left.x || middle.x >= right.x || width < 1e-15 {
             break;
         }
         let (before, after) = (between(left, middle), between(middle, right));
@@ -150,7 +150,9 @@ fn close_in(f: &impl Fn(f64) -> Sample, a: Sample, b: Sample) -> Change {
 /// What the trapezoid of the slopes leaves of the change of value.
 fn residual(a: Sample, b: Sample) -> f64 {
     let drift = 0.5 * (a.slope + b.slope) * (b.x - a.x);
-    let rounding = 4.0 * f64::EPSILON * (a.value.abs() + b.value.abs() + drift.abs());
+    // Sums inside the expression may have rounded at the size of 1, even where the value is small.
+    let size = 1.0 + a.value.abs() + b.value.abs() + drift.abs();
+    let rounding = 8.0 * f64::EPSILON * size;
     let rest = or_infinite((b.value - a.value - drift).abs() - rounding);
     rest.max(0.0)
 }

@@ -1,8 +1,9 @@
 //! From text to program: a precedence-climbing parser that knows where each token stands.
 //!
-//! General expression crates were tried first. `exmex` 0.21 gives `-x^2` the value of `(-x)^2`, so that the commonest
-//! bump, `exp(-x^2)`, becomes its reciprocal; it evaluates `sin(x+2+3)` as `x + sin(2+3)`; both without a word. It also
-//! groups `2^3^2` from the left, cannot nest calls of two arguments and reports no positions.
+//! Own work where a library would be expected: `exmex` 0.21 gives `-x^2` the value of `(-x)^2`, so that the commonest
+//! bump, `exp(-x^2)`, becomes its reciprocal, and evaluates `sin(x+2+3)` as `x + sin(2+3)`, both without a word. It also
+//! groups `2^3^2` from the left, refuses a call of two arguments inside the second argument of another, does not read
+//! `1e-3`, and reports no positions.
 
 use std::f64::consts;
 

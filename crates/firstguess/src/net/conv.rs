@@ -1,0 +1,231 @@
+//! The two-dimensional convolution.
+
+use super::gemm::{Matrix, Product, multiply};
+use super::scalar::Scalar;
+use super::weights::LayerWeights;
+use crate::spec::layer::ConvWindow;
+use crate::spec::shape::Shape;
+
+/// Cross-correlation with a square kernel, zero padding and groups, as the frameworks call a convolution.
+///
+/// ```text
+/// h[o, y, x] = b[o] + Σ_{c, i, j} W[o, c, i, j] · input[c, y·stride + i - padding, x·stride + j - padding]
+/// ```
+///
+/// with `c` over the channels of the group of `o`. Each example is unfolded into a matrix of patches, one column per
+/// output position, and multiplied by the weights.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Conv {
+    input: [usize; 3],
+    output: [usize; 3],
+    window: ConvWindow,
+}
+
+impl Conv {
+    /// A convolution between two image shapes that have been checked against each other.
+    pub(super) fn new(input: Shape, output: Shape, window: ConvWindow) -> Self {
+        let image = |shape: Shape| shape.as_image().unwrap_or([shape.size(), 1, 1]);
+        Self { input: image(input), output: image(output), window }
+    }
+
+    /// Inputs that one output sums over.
+    pub(super) fn fan_in(&self) -> usize {
+        self.input[0] / self.window.groups * self.window.kernel * self.window.kernel
+    }
+
+    /// Output channels.
+    pub(super) fn outputs(&self) -> usize {
+        self.output[0]
+    }
+
+    /// Output positions.
+    pub(super) fn positions(&self) -> usize {
+        self.output[1] * self.output[2]
+    }
+
+    fn input_size(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    /// Whether the patches of an example are the example itself.
+    fn is_pointwise(&self) -> bool {
+        let ConvWindow { kernel, stride, padding, .. } = self.window;
+        (kernel, stride, padding) == (1, 1, 0)
+    }
+
+    /// Values in the patches of one example; zero where none are made.
+    pub(super) fn patch_size(&self) -> usize {
+        if self.is_pointwise() { 0 } else { self.fan_in() * self.window.groups * self.positions() }
+    }
+
+    /// `[batch, channels_in, height, width] → [batch, channels, height', width']`.
+    pub(super) fn forward<T: Scalar>(
+        &self,
+        weights: &LayerWeights<T>,
+        input: &[T],
+        output: &mut [T],
+        patches: &mut [T],
+    ) {
+        let examples = input.chunks_exact(self.input_size());
+        for (example, output) in
+            examples.zip(output.chunks_exact_mut(self.outputs() * self.positions()))
+        {
+            for (row, bias) in output.chunks_exact_mut(self.positions()).zip(&weights.bias) {
+                row.fill(*bias);
+            }
+            let patches = self.unfold(example, patches);
+            for (group, output) in output.chunks_exact_mut(self.group_output()).enumerate() {
+                multiply(
+                    Product::Add,
+                    self.matrix(&weights.weight, group),
+                    self.patches(patches, group),
+                    output,
+                );
+            }
+        }
+    }
+
+    /// `dL/dinput`: the patches' gradients, folded back.
+    pub(super) fn input_gradient<T: Scalar>(
+        &self,
+        weights: &LayerWeights<T>,
+        output_gradient: &[T],
+        input_gradient: &mut [T],
+        patches: &mut [T],
+    ) {
+        let examples = output_gradient.chunks_exact(self.outputs() * self.positions());
+        for (gradient, input_gradient) in
+            examples.zip(input_gradient.chunks_exact_mut(self.input_size()))
+        {
+            let pointwise = self.is_pointwise();
+            let target =
+                if pointwise { &mut *input_gradient } else { &mut patches[..self.patch_size()] };
+            let group_size = self.fan_in() * self.positions();
+            for (group, target) in target.chunks_exact_mut(group_size).enumerate() {
+                let weights = self.matrix(&weights.weight, group).transposed();
+                multiply(Product::Replace, weights, self.along(gradient, group), target);
+            }
+            if !pointwise {
+                self.fold(patches, input_gradient);
+            }
+        }
+    }
+
+    /// Adds `dL/dW` and `dL/db`.
+    pub(super) fn weight_gradient<T: Scalar>(
+        &self,
+        input: &[T],
+        output_gradient: &[T],
+        gradient: &mut LayerWeights<T>,
+        patches: &mut [T],
+    ) {
+        let examples = output_gradient.chunks_exact(self.outputs() * self.positions());
+        for (along, example) in examples.zip(input.chunks_exact(self.input_size())) {
+            let patches = self.unfold(example, patches);
+            let group_size = self.group_channels() * self.fan_in();
+            for (group, weight) in gradient.weight.chunks_exact_mut(group_size).enumerate() {
+                let patches = self.patches(patches, group).transposed();
+                multiply(Product::Add, self.along(along, group), patches, weight);
+            }
+            for (sum, row) in gradient.bias.iter_mut().zip(along.chunks_exact(self.positions())) {
+                let total: f64 = row.iter().map(|g| g.to_f64()).sum();
+                *sum += T::from_f64(total);
+            }
+        }
+    }
+
+    /// Output channels of one group.
+    fn group_channels(&self) -> usize {
+        self.outputs() / self.window.groups
+    }
+
+    /// Output values of one group of one example.
+    fn group_output(&self) -> usize {
+        self.group_channels() * self.positions()
+    }
+
+    /// The weights of one group, `[channels / groups, fan_in]`.
+    fn matrix<'a, T>(&self, weights: &'a [T], group: usize) -> Matrix<'a, T> {
+        let (rows, columns) = (self.group_channels(), self.fan_in());
+        Matrix::new(&weights[group * rows * columns..], rows, columns)
+    }
+
+    /// The patches of one group, `[fan_in, positions]`.
+    fn patches<'a, T>(&self, patches: &'a [T], group: usize) -> Matrix<'a, T> {
+        let (rows, columns) = (self.fan_in(), self.positions());
+        Matrix::new(&patches[group * rows * columns..], rows, columns)
+    }
+
+    /// The output gradients of one group of one example, `[channels / groups, positions]`.
+    fn along<'a, T>(&self, gradient: &'a [T], group: usize) -> Matrix<'a, T> {
+        let gradient = &gradient[group * self.group_output()..];
+        Matrix::new(gradient, self.group_channels(), self.positions())
+    }
+
+    /// The patches of one example, `[channels_in · kernel², positions]`.
+    fn unfold<'a, T: Scalar>(&self, example: &'a [T], patches: &'a mut [T]) -> &'a [T] {
+        if self.is_pointwise() {
+            return example;
+        }
+        let patches = &mut patches[..self.patch_size()];
+        if self.window.padding > 0 {
+            patches.fill(T::ZERO);
+        }
+        let stride = self.window.stride;
+        self.for_each_run(|patch, pixel, length| {
+            let run = &mut patches[patch..patch + length];
+            if stride == 1 {
+                run.copy_from_slice(&example[pixel..pixel + length]);
+            } else {
+                for (slot, x) in run.iter_mut().zip(example[pixel..].iter().step_by(stride)) {
+                    *slot = *x;
+                }
+            }
+        });
+        patches
+    }
+
+    /// Adds every patch value to the pixel that it came from.
+    fn fold<T: Scalar>(&self, patches: &[T], example: &mut [T]) {
+        example.fill(T::ZERO);
+        let stride = self.window.stride;
+        self.for_each_run(|patch, pixel, length| {
+            let run = &patches[patch..patch + length];
+            for (x, value) in example[pixel..].iter_mut().step_by(stride).zip(run) {
+                *x += *value;
+            }
+        });
+    }
+
+    /// Calls `run(patch, pixel, length)` for every row of patch values that lies inside the image: `length` values from
+    /// offset `patch` on, which are the pixels from offset `pixel` on, `stride` apart.
+    fn for_each_run(&self, mut run: impl FnMut(usize, usize, usize)) {
+        let ConvWindow { kernel, stride, padding, .. } = self.window;
+        let ([channels, height, width], [_, rows, columns]) = (self.input, self.output);
+        // Output positions along one side whose tap `offset` falls inside an image of that extent.
+        let inside = |offset: usize, extent: usize, outputs: usize| {
+            let first = padding.saturating_sub(offset).div_ceil(stride);
+            let end = (extent + padding).saturating_sub(offset).div_ceil(stride).min(outputs);
+            first..end.max(first)
+        };
+        for channel in 0..channels {
+            for i in 0..kernel {
+                for j in 0..kernel {
+                    let tap = (channel * kernel + i) * kernel + j;
+                    let across = inside(j, width, columns);
+                    if across.is_empty() {
+                        continue;
+                    }
+                    for y in inside(i, height, rows) {
+                        let row = channel * height + (y * stride + i - padding);
+                        run(
+                            (tap * rows + y) * columns + across.start,
+                            row * width + (across.start * stride + j - padding),
+                            across.len(),
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The one matrix product of the networks.
+//!
+//! On one thread: draws run in parallel, not the products inside them. The kernels are those of `faer`, which chooses
+//! AVX-512 or AVX2 at run time and is safe to call.
+
+use super::scalar::Scalar;
+use faer::linalg::matmul::matmul;
+use faer::traits::ComplexField;
+use faer::{Accum, MatMut, MatRef, Par};
+
+/// A row-major matrix in a slice, transposed or not.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a, T> {
+    data: &'a [T],
+    /// Rows and columns as stored.
+    rows: usize,
+    columns: usize,
+    transposed: bool,
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// A matrix whose `rows · columns` values are the first of `data`, row after row.
+    pub fn new(data: &'a [T], rows: usize, columns: usize) -> Self {
+        Self { data, rows, columns, transposed: false }
+    }
+
+    /// The same values with rows and columns exchanged.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self { transposed: !self.transposed, ..self }
+    }
+
+    /// Rows and columns as multiplied.
+    fn shape(&self) -> (usize, usize) {
+        if self.transposed { (self.columns, self.rows) } else { (self.rows, self.columns) }
+    }
+}
+
+/// What is done with `A B`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Product {
+    /// `out = A B`.
+    Replace,
+    /// `out = out + A B`.
+    Add,
+}
+
+impl Product {
+    /// The product on either type; [`multiply`] is the way in.
+    pub(crate) fn run<T: ComplexField>(
+        self,
+        left: Matrix<'_, T>,
+        right: Matrix<'_, T>,
+        out: &mut [T],
+    ) {
+        fn view<T>(matrix: Matrix<'_, T>) -> MatRef<'_, T> {
+            let data = &matrix.data[..matrix.rows * matrix.columns];
+            let view = MatRef::from_row_major_slice(data, matrix.rows, matrix.columns);
+            if matrix.transposed { view.transpose() } else { view }
+        }
+        let accumulate = match self {
+            Self::Replace => Accum::Replace,
+            Self::Add => Accum::Add,
+        };
+        let (rows, columns) = (left.shape().0, right.shape().1);
+        let out = MatMut::from_row_major_slice_mut(&mut out[..rows * columns], rows, columns);
+        matmul(out, accumulate, view(left), view(right), T::one_impl(), Par::Seq);
+    }
+}
+
+/// `out = A B` or `out = out + A B`, all row-major, `A` of shape `[m, k]`, `B` of shape `[k, n]`, `out` of `[m, n]`.
+///
+/// # Panics
+///
+/// If a slice is shorter than its shape or the inner sides differ: the callers have made both from one checked network.
+pub fn multiply<T: Scalar>(
+    product: Product,
+    left: Matrix<'_, T>,
+    right: Matrix<'_, T>,
+    out: &mut [T],
+) {
+    T::multiply(product, left, right, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn naive(a: &[f64], b: &[f64], [m, k, n]: [usize; 3]) -> Vec<f64> {
+        let mut out = vec![0.0; m * n];
+        for i in 0..m {
+            for j in 0..n {
+                out[i * n + j] = (0..k).map(|l| a[i * k + l] * b[l * n + j]).sum();
+            }
+        }
+        out
+    }
+
+    fn transpose(a: &[f64], rows: usize, columns: usize) -> Vec<f64> {
+        (0..rows * columns).map(|i| a[i % rows * columns + i / rows]).collect()
+    }
+
+    /// Shapes on both sides of the library's thresholds, and its special cases: one row, one column, one inner product.
+    #[test]
+    fn products_agree_with_three_loops_in_every_orientation() {
+        for [m, k, n] in [[1, 1, 1], [1, 7, 5], [5, 7, 1], [6, 1, 9], [3, 4, 5], [37, 65, 130]] {
+            let a: Vec<f64> = (0..m * k).map(|i| ((i * 37 + 11) % 17) as f64 - 8.0).collect();
+            let b: Vec<f64> = (0..k * n).map(|i| ((i * 29 + 5) % 19) as f64 - 9.0).collect();
+            let expected = naive(&a, &b, [m, k, n]);
+            let (a_turned, b_turned) = (transpose(&a, m, k), transpose(&b, k, n));
+            let lefts = [Matrix::new(&a, m, k), Matrix::new(&a_turned, k, m).transposed()];
+            let rights = [Matrix::new(&b, k, n), Matrix::new(&b_turned, n, k).transposed()];
+            for left in lefts {
+                for right in rights {
+                    let mut out = vec![f64::NAN; m * n];
+                    multiply(Product::Replace, left, right, &mut out);
+                    assert_eq!(out, expected, "{m} {k} {n}");
+                    multiply(Product::Add, left, right, &mut out);
+                    assert!(out.iter().zip(&expected).all(|(twice, once)| *twice == 2.0 * once));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The buffers of one run through a network, forward and backward.
+
+use super::dropout::Masks;
+use super::error::{NetError, NonFinite, Pass};
+use super::program::{Program, Record, Step, StepOp};
+use super::scalar::Scalar;
+use super::weights::{Weights, grow};
+
+/// The buffers of one network on one thread, reused from run to run.
+///
+/// [`Tape::forward`] fills it, [`Tape::backward`] reads it. Between runs of the same batch size nothing is allocated.
+///
+/// # Examples
+///
+/// One draw of a network, its logits, and the squared gradient at every weight layer:
+///
+/// ```
+/// use firstguess::math::stream::Seed;
+/// use firstguess::net::{Masks, Program, Record, Tape, Wanted, Weights, loss};
+/// use firstguess::spec::{Activation, Architecture, InitScheme, Shape};
+///
+/// let network = Architecture::mlp(&Activation::Relu, 4, 100, 10).resolve(&Shape::flat(64)?)?;
+/// let init = InitScheme::explicit(2.0, 0.0);
+/// let layers = network.weights().iter().map(|w| init.layer(w)).collect::<Result<Vec<_>, _>>()?;
+/// let program = Program::new(&network, Record::Gradients);
+/// let mut weights: Weights = Weights::zeros(&network)?;
+/// let mut tape = Tape::new(&program);
+///
+/// weights.redraw(&layers, Seed(0), 0)?;
+/// let inputs = vec![0.5; 2 * 64];
+/// let logits = tape.forward(&weights, &inputs, Masks::Off, |_| {})?;
+/// let loss = loss::cross_entropy(logits, 10, &[3, 7])?;
+/// let mut squares = vec![0.0; 4];
+/// tape.backward(&weights, &loss.gradient, Wanted::default(), |layer| {
+///     squares[layer.index - 1] = layer.values.iter().map(|g| g * g).sum::<f32>();
+/// })?;
+/// assert!(squares.iter().all(|square| *square > 0.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Tape<'p, T = f32> {
+    pub(super) program: &'p Program,
+    pub(super) values: Vec<Vec<T>>,
+    pub(super) gradients: Vec<Vec<T>>,
+    pub(super) saved: Vec<Saved>,
+    /// The second term of a gradient that is a sum.
+    pub(super) term: Vec<T>,
+    /// The unfolded input of one example of a convolution.
+    pub(super) patches: Vec<T>,
+    /// Examples of the last complete forward pass; zero before there was one.
+    pub(super) batch: usize,
+    pub(super) masks: Masks,
+    /// Whether the last backward pass reached the input.
+    pub(super) input_gradient: bool,
+}
+
+/// What a step keeps beside its values.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Saved {
+    /// Which input each output of a maximum came from.
+    pub(super) indices: Vec<u32>,
+    /// Of each normalised group, one over its standard deviation.
+    pub(super) inverse_std: Vec<f64>,
+}
+
+/// The output of a layer with weights, or the gradient of the loss with respect to it.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerView<'a, T = f32> {
+    /// Position among the layers with weights, from 1.
+    pub index: usize,
+    /// What kind of layer it is.
+    pub kind: WeightKind,
+    /// Examples.
+    pub batch: usize,
+    /// Output units of a dense layer, output channels of a convolution.
+    pub units: usize,
+    /// Positions of an output image; 1 for a dense layer.
+    pub positions: usize,
+    /// `[batch, units, positions]`: pre-activations, or their gradients.
+    pub values: &'a [T],
+    /// What went into the layer, `[batch, …]`. In a backward pass only under [`Record::WeightGradients`].
+    pub input: Option<&'a [T]>,
+}
+
+/// Kinds of layers with weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightKind {
+    /// A dense layer.
+    Dense,
+    /// A convolution.
+    Conv,
+}
+
+/// What a backward pass computes beside the gradients at the weight layers.
+#[derive(Debug)]
+pub struct Wanted<'w, T = f32> {
+    /// Where the gradients of the weights are added to what is there.
+    pub weights: Option<&'w mut Weights<T>>,
+    /// Whether [`Tape::input_gradient`] is wanted.
+    pub input: bool,
+}
+
+impl<T> Default for Wanted<'_, T> {
+    fn default() -> Self {
+        Self { weights: None, input: false }
+    }
+}
+
+impl<'p, T: Scalar> Tape<'p, T> {
+    /// A tape without buffers; they come with the first run.
+    pub fn new(program: &'p Program) -> Self {
+        Self {
+            program,
+            values: vec![Vec::new(); program.slots.len()],
+            gradients: vec![Vec::new(); program.gradient_slots.len()],
+            saved: vec![Saved::default(); program.steps.len()],
+            term: Vec::new(),
+            patches: Vec::new(),
+            batch: 0,
+            masks: Masks::Off,
+            input_gradient: false,
+        }
+    }
+
+    /// The logits of the last forward pass, `[batch, logits]`; empty before there was one.
+    pub fn logits(&self) -> &[T] {
+        self.value(self.program.output)
+    }
+
+    /// Examples in the last forward pass; zero before there was one, or after one that failed.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// `dL/dx` of the last backward pass, `[batch, inputs]`, if that was wanted.
+    pub fn input_gradient(&self) -> Option<&[T]> {
+        let value = &self.program.values[0];
+        let gradient = self.gradients.get(value.gradient_slot).filter(|_| self.input_gradient)?;
+        gradient.get(..value.size * self.batch)
+    }
+
+    /// One intermediate result, `[batch, size]`.
+    pub(super) fn value(&self, value: usize) -> &[T] {
+        let value = &self.program.values[value];
+        self.values[value.slot].get(..value.size * self.batch).unwrap_or_default()
+    }
+
+    /// Makes every buffer large enough for `batch` examples.
+    pub(super) fn prepare(&mut self, batch: usize) -> Result<(), NetError> {
+        const WHAT: &str = "the pass";
+        let program = self.program;
+        program.check_memory::<T>(batch)?;
+        let pairs =
+            [(&mut self.values, &program.slots), (&mut self.gradients, &program.gradient_slots)];
+        for (buffers, sizes) in pairs {
+            for (buffer, size) in buffers.iter_mut().zip(sizes) {
+                grow(buffer, WHAT, size * batch)?;
+            }
+        }
+        grow(&mut self.term, WHAT, program.sum_size * batch)?;
+        for (step, saved) in program.steps.iter().zip(&mut self.saved) {
+            match &step.op {
+                StepOp::Conv(conv) => grow(&mut self.patches, WHAT, conv.patch_size())?,
+                StepOp::Pool(pool) if program.record > Record::Nothing => {
+                    grow(&mut saved.indices, WHAT, pool.index_size() * batch)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Program {
+    /// Refuses weights that were drawn for another network.
+    pub(super) fn check_weights<T>(&self, weights: &Weights<T>) -> Result<(), NetError> {
+        let mismatch = |what, expected: usize, found: usize| {
+            Err(NetError::Length { what, expected: expected.to_string(), found })
+        };
+        if weights.layers.len() != self.weight_layers {
+            return mismatch("the list of weight layers", self.weight_layers, weights.layers.len());
+        }
+        for step in &self.steps {
+            let (entries, outputs) = match &step.op {
+                StepOp::Dense(dense) => (dense.inputs * dense.outputs, dense.outputs),
+                StepOp::Conv(conv) => (conv.fan_in() * conv.outputs(), conv.outputs()),
+                _ => continue,
+            };
+            let layer = &weights.layers[step.index - 1];
+            if layer.weight.len() != entries {
+                return mismatch("the weights of a layer", entries, layer.weight.len());
+            }
+            if layer.bias.len() != outputs {
+                return mismatch("the biases of a layer", outputs, layer.bias.len());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Step {
+    /// What an observer sees of a layer with weights; nothing of other layers.
+    pub(super) fn view<'a, T>(
+        &self,
+        batch: usize,
+        values: &'a [T],
+        input: Option<&'a [T]>,
+    ) -> Option<LayerView<'a, T>> {
+        let (kind, units, positions) = match &self.op {
+            StepOp::Dense(dense) => (WeightKind::Dense, dense.outputs, 1),
+            StepOp::Conv(conv) => (WeightKind::Conv, conv.outputs(), conv.positions()),
+            _ => return None,
+        };
+        Some(LayerView { index: self.index, kind, batch, units, positions, values, input })
+    }
+
+    /// An error if any value is infinite or NaN.
+    pub(super) fn check_finite<T: Scalar>(&self, pass: Pass, values: &[T]) -> Result<(), NetError> {
+        match non_finite(values) {
+            None => Ok(()),
+            Some(found) => {
+                Err(NetError::NonFinite { pass, kind: self.op.kind(), index: self.index, found })
+            }
+        }
+    }
+}
+
+/// The first value that is no number, if there is one.
+pub(super) fn non_finite<T: Scalar>(values: &[T]) -> Option<NonFinite> {
+    // x·0 is zero unless x is infinite or NaN, and NaN stays NaN in a sum; sixteen sums make a loop of vector additions.
+    let mut lanes = [T::ZERO; 16];
+    let chunks = values.chunks_exact(lanes.len());
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += *x * T::ZERO;
+        }
+    }
+    let finite = |x: &T| *x * T::ZERO == T::ZERO;
+    if lanes.iter().chain(rest).all(finite) {
+        return None;
+    }
+    let first = values.iter().find(|x| !finite(x))?;
+    Some(if first.to_f64().is_nan() { NonFinite::NaN } else { NonFinite::Infinity })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bad_value_is_found_wherever_it_stands() {
+        for position in 0..40 {
+            let mut values = vec![1e38_f32; 40];
+            assert_eq!(non_finite(&values), None);
+            values[position] = f32::NEG_INFINITY;
+            assert_eq!(non_finite(&values), Some(NonFinite::Infinity));
+            values[position] = f32::NAN;
+            assert_eq!(non_finite(&values), Some(NonFinite::NaN));
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The weights of a finite network, drawn from a seed.
+
+use super::error::NetError;
+use super::program::MAX_BYTES;
+use super::sample::{delta_orthogonal, orthogonal};
+use super::scalar::Scalar;
+use crate::math::stream::{Purpose, Seed, Stream};
+use crate::spec::network::{Network, Op};
+use crate::spec::scheme::LayerInit;
+use crate::spec::weights::WeightFamily;
+
+/// The weights and biases of one layer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LayerWeights<T = f32> {
+    /// Dense: `[fan_in, outputs]`. Convolution: `[outputs, channels_in / groups, kernel, kernel]`. Row-major.
+    pub weight: Vec<T>,
+    /// `[outputs]`.
+    pub bias: Vec<T>,
+}
+
+/// All weights of a network; also the shape of their gradient.
+///
+/// A draw depends on the seed, the number of the draw and the layer's index alone, not on what was drawn before or on
+/// which thread.
+///
+/// # Examples
+///
+/// ```
+/// use firstguess::math::stream::Seed;
+/// use firstguess::net::Weights;
+/// use firstguess::spec::{Activation, Architecture, InitScheme, Shape};
+/// let network = Architecture::mlp(&Activation::Tanh, 3, 64, 10).resolve(&Shape::flat(64)?)?;
+/// let init = InitScheme::explicit(2.0, 0.1);
+/// let layers = network.weights().iter().map(|w| init.layer(w)).collect::<Result<Vec<_>, _>>()?;
+/// let mut weights: Weights = Weights::zeros(&network)?;
+/// weights.redraw(&layers, Seed(0), 7)?;
+/// assert_eq!(weights, Weights::draw(&network, &layers, Seed(0), 7)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights<T = f32> {
+    /// In the order of the layers' `index`, which starts at 1.
+    pub layers: Vec<LayerWeights<T>>,
+    geometry: Vec<Geometry>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Geometry {
+    fan_in: usize,
+    outputs: usize,
+    /// Side of the kernel of a convolution.
+    kernel: Option<usize>,
+}
+
+impl<T: Scalar> Weights<T> {
+    /// Weights and biases of zero.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Memory`] above [`MAX_BYTES`], or if the machine has not got them.
+    pub fn zeros(network: &Network) -> Result<Self, NetError> {
+        let needed = network.parameters().saturating_mul(size_of::<T>() as u64);
+        if needed > MAX_BYTES {
+            return Err(NetError::Memory {
+                what: "the weights",
+                needed,
+                available: format!("the {MAX_BYTES} that they may take"),
+            });
+        }
+        let mut geometry = Vec::with_capacity(network.weight_layers);
+        network.visit(&mut |node| match &node.op {
+            Op::Dense(layer) => geometry.push(Geometry {
+                fan_in: layer.fan_in,
+                outputs: layer.outputs,
+                kernel: None,
+            }),
+            Op::Conv(layer, window) => geometry.push(Geometry {
+                fan_in: layer.fan_in,
+                outputs: layer.outputs,
+                kernel: Some(window.kernel),
+            }),
+            _ => {}
+        });
+        let layers = geometry
+            .iter()
+            .map(|layer| {
+                Ok(LayerWeights {
+                    weight: zeros("the weights", layer.fan_in * layer.outputs)?,
+                    bias: zeros("the biases", layer.outputs)?,
+                })
+            })
+            .collect::<Result<_, NetError>>()?;
+        Ok(Self { layers, geometry })
+    }
+
+    /// The weights of one draw; `inits` has one entry for each layer with weights, in the order of their index.
+    ///
+    /// # Errors
+    ///
+    /// As [`Weights::zeros`] and [`Weights::redraw`].
+    pub fn draw(
+        network: &Network,
+        inits: &[LayerInit],
+        seed: Seed,
+        draw: u64,
+    ) -> Result<Self, NetError> {
+        let mut weights = Self::zeros(network)?;
+        weights.redraw(inits, seed, draw)?;
+        Ok(weights)
+    }
+
+    /// Overwrites every weight and bias with those of another draw.
+    ///
+    /// The variance asked for is kept exactly in expectation, by orthogonal layers too: their gain follows from it.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Length`] unless there is one `init` per layer; [`NetError::Sample`] for a law that cannot be drawn.
+    pub fn redraw(&mut self, inits: &[LayerInit], seed: Seed, draw: u64) -> Result<(), NetError> {
+        if inits.len() != self.layers.len() {
+            return Err(NetError::Length {
+                what: "the initialization, in layers,",
+                expected: self.layers.len().to_string(),
+                found: inits.len(),
+            });
+        }
+        for (position, init) in inits.iter().enumerate() {
+            self.redraw_layer(position, init, seed, draw)?;
+        }
+        Ok(())
+    }
+
+    fn redraw_layer(
+        &mut self,
+        position: usize,
+        init: &LayerInit,
+        seed: Seed,
+        draw: u64,
+    ) -> Result<(), NetError> {
+        let (layer, geometry) = (&mut self.layers[position], self.geometry[position]);
+        let index = position + 1;
+        let fail = |source| NetError::Sample { index, source };
+        let address = u32::try_from(index).unwrap_or(u32::MAX);
+        let stream = Stream::new(seed, draw, address, Purpose::Weights);
+        match (init.family, geometry.kernel) {
+            (WeightFamily::DeltaOrthogonal, Some(kernel)) => {
+                let channels = geometry.fan_in / (kernel * kernel);
+                let gain = orthogonal_gain(init.weight_variance, geometry.outputs, channels);
+                let drawn =
+                    delta_orthogonal(geometry.outputs, channels, [kernel; 2], gain, &stream);
+                convert(&drawn.map_err(fail)?, &mut layer.weight);
+            }
+            // Without positions there is no centre: the delta-orthogonal scheme draws dense layers orthogonal.
+            (WeightFamily::Orthogonal | WeightFamily::DeltaOrthogonal, kernel) => {
+                let gain = orthogonal_gain(init.weight_variance, geometry.outputs, geometry.fan_in);
+                // The transpose of a Haar matrix is Haar: either layout is drawn as it is stored.
+                let (rows, columns) = match kernel {
+                    None => (geometry.fan_in, geometry.outputs),
+                    Some(_) => (geometry.outputs, geometry.fan_in),
+                };
+                let drawn = orthogonal(rows, columns, gain, &stream);
+                convert(&drawn.map_err(fail)?, &mut layer.weight);
+            }
+            _ => {
+                let std = init.weight_std(geometry.fan_in);
+                T::draw(init.family, std, &stream, &mut layer.weight).map_err(fail)?;
+            }
+        }
+        let family = if init.uniform_bias { WeightFamily::Uniform } else { WeightFamily::Normal };
+        let stream = Stream::new(seed, draw, address, Purpose::Bias);
+        T::draw(family, init.bias_variance.sqrt(), &stream, &mut layer.bias).map_err(fail)
+    }
+
+    /// Sets every entry to zero, as before gradients are added up in it.
+    pub fn clear(&mut self) {
+        for layer in &mut self.layers {
+            layer.weight.fill(T::ZERO);
+            layer.bias.fill(T::ZERO);
+        }
+    }
+}
+
+/// The gain of a semi-orthogonal matrix whose entries have variance `weight_variance / inputs`.
+///
+/// From `E W_ij² = gain² / max(rows, columns)`.
+fn orthogonal_gain(weight_variance: f64, outputs: usize, inputs: usize) -> f64 {
+    (weight_variance * outputs.max(inputs) as f64 / inputs as f64).sqrt()
+}
+
+fn convert<T: Scalar>(from: &[f32], to: &mut [T]) {
+    for (w, single) in to.iter_mut().zip(from) {
+        *w = T::from_f64(f64::from(*single));
+    }
+}
+
+/// `len` zeros, or an error where the allocator would abort.
+pub(super) fn zeros<T: Clone + Default>(
+    what: &'static str,
+    len: usize,
+) -> Result<Vec<T>, NetError> {
+    let mut values = Vec::new();
+    grow(&mut values, what, len)?;
+    Ok(values)
+}
+
+/// Makes `values` exactly `len` long, keeping its allocation where it is large enough.
+pub(super) fn grow<T: Clone + Default>(
+    values: &mut Vec<T>,
+    what: &'static str,
+    len: usize,
+) -> Result<(), NetError> {
+    if len > values.len() {
+        values.try_reserve_exact(len - values.len()).map_err(|_| NetError::Memory {
+            what,
+            needed: len as u64 * size_of::<T>() as u64,
+            available: "the machine has left".to_owned(),
+        })?;
+    }
+    values.resize(len, T::default());
+    Ok(())
+}
