@@ -49,57 +49,6 @@ fn median(values: &mut [f64]) -> Option<f64> {
     Some(below.map_or(upper, |below| f64::midpoint(below, upper)))
 }
 
-/// Gradient of the cross-entropy of each example with respect to its own logits, `[rows, logits]`.
-///
-/// ```text
-/// δ_k = p_k - 1[k = y],   p = softmax(h);   a single logit: δ = σ(h) - y
-/// ```
-///
-/// Not divided by the number of examples. `δ_y` is minus the sum of the others, so that it keeps its digits where
-/// `p_y → 1`. Rows without a label, or with one that has no logit, get zeros.
-pub fn cross_entropy_gradient(logits: &[f32], width: usize, labels: &[u32], out: &mut [f32]) {
-    out.fill(0.0);
-    if width == 0 {
-        return;
-    }
-    let mut scratch = vec![0.0_f64; width];
-    let rows = logits.chunks_exact(width).zip(out.chunks_exact_mut(width));
-    for ((h, delta), &label) in rows.zip(labels) {
-        row_gradient(h, label as usize, delta, &mut scratch);
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "networks compute in f32")]
-fn row_gradient(h: &[f32], label: usize, delta: &mut [f32], exps: &mut [f64]) {
-    if let [logit] = h {
-        let h = f64::from(*logit);
-        let gradient = match label {
-            0 => crate::math::special::sigmoid(h),
-            1 => -crate::math::special::sigmoid(-h),
-            _ => 0.0,
-        };
-        delta[0] = gradient as f32;
-        return;
-    }
-    if label >= h.len() {
-        return;
-    }
-    let largest = h.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(f64::from(b)));
-    for (e, &h) in exps.iter_mut().zip(h) {
-        *e = (f64::from(h) - largest).exp();
-    }
-    let total: f64 = exps.iter().sum();
-    let mut others = 0.0;
-    for (class, (slot, e)) in delta.iter_mut().zip(exps.iter()).enumerate() {
-        if class != label {
-            let p = e / total;
-            others += p;
-            *slot = p as f32;
-        }
-    }
-    delta[label] = -others as f32;
-}
-
 /// Backward signal of one layer over the ensemble, relative to the logits.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RunningGradient {
@@ -243,43 +192,32 @@ mod tests {
     use super::*;
     use crate::math::stream::{Purpose, Seed, Stream};
     use crate::measure::prejudice::Guesses;
+    use crate::net::loss::cross_entropy;
 
-    /// Central differences of the loss that `prejudice` computes: another route to the same derivative.
+    /// The engine's loss gradient is the slope of the loss that `prejudice` adds up on its own.
     #[test]
-    fn the_loss_gradient_is_the_slope_of_the_loss() {
+    fn loss_and_gradient_come_from_two_routes_and_agree() {
         let step = 1e-2_f32;
         for (logits, label) in
             [(vec![0.3, -1.2, 0.8], 0), (vec![2.0, 1.0], 1), (vec![0.7], 1), (vec![-0.4], 0)]
         {
             let width = logits.len();
-            let mut gradient = vec![0.0; width];
-            cross_entropy_gradient(&logits, width, &[label], &mut gradient);
+            let found = cross_entropy(&logits, width, &[label]).unwrap();
             let loss = |logits: &[f32]| {
                 let mut guesses = Guesses::new(width);
                 guesses.add(logits, width, Some(&[label]));
                 guesses.loss().unwrap()
             };
+            assert!((loss(&logits) - found.values[0]).abs() < 1e-14);
             for k in 0..width {
                 let (mut up, mut down) = (logits.clone(), logits.clone());
                 up[k] += step;
                 down[k] -= step;
                 let slope = (loss(&up) - loss(&down)) / f64::from(up[k] - down[k]);
                 // Third derivatives below 0.2: the difference is off by at most step²/6 · 0.2 = 4e-6.
-                assert!((slope - f64::from(gradient[k])).abs() < 1e-5, "{logits:?}, {k}");
+                assert!((slope - f64::from(found.gradient[k])).abs() < 1e-5, "{logits:?}, {k}");
             }
         }
-    }
-
-    /// At a logit gap of 60 the gradient of the right class is -e⁻⁶⁰, not 0.
-    #[test]
-    fn a_confident_right_guess_keeps_its_digits() {
-        let mut gradient = [0.0; 2];
-        cross_entropy_gradient(&[60.0, 0.0], 2, &[0], &mut gradient);
-        let expected = (-60.0_f64).exp();
-        assert!((f64::from(-gradient[0]) / expected - 1.0).abs() < 1e-6);
-        assert_eq!(gradient[0], -gradient[1]);
-        // A label without a logit has no gradient, and no panic.
-        cross_entropy_gradient(&[1.0, 2.0, 3.0, 4.0], 2, &[7], &mut [0.0; 4]);
     }
 
     #[test]
@@ -327,8 +265,7 @@ mod tests {
                     .chunks_exact(2)
                     .flat_map(|h| [0, 1].map(|k| h[k] + centres[k] * f32::sqrt(t)))
                     .collect();
-                let mut gradient = vec![0.0; logits.len()];
-                cross_entropy_gradient(&logits, 2, &labels, &mut gradient);
+                let gradient = cross_entropy(&logits, 2, &labels).unwrap().gradient;
                 let mut norms = Vec::new();
                 squared_norms(&gradient, 2, &mut norms);
                 // The class of the larger centre is the favoured one in the limit of much data.

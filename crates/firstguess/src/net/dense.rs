@@ -57,9 +57,16 @@ impl Dense {
         let input = Matrix::new(input, batch, self.inputs).transposed();
         let along = Matrix::new(output_gradient, batch, self.outputs);
         multiply(Product::Add, input, along, &mut gradient.weight);
-        for row in output_gradient.chunks_exact(self.outputs) {
-            for (sum, g) in gradient.bias.iter_mut().zip(row) {
-                *sum += *g;
+        // Panels of columns, so that the sums over the batch can be held in f64.
+        for (panel, bias) in gradient.bias.chunks_mut(64).enumerate() {
+            let mut sums = [0.0_f64; 64];
+            for row in output_gradient.chunks_exact(self.outputs) {
+                for (sum, g) in sums.iter_mut().zip(&row[panel * 64..]) {
+                    *sum += g.to_f64();
+                }
+            }
+            for (total, sum) in bias.iter_mut().zip(sums) {
+                *total += T::from_f64(sum);
             }
         }
     }

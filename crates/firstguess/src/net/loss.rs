@@ -96,3 +96,65 @@ fn logistic(x: f64) -> f64 {
         e / (1.0 + e)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOGITS: [f64; 9] = [0.3, -1.2, 2.0, 1.0, 1.0, 1.0, -4.0, 0.5, 3.5];
+    const LABELS: [u32; 3] = [0, 2, 1];
+
+    #[test]
+    fn values_and_gradients_agree_with_the_formula_and_with_differences() {
+        let loss = cross_entropy(&LOGITS, 3, &LABELS).unwrap();
+        for (example, (row, label)) in LOGITS.chunks(3).zip(LABELS).enumerate() {
+            let total: f64 = row.iter().map(|z| z.exp()).sum();
+            let expected = -(row[label as usize].exp() / total).ln();
+            assert!((loss.values[example] - expected).abs() < 1e-14);
+        }
+        for i in 0..LOGITS.len() {
+            let at = |h: f64| {
+                let mut logits = LOGITS;
+                logits[i] += h;
+                cross_entropy(&logits, 3, &LABELS).unwrap().values.iter().sum::<f64>()
+            };
+            let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+            assert!((loss.gradient[i] - difference).abs() < 1e-9, "{i}: {difference}");
+        }
+    }
+
+    /// Softmax over (0, z) is the logistic function of z.
+    #[test]
+    fn one_logit_is_two_of_which_the_first_is_zero() {
+        for z in [-800.0_f64, -30.0, -0.7, 0.0, 2.0, 50.0, 800.0] {
+            for label in [0, 1] {
+                let one = cross_entropy(&[z], 1, &[label]).unwrap();
+                let two = cross_entropy(&[0.0, z], 2, &[label]).unwrap();
+                assert!((one.values[0] - two.values[0]).abs() <= 1e-13 * two.values[0]);
+                assert!((one.gradient[0] - two.gradient[1]).abs() <= 1e-13 * two.gradient[1].abs());
+            }
+        }
+    }
+
+    #[test]
+    fn huge_logits_stay_finite_and_small_gradients_keep_their_digits() {
+        let loss = cross_entropy(&[3e38_f32, -3e38, 3e38], 3, &[1]).unwrap();
+        assert!((loss.values[0] / 6e38 - 1.0).abs() < 1e-6);
+        assert_eq!(loss.gradient, [0.5, -1.0, 0.5]);
+        let sure = cross_entropy(&[60.0_f64, 0.0], 2, &[0]).unwrap();
+        assert!((sure.gradient[0] / -(-60_f64).exp() - 1.0).abs() < 1e-14, "{sure:?}");
+    }
+
+    #[test]
+    fn labels_and_lengths_are_checked() {
+        let error = cross_entropy(&LOGITS, 3, &[0, 3, 1]).unwrap_err().to_string();
+        assert!(error.contains("label 3 of example 1"), "{error}");
+        assert!(cross_entropy(&[0.0], 1, &[2]).is_err());
+        for (classes, labels) in [(0, &LABELS[..]), (4, &LABELS), (3, &LABELS[..2])] {
+            assert!(matches!(
+                cross_entropy(&LOGITS, classes, labels),
+                Err(NetError::Length { .. })
+            ));
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The two number types in which a network can run.
 
+use super::activation;
 use super::gemm::{Matrix, Product};
 use super::sample::{SampleError, fill_weights};
 use crate::math::stream::Stream;
@@ -96,9 +97,7 @@ impl sealed::Sealed for f32 {
     }
 
     fn activate(activation: &Activation, input: &[Self], output: &mut [Self]) {
-        for (y, x) in output.iter_mut().zip(input) {
-            *y = Self::from_f64(activation.value(f64::from(*x)));
-        }
+        activation::forward(activation, input, output);
     }
 
     fn activate_backward(
@@ -107,9 +106,7 @@ impl sealed::Sealed for f32 {
         output_gradient: &[Self],
         input_gradient: &mut [Self],
     ) {
-        for ((result, x), gradient) in input_gradient.iter_mut().zip(input).zip(output_gradient) {
-            *result = Self::from_f64(activation.derivative(f64::from(*x))) * gradient;
-        }
+        activation::backward(activation, input, output_gradient, input_gradient);
     }
 
     fn draw(

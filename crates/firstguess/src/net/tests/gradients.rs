@@ -132,3 +132,115 @@ fn dense_layers_and_activations() {
     check(r#"["tanh",{"dense":3},"tanh"]"#, &[2, 2, 3], 3);
     check(r#"[{"dense":1}]"#, &[1], 1);
 }
+
+#[test]
+fn convolutions_with_stride_padding_and_groups() {
+    let head = r#""tanh","global_average_pool",{"dense":2}"#;
+    for conv in [
+        r#"{"conv":4}"#,
+        r#"{"conv":4,"kernel":1}"#,
+        r#"{"conv":4,"kernel":1,"groups":2}"#,
+        r#"{"conv":4,"kernel":1,"stride":2}"#,
+        r#"{"conv":6,"kernel":3,"padding":0}"#,
+        r#"{"conv":6,"kernel":3,"stride":2,"padding":1,"groups":2}"#,
+        r#"{"conv":4,"kernel":2,"stride":3,"padding":2,"groups":4}"#,
+        r#"{"conv":3,"kernel":5,"padding":4}"#,
+    ] {
+        check(&format!("[{conv},{head}]"), &[4, 5, 6], 2);
+    }
+    check(
+        r#"[{"conv":3},"relu",{"conv":4,"stride":2},"relu","flatten",{"dense":3}]"#,
+        &[2, 5, 5],
+        3,
+    );
+}
+
+#[test]
+fn pools_of_vectors_and_images() {
+    for pool in ["max_pool", "average_pool", "min_pool"] {
+        check(&format!(r#"[{{"dense":12}},"tanh",{{"{pool}":3}},{{"dense":2}}]"#), &[5], 3);
+        // Windows that overlap, and windows with gaps that leave units out.
+        for (size, stride) in [(3, 2), (2, 3), (2, 1)] {
+            let pool = format!(r#"{{"{pool}":{size},"stride":{stride}}}"#);
+            check(&format!(r#"[{{"dense":11}},"tanh",{pool},{{"dense":2}}]"#), &[5], 3);
+            check(
+                &format!(r#"[{{"conv":3}},"tanh",{pool},"flatten",{{"dense":2}}]"#),
+                &[2, 6, 7],
+                2,
+            );
+        }
+    }
+}
+
+#[test]
+fn normalisations_through_their_statistics() {
+    for norm in [r#""batch_norm""#, r#""layer_norm""#, r#""rms_norm""#, r#"{"group_norm":2}"#] {
+        check(&format!(r#"[{{"dense":8}},{norm},"tanh",{norm},{{"dense":3}}]"#), &[5], 4);
+        check(&format!(r#"[{{"conv":4}},{norm},"tanh","flatten",{{"dense":3}}]"#), &[2, 4, 3], 3);
+    }
+    check(r#"["batch_norm",{"dense":2}]"#, &[3], 4);
+}
+
+#[test]
+fn residual_blocks_nested_with_and_without_shortcuts() {
+    for block in [
+        r#"{"residual":[{"dense":6},"tanh"]}"#,
+        r#"{"residual":["tanh",{"dense":6}],"branch_scale":0.3}"#,
+        r#"{"residual":[{"dense":4}],"shortcut":[{"dense":4},"tanh"],"branch_scale":"1/sqrt(depth)"}"#,
+        r#"{"residual":[{"dense":6},{"residual":["tanh",{"dense":6}],"shortcut":["sin"]}],"branch_scale":-2.0}"#,
+        // The branch is the identity: both terms are the input itself.
+        r#"{"residual":[],"branch_scale":0.5}"#,
+        // Three readers of one value.
+        r#"{"residual":[{"residual":["tanh"]}],"shortcut":["sin"]}"#,
+        r#"{"residual":[{"repeat":2,"layers":[{"residual":[{"dense":6},"tanh"]}]}]}"#,
+    ] {
+        check(&format!(r#"[{{"dense":6}},{block},"tanh",{{"dense":2}}]"#), &[5], 3);
+        check(&format!(r#"[{block},{{"dense":2}}]"#), &[6], 3);
+    }
+}
+
+#[test]
+fn dropout_with_the_mask_of_the_forward_pass() {
+    check(r#"[{"dropout":0.3},{"dense":30},"tanh",{"dropout":0.5},{"dense":2}]"#, &[20], 3);
+}
+
+#[test]
+fn mixed_networks() {
+    check(
+        r#"[{"conv":4,"stride":2},"batch_norm","relu",
+            {"residual":[{"conv":4},{"group_norm":2},"gelu",{"conv":4,"groups":2}],"branch_scale":"1/sqrt(depth)"},
+            {"residual":["silu",{"conv":6,"kernel":3,"stride":2}],"shortcut":[{"conv":6,"kernel":1,"stride":2}]},
+            {"max_pool":2,"stride":1},"flatten",{"dropout":0.25},"layer_norm",{"dense":8},"softplus",
+            {"average_pool":2},"rms_norm",{"dense":3}]"#,
+        &[3, 9, 8],
+        3,
+    );
+}
+
+/// With and without the inputs of the weight layers, the gradients at the weight layers have the same bits.
+#[test]
+fn what_is_recorded_changes_no_gradient() {
+    let network = network(
+        r#"[{"conv":4},"batch_norm","tanh",{"residual":[{"conv":4},"relu",{"conv":4}]},{"max_pool":2},"flatten",
+            {"dense":9},"gelu",{"residual":["tanh",{"dense":9}]},{"dense":3}]"#,
+        &[2, 6, 6],
+    );
+    let layers = inits(&network, &InitScheme::explicit(2.0, 0.1));
+    let weights: Weights<f64> = Weights::draw(&network, &layers, Seed(1), 0).unwrap();
+    let (input, along) = (normals(4, 5 * 72), normals(5, 5 * 3));
+    let run = |record| {
+        let program = Program::new(&network, record);
+        let mut tape = Tape::new(&program);
+        let mut seen = tape.forward(&weights, &input, MASKS, |_| {}).unwrap().to_vec();
+        if record > Record::Nothing {
+            let keep = |view: LayerView<'_, f64>| seen.extend_from_slice(view.values);
+            tape.backward(&weights, &along, Wanted::default(), keep).unwrap();
+            assert_eq!(tape.input_gradient(), None);
+        }
+        seen
+    };
+    let (forward, some, all) =
+        (run(Record::Nothing), run(Record::Gradients), run(Record::WeightGradients));
+    assert_eq!(forward, all[..15]);
+    assert_eq!(some, all);
+}

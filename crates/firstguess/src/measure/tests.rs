@@ -1,0 +1,334 @@
+//! Whole measurements against published values, and at the edges of what can be asked.
+
+use super::run::run_within;
+use super::{Estimate, MeasureError, Measurement, Options, Progress, run};
+use crate::math::stream::{Purpose, Seed, Stream};
+use crate::spec::network::Network;
+use crate::spec::scheme::LayerInit;
+use crate::spec::{Activation, Architecture, Dataset, InitScheme, Shape};
+
+/// Independent standard normal inputs, labels 0, 1, … in turn.
+fn gaussian(examples: usize, features: usize, classes: usize) -> Dataset {
+    let mut inputs = vec![0.0_f32; examples * features];
+    Stream::new(Seed(99), 0, 0, Purpose::Data).fill_normal_f32(0, &mut inputs);
+    let labels = (0..examples).map(|a| u32::try_from(a % classes).unwrap()).collect();
+    let shape = Shape::flat(features).unwrap();
+    Dataset::new("gaussian", shape, inputs).unwrap().with_labels(labels, classes).unwrap()
+}
+
+/// A perceptron of this many layers, with its draws.
+fn mlp(
+    name: &str,
+    [depth, width, outputs]: [usize; 3],
+    (weight, bias): (f64, f64),
+    data: &Dataset,
+) -> (Network, Vec<LayerInit>) {
+    let activation: Activation = name.parse().unwrap();
+    let network = Architecture::mlp(&activation, depth, width, outputs).resolve(&data.shape()).unwrap();
+    let scheme = InitScheme::explicit(weight, bias);
+    let init = network.weights().iter().map(|w| scheme.layer(w).unwrap()).collect();
+    (network, init)
+}
+
+fn options(draws: usize) -> Options {
+    Options::new(Seed(1), draws)
+}
+
+fn measure((network, init): &(Network, Vec<LayerInit>), data: &Dataset, draws: usize) -> Measurement {
+    run(network, init, data, &options(draws), &mut ()).unwrap()
+}
+
+fn json(measurement: &Measurement) -> String {
+    serde_json::to_string(measurement).unwrap()
+}
+
+fn close(what: &str, estimate: Estimate, truth: f64) {
+    let z = estimate.z_score(truth).unwrap();
+    assert!(z.abs() < 4.0, "{what}: {estimate:?} vs {truth}, z = {z}");
+}
+
+/// ReLU at σ_w² = 2, published drift ratios at infinite width and independent inputs.
+///
+/// The smallest error seen at four standard errors: 2 % of γ₂, 3 % of γ₅. Finite width itself moves γ₅ by about 1 %.
+#[test]
+fn relu_drifts_as_published() {
+    let data = gaussian(100, 1000, 2);
+    let found = measure(&mlp("relu", [5, 500, 2], (2.0, 0.0), &data), &data, 300);
+    for (layer, gamma) in [(2, 0.46694221), (3, 0.97523486)] {
+        let estimate = found.layers[layer - 1].gamma;
+        close(&format!("gamma {layer}"), estimate, gamma);
+        assert!(estimate.std_error.unwrap() < 0.008 * gamma, "{estimate:?}");
+    }
+    for layer in &found.layers {
+        close("q", layer.q, 2.0 * data.second_moment());
+        // γ and c are two forms of one number.
+        let c = layer.gamma.value / (1.0 + layer.gamma.value);
+        assert!((layer.c.value - c).abs() < 1e-12);
+    }
+}
+
+/// tanh at (σ_w², σ_b²) = (2, 0.1): published correlations of layers 2, 3, 5.
+#[test]
+fn tanh_correlates_as_published() {
+    let data = gaussian(100, 1000, 2);
+    let found = measure(&mlp("tanh", [5, 400, 2], (2.0, 0.1), &data), &data, 200);
+    close("q", found.layers[0].q, 2.0 * data.second_moment() + 0.1);
+    for (layer, c) in [(2, 0.1248368), (3, 0.20914986)] {
+        close(&format!("c {layer}"), found.layers[layer - 1].c, c);
+    }
+}
+
+/// Without biases a ReLU network multiplies the mean square of a random gradient by exactly σ_w²/2 per layer, at any
+/// width. An error of 10 % is seen in the first layer.
+#[test]
+fn gradients_shrink_by_chi_per_layer() {
+    let data = gaussian(20, 50, 3);
+    for weight in [1.5, 2.0, 2.5] {
+        let found = measure(&mlp("relu", [6, 100, 3], (weight, 0.0), &data), &data, 400);
+        for layer in &found.layers {
+            let chi = (weight / 2.0_f64).powi(6 - i32::try_from(layer.index).unwrap());
+            close(&format!("σ_w² = {weight}, layer {}", layer.index), layer.cotangent_gradient, chi);
+            assert!(layer.ln_cotangent_gradient.value <= layer.cotangent_gradient.value.ln() + 1e-12);
+        }
+        let last = found.layers[5].gradient;
+        assert_eq!((last.value, last.std_error), (1.0, Some(0.0)));
+    }
+}
+
+/// Width N spreads q from network to network: `Var ln q` of one input grows by 5/N per ReLU layer.
+///
+/// Four standard errors are 30 % of three layers' growth.
+#[test]
+fn finite_width_spreads_q() {
+    let data = gaussian(1, 50, 2);
+    let found = measure(&mlp("relu", [6, 100, 2], (2.0, 0.0), &data), &data, 1500);
+    let growth = found.layers[4].ln_q.variance.value - found.layers[1].ln_q.variance.value;
+    assert!((growth / 0.15 - 1.0).abs() < 0.3, "{growth}");
+}
+
+/// Fresh labels know nothing of the networks: every class alike, loss at least ln K.
+#[test]
+fn guesses_are_fair_over_networks_and_unfair_within_one() {
+    let data = gaussian(200, 100, 2);
+    let found = measure(&mlp("relu", [2, 300, 2], (2.0, 0.0), &data), &data, 400);
+    for share in &found.prejudice.shares {
+        close("share", *share, 0.5);
+    }
+    // E max = 1/2 + arctan(√γ)/π and agreement 1/2 + arcsin(c)/π at γ = 1/(π - 1), published 0.603115; width 300 and 200
+    // inputs are seen within 2 %.
+    let gamma = 1.0 / (std::f64::consts::PI - 1.0);
+    let largest = 0.5 + gamma.sqrt().atan() / std::f64::consts::PI;
+    assert!((found.prejudice.largest_share.value / largest - 1.0).abs() < 0.04);
+    close("agreement", found.prejudice.agreement, 0.603115);
+    close("accuracy", found.prejudice.accuracy, 0.5);
+    assert!(found.loss.cross_entropy.value > found.loss.ln_classes);
+    let logits = found.loss.logit_gradient;
+    assert!(logits.favoured.value < logits.all.value && logits.all.value < logits.unfavoured.value);
+    assert_eq!(found.prejudice.largest_share_histogram.iter().sum::<u64>(), 400);
+}
+
+/// The first pre-activations are Gaussian at any width; ReLU through narrow layers is not.
+#[test]
+fn depth_in_narrow_networks_is_not_gaussian() {
+    let data = gaussian(2, 30, 2).standardize(crate::spec::Standardize::None).unwrap();
+    let found = measure(&mlp("relu", [6, 10, 2], (2.0, 0.0), &data), &data, 2000);
+    let first = &found.layers[0];
+    assert!(first.ks_standardised.value < 2.2 * first.noise_floor.value, "{first:?}");
+    assert!(first.excess_kurtosis.z_score(0.0).unwrap().abs() < 4.0);
+    let deep = &found.layers[4];
+    assert!(deep.ks_standardised.value > 4.0 * deep.noise_floor.value, "{deep:?}");
+    assert!(deep.excess_kurtosis.value > 1.0);
+}
+
+/// One and two threads, and another division into chunks: not one bit differs.
+#[test]
+fn the_number_of_threads_leaves_no_trace() {
+    let data = gaussian(30, 20, 3);
+    let network = mlp("tanh", [3, 40, 3], (1.5, 0.1), &data);
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| json(&measure(&network, &data, 21)))
+    };
+    let one = with(1);
+    assert_eq!(one, with(2));
+    assert_eq!(one, with(5));
+    let other = run(&network.0, &network.1, &data, &Options::new(Seed(2), 21), &mut ()).unwrap();
+    assert_ne!(one, json(&other));
+}
+
+/// Batches are a matter of memory, not of meaning: equal up to the rounding of matrix products.
+#[test]
+fn batches_leave_no_trace() {
+    let data = gaussian(37, 20, 3);
+    let (network, init) = mlp("relu", [3, 40, 3], (2.0, 0.1), &data);
+    let within = |bytes| run_within(&network, &init, &data, &options(5), &mut (), bytes).unwrap();
+    let (whole, parts) = (within(1 << 28), within(8 * 1024));
+    let same = |a: Estimate, b: Estimate| {
+        assert!((a.value / b.value - 1.0).abs() < 1e-5, "{a:?} vs {b:?}");
+    };
+    for (a, b) in whole.layers.iter().zip(&parts.layers) {
+        same(a.q, b.q);
+        same(a.v, b.v);
+        same(a.gradient, b.gradient);
+        same(a.median_gradient, b.median_gradient);
+        same(a.cotangent_gradient, b.cotangent_gradient);
+    }
+    same(whole.loss.cross_entropy, parts.loss.cross_entropy);
+    assert_eq!(whole.prejudice.shares, parts.prejudice.shares);
+}
+
+#[test]
+fn one_draw_has_values_and_no_errors() {
+    let data = gaussian(10, 20, 2);
+    let found = measure(&mlp("relu", [3, 30, 2], (2.0, 0.0), &data), &data, 1);
+    for layer in &found.layers {
+        assert!(layer.q.is_known() && layer.gamma.is_known() && layer.gradient.is_known());
+        for estimate in [layer.q, layer.v, layer.t, layer.gamma, layer.gradient, layer.ks_raw] {
+            assert_eq!(estimate.std_error, None);
+            assert!(estimate.reason.is_some());
+        }
+    }
+    assert!(!json(&found).contains("NaN"));
+}
+
+#[test]
+fn one_input_has_no_spread_over_data() {
+    let data = gaussian(1, 20, 2);
+    let found = measure(&mlp("relu", [3, 30, 2], (2.0, 0.0), &data), &data, 50);
+    close("q", found.layers[0].q, 2.0 * data.second_moment());
+    assert!(!found.layers[0].v.is_known() && !found.layers[0].gamma.is_known());
+    assert!(!found.prejudice.agreement.is_known());
+    assert_eq!(found.prejudice.largest_share.value, 1.0);
+    assert_eq!((found.input.offset, found.input.reason.is_some()), (None, true));
+}
+
+/// Equal inputs: no data variance, one guess for all; zero inputs: nothing at all.
+#[test]
+fn constant_inputs_are_measured_without_invented_numbers() {
+    let shape = Shape::flat(4).unwrap();
+    for (value, gradient) in [(1.0, true), (0.0, false)] {
+        let data = Dataset::new("constant", shape, vec![value; 24]).unwrap();
+        let found = measure(&mlp("relu", [3, 20, 4], (2.0, 0.0), &data), &data, 40);
+        for layer in &found.layers {
+            assert_eq!(layer.v.value, 0.0);
+            assert!(!layer.gamma.is_known() && layer.gamma.reason.is_some());
+            assert_eq!(layer.constant_units.value, 1.0);
+            assert_eq!(layer.gradient.reason, Some("the data have no labels"));
+            assert_eq!(layer.cotangent_gradient.is_known(), true);
+        }
+        assert_eq!(found.layers[0].cotangent_gradient.value > 0.0, gradient);
+        assert_eq!(found.prejudice.one_class_fraction.value, 1.0);
+        assert!(!json(&found).contains("NaN"));
+    }
+}
+
+/// q grows 5 · 10⁵ times per layer: f32 ends at q = 10⁷⁷, in layer 14 of 20.
+#[test]
+fn overflow_is_reported_and_the_layers_before_it_measured() {
+    let data = gaussian(5, 20, 2);
+    let found = measure(&mlp("relu", [20, 30, 2], (1e6, 0.0), &data), &data, 10);
+    let overflow = found.overflow.clone().unwrap();
+    assert_eq!((overflow.fraction_of_draws, overflow.kind.as_str()), (1.0, "dense"));
+    assert!((13..=15).contains(&overflow.layer), "{overflow:?}");
+    assert_eq!(overflow.found, "infinity");
+    for layer in &found.layers {
+        assert_eq!(layer.q.is_known(), layer.index < overflow.layer || layer.q.n > 0, "{layer:?}");
+        assert!(layer.index < 17 || !layer.q.is_known());
+    }
+    assert_eq!(found.layers[2].q.n, 10);
+    assert!(!found.prejudice.largest_share.is_known());
+    assert!(!found.loss.cross_entropy.is_known());
+    assert!(!json(&found).contains("NaN"));
+}
+
+/// Weights near zero with biases far below: every ReLU dies, tanh saturates where biases are large.
+#[test]
+fn dead_and_saturated_units_are_counted() {
+    let data = gaussian(50, 20, 2);
+    let found = measure(&mlp("relu", [3, 200, 2], (1e-4, 1.0), &data), &data, 30);
+    // A unit follows the sign of its bias: half are dead.
+    close("dead", found.layers[0].dead_fraction, 0.5);
+    assert_eq!(found.layers[2].dead_fraction.reason, Some("no activation follows directly"));
+    assert!(found.layers[0].saturated_fraction.reason.is_some());
+    let found = measure(&mlp("tanh", [3, 200, 2], (0.0, 100.0), &data), &data, 30);
+    // P(|10 z| > artanh √0.99 = 2.9932).
+    let share = 2.0 * crate::math::special::normal_survival(0.1 * 0.99_f64.sqrt().atanh());
+    close("saturated", found.layers[0].saturated_fraction, share);
+    assert_eq!(found.layers[0].dead_fraction.value, 0.0);
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let data = gaussian(5, 4, 3);
+    let (network, init) = mlp("relu", [2, 8, 3], (2.0, 0.0), &data);
+    let refused = |data: &Dataset, init: &[LayerInit], draws| {
+        run(&network, init, data, &options(draws), &mut ()).unwrap_err()
+    };
+    assert_eq!(refused(&data, &init, 0), MeasureError::Draws { draws: 0 });
+    assert!(matches!(refused(&data, &init, usize::MAX), MeasureError::Draws { .. }));
+    assert!(matches!(refused(&gaussian(5, 3, 3), &init, 1), MeasureError::Input { .. }));
+    assert!(matches!(refused(&gaussian(9, 4, 4), &init, 1), MeasureError::Classes { .. }));
+    assert!(matches!(refused(&data, &init[..1], 1), MeasureError::Net(_)));
+}
+
+#[test]
+fn progress_counts_up_and_can_stop() {
+    struct Watch {
+        seen: Vec<usize>,
+        stop_after: usize,
+    }
+    impl Progress for Watch {
+        fn advance(&mut self, done: usize, total: usize) {
+            assert_eq!(total, 100);
+            self.seen.push(done);
+        }
+        fn cancelled(&mut self) -> bool {
+            self.seen.last().is_some_and(|done| *done >= self.stop_after)
+        }
+    }
+    let data = gaussian(5, 4, 3);
+    let (network, init) = mlp("relu", [2, 8, 3], (2.0, 0.0), &data);
+    let mut whole = Watch { seen: Vec::new(), stop_after: usize::MAX };
+    assert!(run(&network, &init, &data, &options(100), &mut whole).is_ok());
+    assert_eq!((whole.seen.first(), whole.seen.last()), (Some(&0), Some(&100)));
+    assert!(whole.seen.is_sorted());
+    let mut part = Watch { seen: Vec::new(), stop_after: 1 };
+    let error = run(&network, &init, &data, &options(100), &mut part).unwrap_err();
+    let done = *part.seen.last().unwrap();
+    assert_eq!(error, MeasureError::Cancelled { done, total: 100 });
+    assert!(done >= 1 && done < 100);
+}
+
+#[test]
+fn gradients_and_samples_are_left_out_on_request() {
+    let data = gaussian(5, 4, 3);
+    let (network, init) = mlp("relu", [2, 8, 3], (2.0, 0.0), &data);
+    let lean = Options { gradients: false, gaussianity: false, ..options(3) };
+    let found = run(&network, &init, &data, &lean, &mut ()).unwrap();
+    let layer = &found.layers[0];
+    assert_eq!(found.gradient_examples, 0);
+    assert_eq!(layer.gradient.reason, Some("gradients were not asked for"));
+    assert_eq!(layer.ks_raw.reason, Some("tests of Gaussianity were not asked for"));
+    // What is measured does not depend on what is not.
+    let full = measure(&(network, init), &data, 3);
+    assert_eq!((layer.q, found.prejudice), (full.layers[0].q, full.prejudice));
+}
+
+/// The names that reports and their readers rely on.
+#[test]
+fn field_names_are_stable() {
+    let data = gaussian(5, 4, 2);
+    let found = measure(&mlp("relu", [2, 8, 2], (2.0, 0.0), &data), &data, 2);
+    let value: serde_json::Value = serde_json::from_str(&json(&found)).unwrap();
+    for field in ["draws", "examples", "classes", "seed", "layers", "prejudice", "loss", "input", "overflow"] {
+        assert!(value.get(field).is_some(), "{field}");
+    }
+    for field in [
+        "index", "kind", "units", "q", "v", "t", "c", "gamma", "ln_q", "gradient", "cotangent_gradient",
+        "dead_fraction", "saturated_fraction", "ks_raw", "ks_standardised", "excess_kurtosis", "noise_floor",
+    ] {
+        assert!(value["layers"][0].get(field).is_some(), "{field}");
+    }
+    assert!(value["layers"][0]["q"]["std_error"].is_number());
+    assert!(value["layers"][1]["dead_fraction"]["value"].is_null());
+}
