@@ -1,7 +1,26 @@
-//! Theory, measurement and judgement of neural-network initializations.
+//! Is a neural network's initialization any good, and what will the untrained network guess?
+//!
+//! firstguess answers from theory (mean-field limits of infinite width), from measurement (ensembles of random finite
+//! networks on real data), and by judgement (findings with remedies). The library is pure: it reads no file, asks no clock
+//! and prints nothing.
+//!
+//! In reading order:
+//!
+//! - [`spec`]: what is asked, and the vocabulary: activations, layers, schemes, data;
+//! - [`theory`]: what infinite width predicts; deterministic f64;
+//! - [`net`] and [`measure`]: finite random networks, and estimates with standard errors;
+//! - [`finding`]: verdicts that see both;
+//! - [`report`]: the forms in which people and programs read them;
+//! - [`check()`]: the verb that ties them together.
 
+mod check;
+pub mod finding;
 pub mod math;
 pub mod measure;
 pub mod net;
+pub mod report;
 pub mod spec;
 pub mod theory;
+
+pub use check::{CRITICAL_BIAS_VARIANCE, CheckError, check, concrete_init, layer_inits};
+pub use report::Report;

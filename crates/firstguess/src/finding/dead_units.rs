@@ -33,11 +33,15 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
     Some(Finding {
         id: "dead-units",
         severity,
-        title: format!("{} of the units of layer {index} are dead for every input", percent(dead.value)),
+        title: format!(
+            "{} of the units of layer {index} are dead for every input",
+            percent(dead.value)
+        ),
         explanation: "They pass no gradient and cannot learn.".to_owned(),
         evidence: vec![Evidence::new(format!("dead share of layer {index}"), None, Some(dead))],
         remedy: Some(
-            "lower the bias variance, centre the inputs, or use an activation without a flat side".to_owned(),
+            "lower the bias variance, centre the inputs, or use an activation without a flat side"
+                .to_owned(),
         ),
         references: &["bassi2026"],
     })

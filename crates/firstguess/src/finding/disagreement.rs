@@ -33,7 +33,8 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
             let relative = (value.value / theory - 1.0).abs();
             // The mean of few draws may miss the rare networks that carry it: their spread is part of the error.
             let allowed = WORTH_SAYING + 3.0 * width / (case.measurement.draws as f64).sqrt();
-            if z.abs() > 4.0 && relative > allowed && worst.as_ref().is_none_or(|w| relative > w.0) {
+            if z.abs() > 4.0 && relative > allowed && worst.as_ref().is_none_or(|w| relative > w.0)
+            {
                 worst = Some((relative, measured.index, name, theory, value));
             }
         }

@@ -16,7 +16,7 @@
 //! ## What to do
 //!
 //! Put the initialization at the edge of chaos (`firstguess critical`): for ReLU, He scaling without biases. PyTorch's
-//! default for `nn.Linear` has σ_w² = 1/3, six times too small for ReLU; it must be replaced in deep plain networks.
+//! default for `nn.Linear` has `σ_w²` = 1/3, six times too small for ReLU; it must be replaced in deep plain networks.
 //! Residual branches or a normalisation after each layer also help.
 //!
 //! References: `bassi2026`, `schoenholz2017`, `francazi2024`.

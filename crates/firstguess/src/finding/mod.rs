@@ -59,7 +59,11 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    fn new(quantity: impl Into<String>, predicted: Option<f64>, measured: Option<Estimate>) -> Self {
+    fn new(
+        quantity: impl Into<String>,
+        predicted: Option<f64>,
+        measured: Option<Estimate>,
+    ) -> Self {
         Self { quantity: quantity.into(), predicted: predicted.filter(|p| p.is_finite()), measured }
     }
 }
@@ -191,9 +195,9 @@ impl Case<'_> {
 
     fn gradient_evidence(&self) -> Evidence {
         let decades = std::f64::consts::LN_10;
-        let measured = self.measured_ln_gradient().map(|e| {
-            Estimate::new(e.value / decades, e.std_error.map(|s| s / decades), e.n)
-        });
+        let measured = self
+            .measured_ln_gradient()
+            .map(|e| Estimate::new(e.value / decades, e.std_error.map(|s| s / decades), e.n));
         Evidence::new(
             "log10 of the gradient's mean square, first layer / logits",
             self.predicted_ln_gradient().map(|ln| ln / decades),
@@ -226,11 +230,6 @@ impl Case<'_> {
 
     fn gradients_explode(&self) -> bool {
         self.ln_gradient().is_some_and(|ln| ln > EXPLOSION)
-    }
-
-    /// Two inputs that have become one direction: `1 - c` at the logits below this.
-    fn merged(&self) -> bool {
-        self.measurement.layers.last().is_some_and(|layer| 1.0 - layer.c.value < 1e-3)
     }
 
     /// Layers between the first and the logits.
@@ -271,7 +270,11 @@ fn short(x: f64) -> String {
 }
 
 fn percent(share: f64) -> String {
-    if share > 0.995 && share < 1.0 { format!("{:.1} %", 100.0 * share) } else { format!("{:.0} %", 100.0 * share) }
+    if share > 0.995 && share < 1.0 {
+        format!("{:.1} %", 100.0 * share)
+    } else {
+        format!("{:.0} %", 100.0 * share)
+    }
 }
 
 #[cfg(test)]

@@ -32,7 +32,9 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
             short(variance),
             short((-0.5 * variance).exp())
         ),
-        explanation: "Means over networks are carried by rare draws here; single networks differ by factors.".to_owned(),
+        explanation:
+            "Means over networks are carried by rare draws here; single networks differ by factors."
+                .to_owned(),
         evidence: vec![Evidence::new(
             "variance over networks of ln q at the logits",
             Some(variance),

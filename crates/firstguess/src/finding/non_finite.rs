@@ -18,7 +18,9 @@ use super::{Case, Evidence, Finding, Severity, percent};
 pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
     let overflow = case.measurement.overflow.as_ref()?;
     let layer = case.prediction.layers.iter().find(|layer| layer.index == overflow.layer);
-    let ln_q = layer.and_then(|layer| layer.spread.as_ref().ok()).map(|spread| spread.ln_q());
+    let ln_q = layer
+        .and_then(|layer| layer.spread.as_ref().ok())
+        .map(super::super::theory::mean_field::Spread::ln_q);
     Some(Finding {
         id: "non-finite",
         severity: Severity::Error,
@@ -28,7 +30,8 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
             overflow.kind,
             percent(overflow.fraction_of_draws)
         ),
-        explanation: "32-bit floats end at 3e38; the loss is infinite or NaN at the first step.".to_owned(),
+        explanation: "32-bit floats end at 3e38; the loss is infinite or NaN at the first step."
+            .to_owned(),
         evidence: vec![Evidence::new(
             format!("log10 q of layer {}", overflow.layer),
             ln_q.map(|ln| ln / std::f64::consts::LN_10),

@@ -33,9 +33,17 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
         id: "saturated-units",
         severity,
         title: format!("{} of layer {index} is saturated", percent(saturated.value)),
-        explanation: "The activation is flat there: gradients through these units are almost zero.".to_owned(),
-        evidence: vec![Evidence::new(format!("saturated share of layer {index}"), None, Some(saturated))],
-        remedy: Some("lower the weight variance, or scale the inputs to unit variance per feature".to_owned()),
+        explanation: "The activation is flat there: gradients through these units are almost zero."
+            .to_owned(),
+        evidence: vec![Evidence::new(
+            format!("saturated share of layer {index}"),
+            None,
+            Some(saturated),
+        )],
+        remedy: Some(
+            "lower the weight variance, or scale the inputs to unit variance per feature"
+                .to_owned(),
+        ),
         references: &["glorot2010"],
     })
 }

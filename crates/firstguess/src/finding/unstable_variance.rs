@@ -22,7 +22,9 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
     let bulk = case.prediction.bulk.as_ref().ok()?;
     let first = case.prediction.layers.first()?.spread.as_ref().ok()?;
     let near = bulk.limit.fixed_points.iter().find(|point| {
-        point.q_star > 0.0 && point.q_slope > 1.0 && (point.q_star / first.q()).ln().abs() < 4.0_f64.ln()
+        point.q_star > 0.0
+            && point.q_slope > 1.0
+            && (point.q_star / first.q()).ln().abs() < 4.0_f64.ln()
     })?;
     if case.gradients_vanish() || case.gradients_explode() {
         return None;

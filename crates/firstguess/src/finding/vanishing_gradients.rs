@@ -1,6 +1,6 @@
 //! Gradients vanish over the depth.
 //!
-//! The mean square of the gradient shrinks by a factor χ per layer, χ = σ_w² E[φ'(√q z)²] below one. After six depth scales
+//! The mean square of the gradient shrinks by a factor χ per layer, χ = `σ_w²` E[φ'(√q z)²] below one. After six depth scales
 //! (-1/ln χ layers each) less than e⁻⁶ of it reaches the first layers: they stay random while the last ones train, and the
 //! network learns as if it were shallow, or not at all.
 //!

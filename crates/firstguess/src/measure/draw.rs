@@ -197,11 +197,10 @@ impl<'a> Collector<'a> {
         trouble: Trouble,
     ) -> Draw {
         let kept = self.gradient_examples;
-        let logit_gradient = labels.filter(|_| self.entered[0].len() >= kept && kept > 0).map(
-            |labels| {
+        let logit_gradient =
+            labels.filter(|_| self.entered[0].len() >= kept && kept > 0).map(|labels| {
                 LogitGradient::of(&self.entered[0][..kept], labels, self.guesses.favoured())
-            },
-        );
+            });
         let entered = self.entered.each_mut().map(|norms| summary(norms, kept));
         let layers = self
             .layers

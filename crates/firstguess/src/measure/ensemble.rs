@@ -6,9 +6,7 @@ use super::gaussianity::{GaussianityMeasurement, Sample};
 use super::gradients::{GradientMeasurement, RunningGradient, RunningLogitGradient};
 use super::moments::RunningMoments;
 use super::prejudice::{RunningPrejudice, classes_of};
-use super::{
-    InputMeasurement, LayerMeasurement, LossMeasurement, Measurement, Options, Overflow,
-};
+use super::{InputMeasurement, LayerMeasurement, LossMeasurement, Measurement, Options, Overflow};
 use crate::spec::Dataset;
 
 /// Running sums over the networks. Memory does not grow with their number, but for samples of bounded size.

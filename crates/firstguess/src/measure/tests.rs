@@ -24,7 +24,8 @@ fn mlp(
     data: &Dataset,
 ) -> (Network, Vec<LayerInit>) {
     let activation: Activation = name.parse().unwrap();
-    let network = Architecture::mlp(&activation, depth, width, outputs).resolve(&data.shape()).unwrap();
+    let network =
+        Architecture::mlp(&activation, depth, width, outputs).resolve(&data.shape()).unwrap();
     let scheme = InitScheme::explicit(weight, bias);
     let init = network.weights().iter().map(|w| scheme.layer(w).unwrap()).collect();
     (network, init)
@@ -34,7 +35,11 @@ fn options(draws: usize) -> Options {
     Options::new(Seed(1), draws)
 }
 
-fn measure((network, init): &(Network, Vec<LayerInit>), data: &Dataset, draws: usize) -> Measurement {
+fn measure(
+    (network, init): &(Network, Vec<LayerInit>),
+    data: &Dataset,
+    draws: usize,
+) -> Measurement {
     run(network, init, data, &options(draws), &mut ()).unwrap()
 }
 
@@ -87,8 +92,14 @@ fn gradients_shrink_by_chi_per_layer() {
         let found = measure(&mlp("relu", [6, 100, 3], (weight, 0.0), &data), &data, 400);
         for layer in &found.layers {
             let chi = (weight / 2.0_f64).powi(6 - i32::try_from(layer.index).unwrap());
-            close(&format!("σ_w² = {weight}, layer {}", layer.index), layer.cotangent_gradient, chi);
-            assert!(layer.ln_cotangent_gradient.value <= layer.cotangent_gradient.value.ln() + 1e-12);
+            close(
+                &format!("σ_w² = {weight}, layer {}", layer.index),
+                layer.cotangent_gradient,
+                chi,
+            );
+            assert!(
+                layer.ln_cotangent_gradient.value <= layer.cotangent_gradient.value.ln() + 1e-12
+            );
         }
         let last = found.layers[5].gradient;
         assert_eq!((last.value, last.std_error), (1.0, Some(0.0)));
@@ -320,12 +331,29 @@ fn field_names_are_stable() {
     let data = gaussian(5, 4, 2);
     let found = measure(&mlp("relu", [2, 8, 2], (2.0, 0.0), &data), &data, 2);
     let value: serde_json::Value = serde_json::from_str(&json(&found)).unwrap();
-    for field in ["draws", "examples", "classes", "seed", "layers", "prejudice", "loss", "input", "overflow"] {
+    for field in
+        ["draws", "examples", "classes", "seed", "layers", "prejudice", "loss", "input", "overflow"]
+    {
         assert!(value.get(field).is_some(), "{field}");
     }
     for field in [
-        "index", "kind", "units", "q", "v", "t", "c", "gamma", "ln_q", "gradient", "cotangent_gradient",
-        "dead_fraction", "saturated_fraction", "ks_raw", "ks_standardised", "excess_kurtosis", "noise_floor",
+        "index",
+        "kind",
+        "units",
+        "q",
+        "v",
+        "t",
+        "c",
+        "gamma",
+        "ln_q",
+        "gradient",
+        "cotangent_gradient",
+        "dead_fraction",
+        "saturated_fraction",
+        "ks_raw",
+        "ks_standardised",
+        "excess_kurtosis",
+        "noise_floor",
     ] {
         assert!(value["layers"][0].get(field).is_some(), "{field}");
     }

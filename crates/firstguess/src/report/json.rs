@@ -143,10 +143,13 @@ fn layer_value(layer: &LayerPrediction) -> Value {
 impl Report {
     /// The whole report as one JSON object.
     pub fn to_json(&self) -> Value {
-        let status = self.worst().map_or_else(|| "fine".to_owned(), |severity| match severity {
-            crate::finding::Severity::Note => "fine".to_owned(),
-            other => other.to_string(),
-        });
+        let status = self.worst().map_or_else(
+            || "fine".to_owned(),
+            |severity| match severity {
+                crate::finding::Severity::Note => "fine".to_owned(),
+                other => other.to_string(),
+            },
+        );
         json!({
             "schema_version": SCHEMA_VERSION,
             "command": "check",

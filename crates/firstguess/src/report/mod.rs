@@ -138,7 +138,9 @@ impl Report {
 
 fn describe_init(asked: &InitScheme, concrete: &InitScheme) -> String {
     let mut text = asked.scheme.to_string();
-    if let (Scheme::Critical | Scheme::Explicit, Some(weight)) = (asked.scheme, concrete.weight_variance) {
+    if let (Scheme::Critical | Scheme::Explicit, Some(weight)) =
+        (asked.scheme, concrete.weight_variance)
+    {
         text += &format!(" (weight_variance {weight:.6})");
     }
     if let Some(bias) = concrete.bias_variance {

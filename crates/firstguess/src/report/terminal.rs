@@ -108,18 +108,30 @@ impl Report {
         let _ = write!(out, "{}  {verdict}\n{headline}\n", style.bold(&self.name));
         let m = &self.measurement;
         let about = [
-            ("network", format!("{}  ({} parameters)", self.network.layers, thousands(self.network.parameters))),
+            (
+                "network",
+                format!(
+                    "{}  ({} parameters)",
+                    self.network.layers,
+                    thousands(self.network.parameters)
+                ),
+            ),
             ("init", self.network.init.clone()),
             (
                 "data",
-                format!("{} inputs of {}, standardize {}", m.examples, self.data.name, standardized(self)),
+                format!(
+                    "{} inputs of {}, standardize {}",
+                    m.examples,
+                    self.data.name,
+                    standardized(self)
+                ),
             ),
             ("measured", format!("{} networks, seed {}", m.draws, self.seed)),
             ("phase", self.phase_line()),
         ];
         for (label, text) in about {
             let body = wrap(&text, 11, style.width);
-            let _ = write!(out, "  {}{}", style.dim(&left(label, 9)), body.trim_start_matches(' ').replacen("", "", 0));
+            let _ = write!(out, "  {}{}", style.dim(&left(label, 9)), body.trim_start());
         }
     }
 
@@ -170,7 +182,8 @@ impl Report {
         let mut previous = None;
         for position in shown {
             if previous.is_some_and(|last| position > last + 1) {
-                *out += &style.dim(&format!("  {}\n", right(if style.unicode { "⋮" } else { "..." }, 5)));
+                *out += &style
+                    .dim(&format!("  {}\n", right(if style.unicode { "⋮" } else { "..." }, 5)));
             }
             previous = Some(position);
             let (p, m) = rows[position];
@@ -178,7 +191,8 @@ impl Report {
                 Ok(spread) => (number(spread.q()), number(spread.gamma())),
                 Err(_) => ("-".to_owned(), "-".to_owned()),
             };
-            let name = if position + 1 == rows.len() { "out".to_owned() } else { m.index.to_string() };
+            let name =
+                if position + 1 == rows.len() { "out".to_owned() } else { m.index.to_string() };
             let _ = writeln!(
                 out,
                 "  {}{}{}{}{}{}{}{}{}",
@@ -200,7 +214,11 @@ impl Report {
 
     fn guesses(&self, out: &mut String, style: Style) {
         let guess = &self.measurement.prejudice;
-        let _ = writeln!(out, "\n  {}", style.bold("first guess: mean share of each network's classes, most guessed first"));
+        let _ = writeln!(
+            out,
+            "\n  {}",
+            style.bold("first guess: mean share of each network's classes, most guessed first")
+        );
         let room = style.width.saturating_sub(44).clamp(10, 40);
         let shown = guess.ordered_shares.len().min(4);
         for (rank, share) in guess.ordered_shares.iter().take(shown).enumerate() {
@@ -263,7 +281,11 @@ fn finding_text(finding: &Finding, style: Style) -> String {
             if let Some(measured) = &line.measured {
                 parts.push(format!("measured {}", estimate(measured)));
             }
-            out += &style.dim(&wrap(&format!("{}: {}", line.quantity, parts.join(", ")), 4, style.width));
+            out += &style.dim(&wrap(
+                &format!("{}: {}", line.quantity, parts.join(", ")),
+                4,
+                style.width,
+            ));
         }
     }
     if let Some(remedy) = &finding.remedy {

@@ -13,7 +13,7 @@ pub(super) fn number(x: f64) -> String {
     let size = x.abs();
     match size {
         0.0 => "0".to_owned(),
-        s if s >= 9.995e3 || s < 9.995e-4 => format!("{x:.1e}"),
+        s if !(9.995e-4..9.995e3).contains(&s) => format!("{x:.1e}"),
         s if s >= 99.95 => format!("{x:.0}"),
         s if s >= 9.995 => format!("{x:.1}"),
         s if s >= 0.9995 => format!("{x:.2}"),
@@ -66,7 +66,7 @@ pub(super) fn wrap(text: &str, indent: usize, width: usize) -> String {
         lines.push(line);
     }
     let margin = " ".repeat(indent);
-    lines.iter().map(|line| format!("{margin}{line}\n")).collect()
+    lines.iter().flat_map(|line| [margin.as_str(), line, "\n"]).collect()
 }
 
 /// A share as a bar of eighths, `width` cells at 1.
@@ -81,7 +81,11 @@ pub(super) fn bar(share: f64, width: usize, unicode: bool) -> String {
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a bar's width by the caller")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to a bar's width by the caller"
+)]
 fn rounded(cells: f64) -> usize {
     cells.round() as usize
 }
@@ -119,7 +123,10 @@ mod tests {
 
     #[test]
     fn lines_are_wrapped_and_bars_scaled() {
-        assert_eq!(wrap("one two three four five six seven", 2, 22), "  one two three four\n  five six seven\n");
+        assert_eq!(
+            wrap("one two three four five six seven", 2, 22),
+            "  one two three four\n  five six seven\n"
+        );
         assert_eq!(bar(0.5, 4, true), "██");
         assert_eq!(bar(1.0 / 32.0, 4, true), "▏");
         assert_eq!(bar(2.0, 4, false), "####");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::shape::Shape;
+use super::shape::{Shape, ShapeError};
 
 /// Largest number of classes.
 pub const MAX_CLASSES: usize = 1 << 20;
@@ -68,6 +68,10 @@ pub enum Binarize {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the message of each variant names its fields")]
 pub enum DatasetError {
+    /// An example of impossible shape.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+
     /// No example is left.
     #[error("a data set needs at least one example")]
     Empty,

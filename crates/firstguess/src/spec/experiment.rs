@@ -1,9 +1,11 @@
 //! The whole question: network, init, data, seed and budget.
 
-use super::dataset::{Dataset, Standardize};
+use super::dataset::{Dataset, DatasetError, Standardize};
 use super::error::SpecError;
 use super::network::{Architecture, Network};
 use super::scheme::InitScheme;
+use super::shape::Shape;
+use crate::math::stream::{Purpose, Seed, Stream};
 use serde::{Deserialize, Serialize};
 
 /// A checked question: what network, drawn how, looked at with which data.
@@ -148,7 +150,51 @@ impl Spec {
     }
 }
 
+/// Inputs taken of a real data set unless the spec says otherwise.
+pub const DEFAULT_SAMPLES: usize = 500;
+
+/// Size of a synthetic data set unless the spec says otherwise: features, classes, inputs.
+const SYNTHETIC: (usize, usize, usize) = (784, 10, 1000);
+
 impl DataSpec {
+    /// The inputs as the network sees them: standardized over the whole set, then a random part of it, then shifted.
+    ///
+    /// The part depends on the seed alone. Standardizing first keeps the part a sample of the data that training would see.
+    ///
+    /// # Errors
+    ///
+    /// [`DatasetError`] of the single steps.
+    pub fn prepare(&self, source: &Dataset, seed: u64) -> Result<Dataset, DatasetError> {
+        let scaled = source.standardize(self.standardize)?;
+        let wanted = self.samples.unwrap_or(DEFAULT_SAMPLES);
+        let part = if wanted < scaled.examples() {
+            scaled.subset(&random_part(scaled.examples(), wanted, seed))?
+        } else {
+            scaled
+        };
+        if self.shift == 0.0 { Ok(part) } else { part.shifted(self.shift) }
+    }
+
+    /// Independent normal features of unit variance, shifted, with balanced random labels.
+    ///
+    /// # Errors
+    ///
+    /// [`DatasetError`] for sizes that do not make a data set.
+    pub fn synthesize(&self, seed: u64) -> Result<Dataset, DatasetError> {
+        let features = self.features.unwrap_or(SYNTHETIC.0);
+        let classes = self.classes.unwrap_or(SYNTHETIC.1);
+        let samples = self.samples.unwrap_or(SYNTHETIC.2);
+        let shape = Shape::flat(features)?;
+        let mut inputs = vec![0.0_f32; features * samples];
+        Stream::new(Seed(seed), 0, 0, Purpose::Data).fill_normal_f32(0, &mut inputs);
+        let labels: Vec<u32> = (0..samples)
+            .map(|i| u32::try_from(i % classes))
+            .collect::<Result<_, _>>()
+            .unwrap_or_default();
+        let data = Dataset::new("gaussian", shape, inputs)?.with_labels(labels, classes)?;
+        if self.shift == 0.0 { Ok(data) } else { data.shifted(self.shift) }
+    }
+
     fn validate(&self) -> Result<(), SpecError> {
         if !self.shift.is_finite() || self.shift.abs() > 1e6 {
             return Err(SpecError::out_of_domain(
@@ -186,6 +232,59 @@ impl DataSpec {
                 ))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+/// `wanted` distinct positions below `n`, ascending, the same for the same seed: those with the smallest random keys.
+fn random_part(n: usize, wanted: usize, seed: u64) -> Vec<usize> {
+    let mut keys = vec![0.0_f64; n];
+    Stream::new(Seed(seed), 0, 0, Purpose::Split).fill_uniform_f64(0, &mut keys);
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|a, b| keys[*a].total_cmp(&keys[*b]).then(a.cmp(b)));
+    order.truncate(wanted);
+    order.sort_unstable();
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_random_part_is_a_set_of_its_size_and_moves_with_the_seed() {
+        let part = random_part(100, 30, 1);
+        assert_eq!(part.len(), 30);
+        assert!(part.windows(2).all(|w| w[0] < w[1]) && part[29] < 100);
+        assert_eq!(part, random_part(100, 30, 1));
+        assert_ne!(part, random_part(100, 30, 2));
+    }
+
+    #[test]
+    fn synthetic_data_have_the_size_and_the_shift_asked_for() {
+        let spec: DataSpec = serde_json::from_str(
+            r#"{"synthetic":"gaussian","features":50,"classes":4,"samples":400,"shift":2.0}"#,
+        )
+        .unwrap();
+        let data = spec.synthesize(3).unwrap();
+        assert_eq!((data.features(), data.classes(), data.examples()), (50, 4, 400));
+        // 50 means of 400 draws: the offset is shift² = 4 with a standard error of about 0.03.
+        assert!((data.offset().unwrap() - 4.0).abs() < 0.15);
+        assert_eq!(data.class_counts(), [100, 100, 100, 100]);
+    }
+
+    #[test]
+    fn contradictory_data_are_refused() {
+        for (json, expected) in [
+            ("{}", "needs `dataset`"),
+            (r#"{"dataset":"digits","synthetic":"gaussian"}"#, "not both"),
+            (r#"{"dataset":"digits","features":3}"#, "brings its own"),
+            (r#"{"synthetic":"gaussian","samples":0}"#, "`data.samples` must be between 1"),
+            (r#"{"synthetic":"gaussian","shift":1e300}"#, "data.shift"),
+        ] {
+            let spec: DataSpec = serde_json::from_str(json).unwrap();
+            let error = spec.validate().unwrap_err().to_string();
+            assert!(error.contains(expected), "{json}: {error}");
         }
     }
 }

@@ -294,135 +294,166 @@ impl Builder {
         nesting: usize,
     ) -> Result<Node, SpecError> {
         self.layers += 1;
-        if self.layers > MAX_LAYERS {
-            return Err(SpecError::SizeOutOfRange {
-                layer: path.clone(),
-                parameter: "layers in all",
-                low: 1,
-                high: MAX_LAYERS,
-                value: self.layers,
-            });
-        }
-        let mismatch = |expected: &str| SpecError::ShapeMismatch {
-            layer: path.clone(),
-            kind: layer.to_string(),
-            expected: expected.to_owned(),
-            got: *input,
-        };
-        let fits = |shape: Result<Shape, ShapeError>| {
-            shape.map_err(|source| SpecError::Shape { layer: path.clone(), source })
-        };
-        let image =
-            || input.as_image().ok_or_else(|| mismatch("an image [channels, height, width]"));
+        check_size(path, "layers in all", self.layers, 1, MAX_LAYERS)?;
+        let place = Place { layer, input: *input, path };
         let (op, output) = match layer {
             Layer::Dense { units, own } => {
                 check_size(path, "dense", *units, 1, MAX_UNITS)?;
                 check_own(own, path)?;
                 // A dense layer right on an image sees its pixels as one vector, as data sets are fed to perceptrons.
-                let fan_in = input.size();
-                self.weight_layers += 1;
                 let weights = WeightLayer {
-                    index: self.weight_layers,
-                    fan_in,
+                    index: self.next_index(),
+                    fan_in: input.size(),
                     fan_out: *units,
                     outputs: *units,
                     own: *own,
                 };
-                (Op::Dense(weights), fits(Shape::flat(*units))?)
+                (Op::Dense(weights), place.fits(Shape::flat(*units))?)
             }
             Layer::Conv { channels, window, own } => {
-                let [channels_in, height, width] = image()?;
-                check_size(path, "conv", *channels, 1, MAX_UNITS)?;
-                check_size(path, "kernel", window.kernel, 1, 1024)?;
-                check_size(path, "stride", window.stride, 1, 1024)?;
-                check_size(path, "padding", window.padding, 0, 1024)?;
-                check_size(path, "groups", window.groups, 1, *channels)?;
-                check_own(own, path)?;
-                if channels_in % window.groups != 0 || channels % window.groups != 0 {
-                    return Err(mismatch("input and output channels divisible by `groups`"));
-                }
-                let out = |extent: usize| {
-                    (extent + 2 * window.padding)
-                        .checked_sub(window.kernel)
-                        .map(|room| room / window.stride + 1)
-                };
-                let (Some(out_height), Some(out_width)) = (out(height), out(width)) else {
-                    return Err(mismatch("an image at least as large as its kernel"));
-                };
-                let area = window.kernel * window.kernel;
-                self.weight_layers += 1;
-                let weights = WeightLayer {
-                    index: self.weight_layers,
-                    fan_in: channels_in / window.groups * area,
-                    fan_out: channels / window.groups * area,
-                    outputs: *channels,
-                    own: *own,
-                };
-                (Op::Conv(weights, *window), fits(Shape::image(*channels, out_height, out_width))?)
+                let (mut weights, output) = place.conv(*channels, *window, *own)?;
+                weights.index = self.next_index();
+                (Op::Conv(weights, *window), output)
             }
             Layer::Activation(activation) => (Op::Activation(activation.clone()), *input),
             Layer::Pool { kind, size, stride } => {
-                check_size(path, kind.key(), *size, 1, 1 << 16)?;
-                check_size(path, "stride", *stride, 1, 1 << 16)?;
-                let out = |extent: usize| extent.checked_sub(*size).map(|room| room / stride + 1);
-                let output = match input.as_image() {
-                    Some([channels, height, width]) => match (out(height), out(width)) {
-                        (Some(height), Some(width)) => fits(Shape::image(channels, height, width))?,
-                        _ => return Err(mismatch("an image at least as large as its window")),
-                    },
-                    None => fits(Shape::flat(
-                        out(input.size()).ok_or_else(|| mismatch("at least `size` units"))?,
-                    ))?,
-                };
-                (Op::Pool { kind: *kind, size: *size, stride: *stride }, output)
+                let op = Op::Pool { kind: *kind, size: *size, stride: *stride };
+                (op, place.pool(*kind, *size, *stride)?)
             }
             Layer::GlobalAveragePool => {
-                let [channels, _, _] = image()?;
-                (Op::GlobalAveragePool, fits(Shape::flat(channels))?)
+                let [channels, _, _] = place.image()?;
+                (Op::GlobalAveragePool, place.fits(Shape::flat(channels))?)
             }
-            Layer::Norm(norm) => {
-                if let Norm::Group(groups) = norm {
-                    check_size(path, "group_norm", *groups, 1, MAX_UNITS)?;
-                    let channels =
-                        input.as_image().map_or(input.size(), |[channels, _, _]| channels);
-                    if channels % groups != 0 {
-                        return Err(mismatch("channels divisible by the number of groups"));
-                    }
-                }
-                (Op::Norm(*norm), *input)
-            }
+            Layer::Norm(norm) => (Op::Norm(place.norm(*norm)?), *input),
             Layer::Dropout { rate } => {
                 if !(0.0..1.0).contains(rate) {
                     return Err(SpecError::out_of_domain("dropout", "in [0, 1)", *rate));
                 }
                 (Op::Dropout { keep: 1.0 - rate }, *input)
             }
-            Layer::Flatten => (Op::Flatten, fits(Shape::flat(input.size()))?),
+            Layer::Flatten => (Op::Flatten, place.fits(Shape::flat(input.size()))?),
             Layer::Residual { branch, shortcut, branch_scale } => {
-                let factor = branch_scale.factor(self.blocks);
-                if !factor.is_finite() {
-                    return Err(SpecError::out_of_domain("branch_scale", "finite", factor));
+                let branch_scale = branch_scale.factor(self.blocks);
+                if !branch_scale.is_finite() {
+                    return Err(SpecError::out_of_domain("branch_scale", "finite", branch_scale));
                 }
                 let shortcut = self.sequence(shortcut, input, path, nesting + 1)?;
                 let branch = self.sequence(branch, input, path, nesting + 1)?;
-                let output = branch.last().map_or(*input, |node| node.output);
-                let carried = shortcut.last().map_or(*input, |node| node.output);
-                if output != carried {
-                    return Err(SpecError::ShapeMismatch {
-                        layer: path.clone(),
-                        kind: "residual".to_owned(),
-                        expected: format!(
-                            "a branch that ends in the shape of its shortcut, {carried}"
-                        ),
-                        got: output,
-                    });
-                }
-                (Op::Residual { branch, shortcut, branch_scale: factor }, output)
+                let output = place.sum(&shortcut, &branch)?;
+                (Op::Residual { branch, shortcut, branch_scale }, output)
             }
             // Repeats are written out by `sequence`.
             Layer::Repeat { .. } => (Op::Flatten, *input),
         };
         Ok(Node { op, input: *input, output })
+    }
+
+    fn next_index(&mut self) -> usize {
+        self.weight_layers += 1;
+        self.weight_layers
+    }
+}
+
+/// One layer where it stands: what it is given, and where a fault in it is to be reported.
+struct Place<'a> {
+    layer: &'a Layer,
+    input: Shape,
+    path: &'a LayerPath,
+}
+
+impl Place<'_> {
+    fn mismatch(&self, expected: impl Into<String>) -> SpecError {
+        SpecError::ShapeMismatch {
+            layer: self.path.clone(),
+            kind: self.layer.to_string(),
+            expected: expected.into(),
+            got: self.input,
+        }
+    }
+
+    fn fits(&self, shape: Result<Shape, ShapeError>) -> Result<Shape, SpecError> {
+        shape.map_err(|source| SpecError::Shape { layer: self.path.clone(), source })
+    }
+
+    fn image(&self) -> Result<[usize; 3], SpecError> {
+        self.input.as_image().ok_or_else(|| self.mismatch("an image [channels, height, width]"))
+    }
+
+    /// The weights, still without their index, and the output.
+    fn conv(
+        &self,
+        channels: usize,
+        window: ConvWindow,
+        own: OwnVariances,
+    ) -> Result<(WeightLayer, Shape), SpecError> {
+        let [channels_in, height, width] = self.image()?;
+        check_size(self.path, "conv", channels, 1, MAX_UNITS)?;
+        check_size(self.path, "kernel", window.kernel, 1, 1024)?;
+        check_size(self.path, "stride", window.stride, 1, 1024)?;
+        check_size(self.path, "padding", window.padding, 0, 1024)?;
+        check_size(self.path, "groups", window.groups, 1, channels)?;
+        check_own(&own, self.path)?;
+        if !(channels_in.is_multiple_of(window.groups) && channels.is_multiple_of(window.groups)) {
+            return Err(self.mismatch("input and output channels divisible by `groups`"));
+        }
+        let out = |extent: usize| {
+            (extent + 2 * window.padding)
+                .checked_sub(window.kernel)
+                .map(|room| room / window.stride + 1)
+        };
+        let (Some(out_height), Some(out_width)) = (out(height), out(width)) else {
+            return Err(self.mismatch("an image at least as large as its kernel"));
+        };
+        let area = window.kernel * window.kernel;
+        let weights = WeightLayer {
+            index: 0,
+            fan_in: channels_in / window.groups * area,
+            fan_out: channels / window.groups * area,
+            outputs: channels,
+            own,
+        };
+        Ok((weights, self.fits(Shape::image(channels, out_height, out_width))?))
+    }
+
+    fn pool(&self, kind: PoolKind, size: usize, stride: usize) -> Result<Shape, SpecError> {
+        check_size(self.path, kind.key(), size, 1, 1 << 16)?;
+        check_size(self.path, "stride", stride, 1, 1 << 16)?;
+        let out = |extent: usize| extent.checked_sub(size).map(|room| room / stride + 1);
+        let Some([channels, height, width]) = self.input.as_image() else {
+            let units = out(self.input.size());
+            return self
+                .fits(Shape::flat(units.ok_or_else(|| self.mismatch("at least `size` units"))?));
+        };
+        match (out(height), out(width)) {
+            (Some(height), Some(width)) => self.fits(Shape::image(channels, height, width)),
+            _ => Err(self.mismatch("an image at least as large as its window")),
+        }
+    }
+
+    fn norm(&self, norm: Norm) -> Result<Norm, SpecError> {
+        if let Norm::Group(groups) = norm {
+            check_size(self.path, "group_norm", groups, 1, MAX_UNITS)?;
+            let channels = self.input.extents()[0];
+            if !channels.is_multiple_of(groups) {
+                return Err(self.mismatch("channels divisible by the number of groups"));
+            }
+        }
+        Ok(norm)
+    }
+
+    /// The common shape of a branch and its shortcut.
+    fn sum(&self, shortcut: &[Node], branch: &[Node]) -> Result<Shape, SpecError> {
+        let got = branch.last().map_or(self.input, |node| node.output);
+        let carried = shortcut.last().map_or(self.input, |node| node.output);
+        if got == carried {
+            return Ok(got);
+        }
+        Err(SpecError::ShapeMismatch {
+            layer: self.path.clone(),
+            kind: "residual".to_owned(),
+            expected: format!("a branch that ends in the shape of its shortcut, {carried}"),
+            got,
+        })
     }
 }
 

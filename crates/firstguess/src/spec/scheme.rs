@@ -235,7 +235,7 @@ impl InitScheme {
         let torch = self.scheme == Scheme::TorchDefault;
         let own_bias = if torch { 1.0 / (3.0 * fan_in) } else { 0.0 };
         Ok(LayerInit {
-            family: self.weight_law.clone().unwrap_or(family),
+            family: self.weight_law.unwrap_or(family),
             weight_variance: layer.own.weight_variance.unwrap_or(base * self.gain * self.gain),
             bias_variance: layer.own.bias_variance.or(self.bias_variance).unwrap_or(own_bias),
             uniform_bias: torch,
