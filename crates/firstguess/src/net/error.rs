@@ -10,7 +10,7 @@ pub enum NetError {
     /// A value overflowed, or a function was undefined where it was evaluated.
     #[error(
         "the {pass} gives {found} at `{kind}` after weight layer {index}; {}",
-        overflow_hint(found)
+        overflow_hint(*found)
     )]
     NonFinite { pass: Pass, kind: String, index: usize, found: NonFinite },
 
@@ -83,7 +83,7 @@ impl std::fmt::Display for NonFinite {
     }
 }
 
-fn overflow_hint(found: &NonFinite) -> &'static str {
+fn overflow_hint(found: NonFinite) -> &'static str {
     match found {
         NonFinite::Infinity => "a smaller weight variance or a shallower network stays in range",
         NonFinite::NaN => {

@@ -9,7 +9,7 @@ use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
 
 /// A row-major matrix in a slice, transposed or not.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Matrix<'a, T> {
     data: &'a [T],
     /// Rows and columns as stored.
@@ -17,6 +17,14 @@ pub struct Matrix<'a, T> {
     columns: usize,
     transposed: bool,
 }
+
+impl<T> Clone for Matrix<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Matrix<'_, T> {}
 
 impl<'a, T> Matrix<'a, T> {
     /// A matrix whose `rows · columns` values are the first of `data`, row after row.

@@ -64,25 +64,32 @@ pub fn cross_entropy<T: Scalar>(
             gradient.push(T::from_f64(if *label == 1 { -wrong } else { wrong }));
             continue;
         }
-        let largest = row.iter().map(|z| z.to_f64()).fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 = row.iter().map(|z| (z.to_f64() - largest).exp()).sum();
-        let own = row[*label as usize].to_f64() - largest;
-        values.push(total.ln() - own);
+        let label = *label as usize;
+        let (top, largest) = largest(row);
+        // The sum is 1 from the largest logit and the rest, which may be far below 1.
+        let rest = exponentials_but(row, top, largest);
+        values.push(rest.ln_1p() - (row[label].to_f64() - largest));
         for (class, z) in row.iter().enumerate() {
-            let exp = (z.to_f64() - largest).exp();
-            gradient.push(T::from_f64(if class == *label as usize {
+            gradient.push(T::from_f64(if class == label {
                 // p_y - 1 without its cancellation where the class is nearly certain.
-                -others(row, class, largest) / total
+                -exponentials_but(row, label, largest) / (1.0 + rest)
             } else {
-                exp / total
+                (z.to_f64() - largest).exp() / (1.0 + rest)
             }));
         }
     }
     Ok(LossGradient { values, gradient })
 }
 
+/// The place and the value of the largest logit, the first of equals.
+fn largest<T: Scalar>(row: &[T]) -> (usize, f64) {
+    row.iter().enumerate().fold((0, f64::NEG_INFINITY), |best, (class, z)| {
+        if z.to_f64() > best.1 { (class, z.to_f64()) } else { best }
+    })
+}
+
 /// `Σ_{k ≠ class} exp(z_k - largest)`.
-fn others<T: Scalar>(row: &[T], class: usize, largest: f64) -> f64 {
+fn exponentials_but<T: Scalar>(row: &[T], class: usize, largest: f64) -> f64 {
     let rest = row.iter().enumerate().filter(|(k, _)| *k != class);
     rest.map(|(_, z)| (z.to_f64() - largest).exp()).sum()
 }

@@ -73,7 +73,7 @@ impl Normalization {
                 let count = (input.len() / channels) as f64;
                 let mut mean = vec![0.0; channels];
                 by_channel(positions, input, input, &mut mean, |_, x, _| x);
-                mean.iter_mut().for_each(|sum| *sum /= count);
+                scale(&mut mean, 1.0 / count);
                 inverse_std.resize(channels, 0.0);
                 by_channel(positions, input, input, inverse_std, |c, x, _| (x - mean[c]).powi(2));
                 for sum in inverse_std.iter_mut() {
@@ -114,7 +114,8 @@ impl Normalization {
                 let (mut mean, mut along) = (vec![0.0; channels], vec![0.0; channels]);
                 by_channel(positions, output_gradient, normalised, &mut mean, |_, g, _| g);
                 by_channel(positions, output_gradient, normalised, &mut along, |_, g, y| g * y);
-                mean.iter_mut().chain(&mut along).for_each(|sum| *sum /= count);
+                scale(&mut mean, 1.0 / count);
+                scale(&mut along, 1.0 / count);
                 let planes = normalised
                     .chunks_exact(positions)
                     .zip(output_gradient.chunks_exact(positions))
@@ -135,6 +136,12 @@ impl Normalization {
                 }
             }
         }
+    }
+}
+
+fn scale(sums: &mut [f64], factor: f64) {
+    for sum in sums {
+        *sum *= factor;
     }
 }
 

@@ -20,8 +20,8 @@ fn inits(network: &Network, init: &InitScheme) -> Vec<LayerInit> {
     network.weights().iter().map(|layer| init.layer(layer).unwrap()).collect()
 }
 
-fn normals(seed: u64, len: usize) -> Vec<f64> {
+fn normals<T: Scalar>(seed: u64, len: usize) -> Vec<T> {
     let mut values = vec![0.0; len];
     Stream::new(Seed(seed), 0, 0, Purpose::Test).fill_normal_f64(0, &mut values);
-    values
+    values.into_iter().map(T::from_f64).collect()
 }

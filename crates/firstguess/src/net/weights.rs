@@ -62,9 +62,9 @@ impl<T: Scalar> Weights<T> {
         let needed = network.parameters().saturating_mul(size_of::<T>() as u64);
         if needed > MAX_BYTES {
             return Err(NetError::Memory {
-                what: "the weights",
+                what: "a draw of the weights",
                 needed,
-                available: format!("the {MAX_BYTES} that they may take"),
+                available: format!("the {MAX_BYTES} that it may take"),
             });
         }
         let mut geometry = Vec::with_capacity(network.weight_layers);
@@ -203,19 +203,18 @@ pub(super) fn zeros<T: Clone + Default>(
     Ok(values)
 }
 
-/// Makes `values` exactly `len` long, keeping its allocation where it is large enough.
+/// Makes `values` at least `len` long; a buffer that is long enough stays as it is.
 pub(super) fn grow<T: Clone + Default>(
     values: &mut Vec<T>,
     what: &'static str,
     len: usize,
 ) -> Result<(), NetError> {
-    if len > values.len() {
-        values.try_reserve_exact(len - values.len()).map_err(|_| NetError::Memory {
-            what,
-            needed: len as u64 * size_of::<T>() as u64,
-            available: "the machine has left".to_owned(),
-        })?;
-    }
+    let Some(missing) = len.checked_sub(values.len()) else { return Ok(()) };
+    values.try_reserve_exact(missing).map_err(|_| NetError::Memory {
+        what,
+        needed: len as u64 * size_of::<T>() as u64,
+        available: "the machine has left".to_owned(),
+    })?;
     values.resize(len, T::default());
     Ok(())
 }
