@@ -1,6 +1,8 @@
 //! The one definition of the command line: what is accepted and how it is explained.
 
-use clap::{Args as Arguments, Parser, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use firstguess::spec::Activation;
 
 /// Predicts, measures and judges the initialization of a neural network
@@ -22,9 +24,9 @@ pub(crate) struct GlobalArgs {
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Seed of every random number (theory draws none)
-    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
+    /// Seed of every random number [default: the spec's, else 0]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) seed: Option<u64>,
     /// Threads to compute with [default: one per core]
     #[arg(long, global = true, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
@@ -38,6 +40,12 @@ pub(crate) struct GlobalArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// The main job: predict, measure and judge an initialization on real data
+    #[command(after_help = "Examples:\n  \
+        firstguess check\n  \
+        firstguess check model.toml --data images.npz --draws 100\n  \
+        firstguess check model.toml --json --fail-on warning")]
+    Check(CheckArgs),
     /// Theory alone: fixed points, phase, depth scales, and every layer's variance and bias
     #[command(after_help = "Example:\n  \
         firstguess predict --activation tanh --weight-variance 3 --bias-variance 0.1 --depth 50")]
@@ -51,6 +59,11 @@ pub(crate) enum Command {
         firstguess guess --gamma 1 --classes 10\n  \
         firstguess guess --correlation 0.5 --classes 2 --json")]
     Guess(GuessArgs),
+    /// What a finding means and what to do about it
+    #[command(after_help = "Examples:\n  \
+        firstguess explain frozen-bias\n  \
+        firstguess explain --all")]
+    Explain(ExplainArgs),
     /// The works behind the formulas, as BibTeX
     #[command(after_help = "Examples:\n  \
         firstguess cite poole2016\n  \
@@ -60,6 +73,51 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  \
         firstguess completions bash > ~/.local/share/bash-completion/completions/firstguess")]
     Completions(CompletionsArgs),
+}
+
+/// What to check, on what, and when to fail.
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct CheckArgs {
+    /// A spec file (TOML); the embedded example on the embedded digits unless given
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: Option<PathBuf>,
+    /// Inputs instead of the spec's: a known data set (digits) or a file (npz, npy, csv, idx)
+    #[arg(long, value_name = "DATA")]
+    pub(crate) data: Option<String>,
+    /// Networks to draw instead of the spec's number
+    #[arg(long, value_name = "N", value_parser = draws)]
+    pub(crate) draws: Option<usize>,
+    /// Inputs to use at most, a random part of the data
+    #[arg(long, value_name = "N", value_parser = samples)]
+    pub(crate) samples: Option<usize>,
+    /// Gravity of a finding from which the exit status is 1
+    #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error)]
+    pub(crate) fail_on: FailOn,
+}
+
+/// Findings of which gravity make the program fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Errors
+    Error,
+    /// Warnings and errors
+    Warning,
+    /// None
+    Never,
+}
+
+#[derive(Debug, Clone, Arguments)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ExplainArgs {
+    /// Name of a finding, such as frozen-bias
+    #[arg(value_name = "FINDING")]
+    pub(crate) finding: Option<String>,
+    /// Every finding
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The names and what they say, one per line
+    #[arg(long)]
+    pub(crate) list: bool,
 }
 
 /// One kind of layer, repeated.
@@ -165,6 +223,14 @@ fn count(text: &str, low: usize, high: usize) -> Result<usize, String> {
 
 fn depth(text: &str) -> Result<usize, String> {
     count(text, 1, 1_000_000)
+}
+
+fn draws(text: &str) -> Result<usize, String> {
+    count(text, 1, firstguess::spec::experiment::MAX_DRAWS)
+}
+
+fn samples(text: &str) -> Result<usize, String> {
+    count(text, 1, firstguess::spec::experiment::MAX_SAMPLES)
 }
 
 fn threads(text: &str) -> Result<usize, String> {

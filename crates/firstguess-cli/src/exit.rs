@@ -8,6 +8,8 @@ use std::process::ExitCode;
 pub(crate) enum ExitStatus {
     /// Done, and nothing found that is bad enough to fail.
     Fine,
+    /// Findings at or above the gravity that was asked for.
+    Findings,
     /// Input that cannot be used, or output that cannot be written; as usage errors.
     Unusable,
 }
@@ -16,6 +18,7 @@ impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
         match status {
             ExitStatus::Fine => Self::SUCCESS,
+            ExitStatus::Findings => Self::from(1),
             ExitStatus::Unusable => Self::from(2),
         }
     }

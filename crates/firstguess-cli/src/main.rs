@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod exit;
+mod fault;
 mod json;
 mod printer;
 mod settings;
@@ -48,6 +49,8 @@ fn parse() -> Args {
 
 fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     match command {
+        Command::Check(args) => commands::check::run(args, out),
+        Command::Explain(args) => commands::explain::run(args, out),
         Command::Predict(args) => commands::predict::run(args, out),
         Command::Critical(args) => commands::critical::run(args, out),
         Command::Guess(args) => commands::guess::run(args, out),

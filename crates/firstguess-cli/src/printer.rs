@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::io::{self, BufWriter, Stdout, Write};
 
 use clap::builder::styling::{AnsiColor, Style};
+use firstguess_io::LoadSpecError;
 use serde::Serialize;
 
+use crate::fault::frame;
 use crate::json::{Envelope, SCHEMA_VERSION};
 use crate::settings::Settings;
 
@@ -36,9 +38,20 @@ impl Printer {
         self.settings.json
     }
 
+    /// What the options and the environment came to.
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// A finished JSON object that brings its own envelope.
+    pub(crate) fn value(&mut self, value: &serde_json::Value) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut self.data, value)?;
+        writeln!(self.data)
+    }
+
     /// The whole answer as one JSON object.
     pub(crate) fn object<T: Serialize>(&mut self, command: &str, answer: &T) -> io::Result<()> {
-        let seed = self.settings.seed;
+        let seed = self.settings.seed.unwrap_or_default();
         let envelope = Envelope { schema_version: SCHEMA_VERSION, command, seed, answer };
         serde_json::to_writer_pretty(&mut self.data, &envelope)?;
         writeln!(self.data)
@@ -90,7 +103,14 @@ impl Printer {
         // What was said before the failure still stands; its own failure would be the same one.
         let _ = self.data.flush();
         let style = self.notes_style(Style::new().bold().fg_color(Some(AnsiColor::Red.into())));
-        let text = self.spelled(&format!("{error:#}")).into_owned();
+        let fault = error.chain().find_map(|cause| cause.downcast_ref::<LoadSpecError>());
+        let text = fault
+            .and_then(|fault| frame(fault, self.settings.color_notes, self.settings.unicode))
+            .unwrap_or_else(|| {
+                let help = fault.and_then(|fault| fault.fault.help.as_ref());
+                let help = help.map_or_else(String::new, |help| format!("\n  {help}"));
+                self.spelled(&format!("{error:#}{help}")).into_owned()
+            });
         let _ = writeln!(io::stderr(), "{style}error:{style:#} {text}");
     }
 

@@ -13,8 +13,8 @@ use crate::args::GlobalArgs;
 pub(crate) struct Settings {
     /// One JSON object instead of text.
     pub(crate) json: bool,
-    /// Seed of every random number.
-    pub(crate) seed: u64,
+    /// Seed of every random number, where one was asked for.
+    pub(crate) seed: Option<u64>,
     /// No notes on stderr.
     pub(crate) quiet: bool,
     /// Whether characters beyond ASCII will be shown right.

@@ -1,0 +1,110 @@
+//! `firstguess check [MODEL]`: theory and measurement side by side, and a verdict.
+
+use std::time::Duration;
+
+use firstguess::finding::Severity;
+use firstguess::measure::Progress;
+use firstguess::report::Style;
+use firstguess::spec::{Dataset, Spec};
+use firstguess::{CheckError, Report};
+use firstguess_io::{load_dataset, load_spec, parse_spec};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::args::{CheckArgs, FailOn};
+use crate::exit::ExitStatus;
+use crate::printer::{Printer, WIDTH};
+
+/// The main job without an argument: deep ReLU on the embedded digits.
+const EXAMPLE: &str = include_str!("../../../../examples/he_relu.toml");
+
+pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let file = args.model.as_deref().map(load_spec).transpose()?;
+    let mut spec = match &file {
+        Some(file) => file.spec.clone(),
+        None => parse_spec(EXAMPLE)?,
+    };
+    apply(args, out.settings().seed, &mut spec);
+    let data = inputs(&spec)?;
+    let mut progress = Bar::new(out.settings().quiet);
+    let report =
+        firstguess::check(&spec, &data, &mut progress).map_err(|error| match (error, &file) {
+            // Shapes that the data do not fit have a place in the file.
+            (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
+            (error, _) => error.into(),
+        })?;
+    progress.0.finish_and_clear();
+    if out.json() {
+        out.value(&report.to_json())?;
+    } else {
+        let settings = out.settings();
+        let style = Style { width: WIDTH, color: settings.color_data, unicode: settings.unicode };
+        out.verbatim(report.to_terminal(style).as_bytes())?;
+    }
+    Ok(status(&report, args.fail_on))
+}
+
+/// What the flags say instead of the spec.
+fn apply(args: &CheckArgs, seed: Option<u64>, spec: &mut Spec) {
+    if let Some(data) = &args.data {
+        spec.data.dataset = Some(data.clone());
+        spec.data.synthetic = None;
+        spec.data.features = None;
+        spec.data.classes = None;
+    }
+    if let Some(draws) = args.draws {
+        spec.measure.draws = draws;
+    }
+    if let Some(samples) = args.samples {
+        spec.data.samples = Some(samples);
+    }
+    if let Some(seed) = seed {
+        spec.measure.seed = seed;
+    }
+}
+
+fn inputs(spec: &Spec) -> anyhow::Result<Dataset> {
+    spec.validate()?;
+    let Some(source) = &spec.data.dataset else {
+        return Ok(spec.data.synthesize(spec.measure.seed)?);
+    };
+    let source = load_dataset(source, None)?;
+    Ok(spec.data.prepare(&source, spec.measure.seed)?)
+}
+
+fn status(report: &Report, fail_on: FailOn) -> ExitStatus {
+    let limit = match fail_on {
+        FailOn::Error => Severity::Error,
+        FailOn::Warning => Severity::Warning,
+        FailOn::Never => return ExitStatus::Fine,
+    };
+    if report.worst() >= Some(limit) { ExitStatus::Findings } else { ExitStatus::Fine }
+}
+
+/// A progress bar on stderr, once a second has passed and only on a terminal.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(quiet: bool) -> Self {
+        let target = if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(5)
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) =
+            ProgressStyle::with_template("  measuring {bar:30} {pos}/{len} networks, {eta} left")
+        {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+}
+
+impl Progress for Bar {
+    fn advance(&mut self, done: usize, total: usize) {
+        self.0.set_length(total as u64);
+        if self.0.elapsed() > Duration::from_secs(1) {
+            self.0.set_position(done as u64);
+        }
+    }
+}
