@@ -25,10 +25,10 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Seed of every random number [default: the spec's, else 0]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Threads to compute with [default: one per core]
-    #[arg(long, global = true, value_name = "N", value_parser = threads)]
+    #[arg(long, global = true, value_name = "N", value_parser = threads, allow_negative_numbers = true)]
     pub(crate) threads: Option<usize>,
     /// No notes and no progress on stderr; errors only
     #[arg(long, global = true)]
@@ -132,7 +132,7 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "B", value_parser = variance, allow_negative_numbers = true)]
     pub(crate) bias_variance: f64,
     /// Layers, at most 1000000
-    #[arg(long, value_name = "L", default_value_t = 20, value_parser = depth)]
+    #[arg(long, value_name = "L", default_value_t = 20, value_parser = depth, allow_negative_numbers = true)]
     pub(crate) depth: usize,
     /// Correlation between two inputs of unit mean square, from 0 to 1
     #[arg(long, value_name = "C", default_value_t = 0.0, value_parser = correlation, allow_negative_numbers = true)]
@@ -160,7 +160,7 @@ pub(crate) struct GuessArgs {
     #[command(flatten)]
     pub(crate) drift: DriftArgs,
     /// Number of classes, at least 2
-    #[arg(long, value_name = "N", value_parser = classes)]
+    #[arg(long, value_name = "N", value_parser = classes, allow_negative_numbers = true)]
     pub(crate) classes: usize,
 }
 

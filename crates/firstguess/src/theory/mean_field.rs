@@ -203,7 +203,8 @@ fn homogeneous_step((left, right): (f64, f64), layer: LayerVariance, state: Spre
     let correlation = state.correlation();
     let v = odd * odd * state.v + even * even * at.difference(correlation);
     let t = odd * odd * state.t + even * even * at.kernel(correlation);
-    let bias = layer.bias * (-state.ln_scale).exp();
+    // No bias is none at any scale: 0 · ∞ would say otherwise.
+    let bias = if layer.bias == 0.0 { 0.0 } else { layer.bias * (-state.ln_scale).exp() };
     if bias.is_finite() {
         let next =
             Spread { v: layer.weight * v, t: layer.weight * t + bias, ln_scale: state.ln_scale };
@@ -302,5 +303,16 @@ mod tests {
                 state = next.next;
             }
         }
+    }
+
+    /// `q` halves with every layer; `ln q` says so long after `q` itself has left the range of a double.
+    #[test]
+    fn a_vanishing_signal_is_followed_beyond_the_range_of_a_double() {
+        let phi = Dual::new(&Activation::Relu);
+        let layer = LayerVariance { weight: 1.0, bias: 0.0 };
+        let path = trajectory(&phi, layer, Spread::first_layer(layer, 1.0, 0.0), 5000);
+        let last = path.layers[4999];
+        assert!((last.ln_q() / (4999.0 * 0.5_f64.ln()) - 1.0).abs() < 1e-12, "{last:?}");
+        assert!(last.q() == 0.0 && last.c() > 0.999);
     }
 }
