@@ -1,5 +1,7 @@
 //! Numerical vocabulary in f64, without nouns of the domain.
 
+pub mod chebyshev;
+pub mod complex_gamma;
 pub(crate) mod elementary;
 pub mod incomplete;
 pub mod quadrature;

@@ -4,6 +4,7 @@ pub mod activation;
 pub mod dataset;
 pub mod error;
 pub mod experiment;
+pub mod gaussian_pair;
 pub mod layer;
 pub mod network;
 pub mod scheme;

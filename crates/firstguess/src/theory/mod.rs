@@ -2,6 +2,7 @@
 
 pub mod critical;
 pub mod dual;
+pub mod gaussian_pair;
 pub mod mean_field;
 pub mod phase;
 pub mod predict;
