@@ -49,6 +49,7 @@ const CASES: &[Case] = &[
         stdout: &["\"mean_max\": 0.75"],
         stderr: &[],
     },
+    Case { arguments: &["pair", "--theta", "3"], exit: 0, stdout: &["critical"], stderr: &[] },
     Case { arguments: &["check", "--draws", "4"], exit: 0, stdout: &["digits"], stderr: &[] },
     Case { arguments: &["explain", "--list"], exit: 0, stdout: &["frozen-bias"], stderr: &[] },
     Case {

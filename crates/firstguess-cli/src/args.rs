@@ -1,4 +1,5 @@
 //! The one definition of the command line: what is accepted and how it is explained.
+#![expect(clippy::doc_markdown, reason = "these comments are the help, where backticks would show")]
 
 use std::path::PathBuf;
 
@@ -62,6 +63,11 @@ pub(crate) enum Command {
         firstguess guess --gamma 1 --classes 10\n  \
         firstguess guess --correlation 0.5 --classes 2 --json")]
     Guess(GuessArgs),
+    /// A Gaussian pair: the activation and weight law that keep pre-activations Gaussian at every width
+    #[command(after_help = "Examples:\n  \
+        firstguess pair --theta 3\n  \
+        firstguess pair --theta 2.5 --branch positive --table -1,0,0.5,2 --json")]
+    Pair(PairArgs),
     /// What a finding means and what to do about it
     #[command(after_help = "Examples:\n  \
         firstguess explain frozen-bias\n  \
@@ -176,6 +182,35 @@ pub(crate) struct GuessArgs {
     pub(crate) classes: usize,
 }
 
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct PairArgs {
+    /// Tail exponent of the Weibull pair, from 2 on
+    #[arg(long, value_name = "T", value_parser = number, allow_negative_numbers = true)]
+    pub(crate) theta: f64,
+    /// Which of the two activations
+    #[arg(long, value_name = "BRANCH", value_enum, default_value_t = PairBranch::Odd)]
+    pub(crate) branch: PairBranch,
+    /// Where to tabulate the activation [default: -3 to 3 by halves]
+    #[arg(long, value_name = "X1,X2,...", value_delimiter = ',', value_parser = number)]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) table: Vec<f64>,
+    /// Units per layer, for the kurtosis by depth
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = width, allow_negative_numbers = true)]
+    pub(crate) width: usize,
+    /// Layers, for the kurtosis by depth, at most 1000000
+    #[arg(long, value_name = "L", default_value_t = 10, value_parser = depth, allow_negative_numbers = true)]
+    pub(crate) depth: usize,
+}
+
+/// The two activations of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PairBranch {
+    /// Odd and increasing
+    Odd,
+    /// Positive and increasing
+    Positive,
+}
+
 /// How biased the network is; either form.
 #[derive(Debug, Clone, Arguments)]
 #[group(required = true, multiple = false)]
@@ -243,6 +278,10 @@ fn draws(text: &str) -> Result<usize, String> {
 
 fn samples(text: &str) -> Result<usize, String> {
     count(text, 1, firstguess::spec::experiment::MAX_SAMPLES)
+}
+
+fn width(text: &str) -> Result<usize, String> {
+    count(text, 1, firstguess::spec::network::MAX_UNITS)
 }
 
 fn threads(text: &str) -> Result<usize, String> {

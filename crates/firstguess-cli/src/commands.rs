@@ -7,4 +7,5 @@ pub(crate) mod critical;
 pub(crate) mod explain;
 pub(crate) mod guess;
 pub(crate) mod model;
+pub(crate) mod pair;
 pub(crate) mod predict;

@@ -106,12 +106,14 @@ impl Printer {
         let fault = error.chain().find_map(|cause| cause.downcast_ref::<LoadSpecError>());
         let text = fault
             .and_then(|fault| frame(fault, self.settings.color_notes, self.settings.unicode))
-            .map(|frame| format!("\n{}", frame.trim_end()))
-            .unwrap_or_else(|| {
-                let help = fault.and_then(|fault| fault.fault.help.as_ref());
-                let help = help.map_or_else(String::new, |help| format!("\n  {help}"));
-                format!(" {error:#}{help}")
-            });
+            .map_or_else(
+                || {
+                    let help = fault.and_then(|fault| fault.fault.help.as_ref());
+                    let help = help.map_or_else(String::new, |help| format!("\n  {help}"));
+                    format!(" {error:#}{help}")
+                },
+                |frame| format!("\n{}", frame.trim_end()),
+            );
         let _ = writeln!(io::stderr(), "{style}error:{style:#}{}", self.spelled(&text));
     }
 

@@ -10,6 +10,7 @@ use crate::args::GlobalArgs;
 
 /// What the global options and the environment come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 pub(crate) struct Settings {
     /// One JSON object instead of text.
     pub(crate) json: bool,

@@ -27,6 +27,12 @@ pub(crate) fn digits(value: f64) -> String {
     }
 }
 
+/// A number as it was given, all its digits and no row of zeros.
+pub(crate) fn given(value: f64) -> String {
+    let plain = value == 0.0 || (1e-5..1e9).contains(&value.abs());
+    if plain { value.to_string() } else { format!("{value:e}") }
+}
+
 /// Indices of the rows that are shown: all, or the first, a few evenly spaced, and the last.
 pub(crate) fn folded(rows: usize) -> Vec<usize> {
     if rows <= SCREEN_ROWS {
@@ -75,6 +81,14 @@ mod tests {
         ] {
             assert_eq!(digits(value), text);
         }
+    }
+
+    #[test]
+    fn what_was_given_is_shown_with_all_its_digits() {
+        for (value, text) in [(3.0, "3"), (0.1, "0.1"), (1e-300, "1e-300"), (0.0, "0")] {
+            assert_eq!(given(value), text);
+        }
+        assert_eq!(given(f64::INFINITY), "inf");
     }
 
     #[test]

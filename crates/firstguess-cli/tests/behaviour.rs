@@ -67,6 +67,13 @@ fn numbers_outside_their_domain_are_refused() {
     for classes in ["0", "1", "-2", "1000000001", "1e3"] {
         refused(&["guess", "--gamma", "1", "--classes", classes], &["from 2 to 1000000000"]);
     }
+    for theta in ["nan", "-1", "0", "x"] {
+        refused(&["pair", "--theta", theta], &["theta"]);
+    }
+    refused(&["pair", "--theta", "2.001"], &["2.005"]);
+    for table in ["nope", "1,,2", ""] {
+        refused(&["pair", "--theta", "3", "--table", table], &["--table"]);
+    }
     for threads in ["0", "-1", "100000", "two"] {
         refused(&[&PREDICT[..], &["--threads", threads]].concat(), &["--threads", "from 1"]);
     }

@@ -153,6 +153,47 @@ fn guess_takes_many_classes_a_correlation_and_the_limits() {
     assert_eq!(number(&even, "mean_max"), 0.5);
 }
 
+/// Constants of the Weibull pairs, 1e-10; φ by a 40-digit series.
+#[test]
+fn pair_gives_the_constants_and_the_table() {
+    let odd = json(&["pair", "--theta", "2.5", "--table=0.25,1,-1"]);
+    for (row, x, value) in [
+        (0, 0.25, 0.36636072707929757),
+        (1, 1.0, 1.2079203977428237),
+        (2, -1.0, -1.2079203977428237),
+    ] {
+        assert_eq!(number(&odd["phi"][row], "x"), x);
+        close(number(&odd["phi"][row], "value"), value, 2e-12);
+        assert!(number(&odd["phi"][row], "derivative") > 0.0);
+    }
+    let odd = json(&["pair", "--theta", "2", "--depth", "3"]);
+    close(number(&odd, "chi"), 1.277975596582, 1e-10);
+    close(number(&odd, "elasticity"), 0.371075914465, 1e-10);
+    close(number(&odd["critical"], "weight_variance"), 1.0 / 1.277975596582, 1e-10);
+    close(number(&odd["critical"], "bias_variance"), 1.0 - 1.0 / 1.277975596582, 1e-10);
+    assert!(number(&odd, "weight_second_moment") > 0.0);
+    assert_eq!(odd["kurtosis"].as_array().map(Vec::len), Some(3));
+    assert_eq!(odd["kurtosis"][1]["validity"], "exact");
+    // At θ = ∞ the weights are a sign and φ is the identity.
+    let identity = json(&["pair", "--theta", "inf", "--table", "1.5"]);
+    absent(&identity, "theta", "infinite");
+    close(number(&identity["phi"][0], "value"), 1.5, 1e-12);
+    let positive = json(&["pair", "--theta", "2", "--branch", "positive"]);
+    close(number(&positive, "chi"), 0.226724920529, 2e-6);
+    absent(&positive, "critical", "");
+}
+
+/// Bits depend on the seed, not on the threads; the exit status depends on the findings.
+#[test]
+fn check_reports_and_explain_explains() {
+    let call = ["check", "--draws", "3", "--samples", "40", "--seed", "7"];
+    let one = json(&[&call[..], &["--threads", "1"]].concat());
+    assert_eq!(one, json(&[&call[..], &["--threads", "2"]].concat()));
+    assert_eq!(one["seed"], 7);
+    let pages = json(&["explain", "--all"]);
+    assert!(pages["findings"].as_array().is_some_and(|all| all.len() > 5));
+}
+
 #[test]
 fn cite_and_completions_speak_json_too() {
     let one = json(&["cite", "poole2016"]);

@@ -7,9 +7,9 @@ use common::{firstguess, json, outcome, program};
 const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/digits.toml");
 
 fn broken(text: &str) -> (tempfile::TempDir, String) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("spec.toml");
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, text).expect("writable");
     let path = path.display().to_string();
     (folder, path)
 }

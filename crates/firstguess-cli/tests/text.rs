@@ -61,6 +61,15 @@ fn guesses() {
     );
 }
 
+#[test]
+fn pairs() {
+    insta::assert_snapshot!("pair_odd", screen(&["pair", "--theta", "3"]));
+    insta::assert_snapshot!(
+        "pair_positive",
+        screen(&["pair", "--theta", "2", "--branch", "positive", "--table", "0,1"])
+    );
+}
+
 /// Another locale changes the characters, not the layout or the numbers.
 #[test]
 fn ascii_where_the_locale_has_no_more() {

@@ -175,7 +175,7 @@ fn files_that_are_no_text_are_refused_by_name() {
     for (bytes, expected) in [
         (&b"name = \"\xff\""[..], "is not UTF-8 text: byte 8"),
         (b"", "the spec is empty"),
-        (&[b' '; (1 << 20) + 1], "is larger than 1048576 bytes"),
+        (&vec![b' '; (1 << 20) + 1], "is larger than 1048576 bytes"),
         (b"\0\0\0\0", ""),
     ] {
         std::fs::write(&path, bytes).unwrap();

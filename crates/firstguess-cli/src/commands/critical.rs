@@ -9,7 +9,7 @@ use crate::args::CriticalArgs;
 use crate::exit::ExitStatus;
 use crate::json::Fields;
 use crate::printer::{Printer, Tone};
-use crate::table::{columns, digits};
+use crate::table::{columns, digits, given};
 
 struct Answer<'a> {
     activation: &'a Activation,
@@ -28,16 +28,16 @@ pub(crate) fn run(args: &CriticalArgs, out: &mut Printer) -> anyhow::Result<Exit
         neutrality: neutrality(&phi, args.bias_variance),
     };
     if out.json() {
-        out.object("critical", &answer)?
+        out.object("critical", &answer)?;
     } else {
-        answer.print(out)?
+        answer.print(out)?;
     }
     Ok(ExitStatus::Fine)
 }
 
 impl Answer<'_> {
     fn print(&self, out: &mut Printer) -> anyhow::Result<()> {
-        let Self { activation, bias_variance, .. } = self;
+        let (activation, bias_variance) = (self.activation, given(self.bias_variance));
         match &self.edge_of_chaos {
             Ok(points) => {
                 let at: Vec<String> =
@@ -51,7 +51,7 @@ impl Answer<'_> {
                     &format!("edge of chaos at weight variance {}", at.join(" and ")),
                 )?;
                 out.lines(&format!("{activation}, bias variance {bias_variance}\n\n"))?;
-                out.lines(&self.table(points, out))?;
+                out.lines(&table(points, out))?;
             }
             Err(why) => {
                 out.headline(Tone::Bad, "no weight variance is critical")?;
@@ -75,24 +75,24 @@ impl Answer<'_> {
         }
         Ok(())
     }
+}
 
-    fn table(&self, points: &[CriticalPoint], out: &Printer) -> String {
-        let rows = points.iter().map(|point| {
-            let q_star = point.q_star.as_ref().map_or("any".to_owned(), |q| digits(*q));
-            let kind = match (point.stable, &point.q_star) {
-                (_, Err(_)) => "neutral",
-                (true, _) => "stable",
-                (false, _) => "unstable",
-            };
-            vec![
-                format!("{:.8}", point.weight_variance),
-                q_star,
-                digits(point.q_slope),
-                kind.to_owned(),
-            ]
-        });
-        columns(out, &["weight variance", "q*", "slope at q*", "fixed point"], rows.collect())
-    }
+fn table(points: &[CriticalPoint], out: &Printer) -> String {
+    let rows = points.iter().map(|point| {
+        let q_star = point.q_star.as_ref().map_or("any".to_owned(), |q| digits(*q));
+        let kind = match (point.stable, &point.q_star) {
+            (_, Err(_)) => "neutral",
+            (true, _) => "stable",
+            (false, _) => "unstable",
+        };
+        vec![
+            format!("{:.8}", point.weight_variance),
+            q_star,
+            digits(point.q_slope),
+            kind.to_owned(),
+        ]
+    });
+    columns(out, &["weight variance", "q*", "slope at q*", "fixed point"], rows.collect())
 }
 
 impl Serialize for Answer<'_> {

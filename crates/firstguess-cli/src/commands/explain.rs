@@ -48,11 +48,11 @@ struct Pages {
 struct Page {
     id: &'static str,
     summary: String,
-    page: String,
+    text: String,
 }
 
 impl Page {
     fn of(rule: &Rule) -> Self {
-        Self { id: rule.id, summary: rule.summary(), page: rule.page() }
+        Self { id: rule.id, summary: rule.summary(), text: rule.page() }
     }
 }

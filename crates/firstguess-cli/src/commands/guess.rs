@@ -35,9 +35,9 @@ pub(crate) fn run(args: &GuessArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     };
     let answer = Answer::new(law)?;
     if out.json() {
-        out.object("guess", &answer)?
+        out.object("guess", &answer)?;
     } else {
-        answer.print(out)?
+        answer.print(out)?;
     }
     Ok(ExitStatus::Fine)
 }

@@ -27,9 +27,9 @@ pub(crate) fn run(args: &PredictArgs, out: &mut Printer) -> anyhow::Result<ExitS
         _ => bail!("give MODEL, or --activation with --weight-variance and --bias-variance"),
     };
     if out.json() {
-        out.object("predict", &answer)?
+        out.object("predict", &answer)?;
     } else {
-        answer.print(out)?
+        answer.print(out)?;
     }
     Ok(ExitStatus::Fine)
 }
@@ -116,9 +116,7 @@ impl Answer {
     /// The numbers of one layer, counted from 0.
     fn layer(&self, index: usize) -> LayerNumbers {
         let state = &self.layers[index];
-        let of = |number: &dyn Fn(Spread) -> Predicted| {
-            state.spread.clone().and_then(|spread| number(spread))
-        };
+        let of = |number: &dyn Fn(Spread) -> Predicted| state.spread.clone().and_then(number);
         LayerNumbers {
             index: index + 1,
             kind: state.kind,

@@ -42,9 +42,7 @@ pub(crate) fn firstguess(arguments: &[&str]) -> Outcome {
 pub(crate) fn json(arguments: &[&str]) -> Value {
     let outcome = firstguess(&[arguments, &["--json"]].concat());
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{arguments:?}");
-    for token in ["NaN", "Infinity", "inf,", "nan,"] {
-        assert!(!outcome.stdout.contains(token), "{token} in {}", outcome.stdout);
-    }
+    // Bare NaN or Infinity is no JSON.
     let value: Value = serde_json::from_str(&outcome.stdout).expect("exactly one JSON object");
     assert_eq!(value["schema_version"], 1);
     assert_eq!(value["command"], arguments[0]);

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{Answer, Bulk, LayerState};
 use crate::args::PredictArgs;
+use crate::table::given;
 
 pub(super) fn answer(args: &PredictArgs, activation: &Activation, layer: LayerVariance) -> Answer {
     let (depth, c) = (args.depth, args.input_correlation);
@@ -38,7 +39,10 @@ pub(super) fn answer(args: &PredictArgs, activation: &Activation, layer: LayerVa
     });
     Answer {
         subject: format!(
-            "{activation}, weight variance {weight}, bias variance {bias}, depth {depth}, input correlation {c}"
+            "{activation}, weight variance {}, bias variance {}, depth {depth}, input correlation {}",
+            given(weight),
+            given(bias),
+            given(c)
         ),
         question: question.as_object().cloned().unwrap_or_default(),
         bulk: Ok(Bulk { phi, weight_variance: weight, bias_variance: bias, limit }),

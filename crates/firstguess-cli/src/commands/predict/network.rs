@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Answer, Bulk, Guess, LayerState};
 use crate::commands::model::Model;
+use crate::table::given;
 
 pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
     let Model { spec, data, network, init, layers } = Model::load(path, seed)?;
@@ -24,8 +25,8 @@ pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
         format!(
             "mostly {}, weight variance {}, bias variance {}",
             bulk.phi.function(),
-            bulk.weight_variance,
-            bulk.bias_variance
+            given(bulk.weight_variance),
+            given(bulk.bias_variance)
         )
     });
     let mut question = json!({
