@@ -21,7 +21,56 @@ struct Case {
 }
 
 /// To cover a new command, add a line.
-const CASES: &[Case] = &[Case { arguments: &["--version"], exit: 0, stdout: &[], stderr: &[] }];
+const CASES: &[Case] = &[
+    Case { arguments: &["--version"], exit: 0, stdout: &["firstguess "], stderr: &[] },
+    Case {
+        arguments: &[
+            "predict",
+            "--activation",
+            "relu",
+            "--weight-variance",
+            "2",
+            "--bias-variance",
+            "0",
+        ],
+        exit: 0,
+        stdout: &["edge of chaos", "17.02"],
+        stderr: &["note: "],
+    },
+    Case {
+        arguments: &["critical", "--activation", "tanh", "--bias-variance", "0.05", "--json"],
+        exit: 0,
+        stdout: &["\"edge_of_chaos\": [", "\"weight_variance\": 1.760954"],
+        stderr: &[],
+    },
+    Case {
+        arguments: &["guess", "--gamma", "1", "--classes", "2", "--json"],
+        exit: 0,
+        stdout: &["\"mean_max\": 0.75"],
+        stderr: &[],
+    },
+    Case { arguments: &["check", "--draws", "4"], exit: 0, stdout: &["digits"], stderr: &[] },
+    Case { arguments: &["explain", "--list"], exit: 0, stdout: &["frozen-bias"], stderr: &[] },
+    Case {
+        arguments: &["cite", "poole2016"],
+        exit: 0,
+        stdout: &["@inproceedings{poole2016,"],
+        stderr: &[],
+    },
+    Case {
+        arguments: &["completions", "zsh"],
+        exit: 0,
+        stdout: &["#compdef firstguess"],
+        stderr: &[],
+    },
+    Case {
+        arguments: &["critical", "--activation", "rleu", "--bias-variance", "0"],
+        exit: 2,
+        stdout: &[],
+        stderr: &["did you mean `relu`?"],
+    },
+    Case { arguments: &["predict", "absent.toml"], exit: 2, stdout: &[], stderr: &["absent.toml"] },
+];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
     let program = workspace.firstguess()?;

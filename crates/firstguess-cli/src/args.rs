@@ -47,7 +47,10 @@ pub(crate) enum Command {
         firstguess check model.toml --json --fail-on warning")]
     Check(CheckArgs),
     /// Theory alone: fixed points, phase, depth scales, and every layer's variance and bias
-    #[command(after_help = "Example:\n  \
+    #[command(override_usage = "firstguess predict [OPTIONS] <MODEL>\n       \
+        firstguess predict [OPTIONS] --activation <A> --weight-variance <W> --bias-variance <B>")]
+    #[command(after_help = "Examples:\n  \
+        firstguess predict model.toml\n  \
         firstguess predict --activation tanh --weight-variance 3 --bias-variance 0.1 --depth 50")]
     Predict(PredictArgs),
     /// The critical weight variances: edge of chaos and neutrality
@@ -85,10 +88,10 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<String>,
     /// Networks to draw instead of the spec's number
-    #[arg(long, value_name = "N", value_parser = draws)]
+    #[arg(long, value_name = "N", value_parser = draws, allow_negative_numbers = true)]
     pub(crate) draws: Option<usize>,
     /// Inputs to use at most, a random part of the data
-    #[arg(long, value_name = "N", value_parser = samples)]
+    #[arg(long, value_name = "N", value_parser = samples, allow_negative_numbers = true)]
     pub(crate) samples: Option<usize>,
     /// Gravity of a finding from which the exit status is 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error)]
@@ -123,19 +126,28 @@ pub(crate) struct ExplainArgs {
 /// One kind of layer, repeated.
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct PredictArgs {
-    #[command(flatten)]
-    pub(crate) activation: ActivationArg,
+    /// A spec file (TOML); or give the flags of one kind of layer
+    #[arg(value_name = "MODEL", required_unless_present = "activation")]
+    pub(crate) model: Option<PathBuf>,
+    /// Name, such as relu, tanh or leaky_relu(0.1), or an expression in x
+    #[arg(long, value_name = "A", value_parser = activation, conflicts_with = "model")]
+    #[arg(requires_all = ["weight_variance", "bias_variance"])]
+    pub(crate) activation: Option<Activation>,
     /// Variance of the weights times the fan-in, σ_w²
     #[arg(long, value_name = "W", value_parser = variance, allow_negative_numbers = true)]
-    pub(crate) weight_variance: f64,
+    #[arg(requires = "activation")]
+    pub(crate) weight_variance: Option<f64>,
     /// Variance of the biases, σ_b²
     #[arg(long, value_name = "B", value_parser = variance, allow_negative_numbers = true)]
-    pub(crate) bias_variance: f64,
+    #[arg(requires = "activation")]
+    pub(crate) bias_variance: Option<f64>,
     /// Layers, at most 1000000
     #[arg(long, value_name = "L", default_value_t = 20, value_parser = depth, allow_negative_numbers = true)]
+    #[arg(conflicts_with = "model")]
     pub(crate) depth: usize,
     /// Correlation between two inputs of unit mean square, from 0 to 1
     #[arg(long, value_name = "C", default_value_t = 0.0, value_parser = correlation, allow_negative_numbers = true)]
+    #[arg(conflicts_with = "model")]
     pub(crate) input_correlation: f64,
 }
 

@@ -6,4 +6,5 @@ pub(crate) mod completions;
 pub(crate) mod critical;
 pub(crate) mod explain;
 pub(crate) mod guess;
+pub(crate) mod model;
 pub(crate) mod predict;

@@ -106,12 +106,13 @@ impl Printer {
         let fault = error.chain().find_map(|cause| cause.downcast_ref::<LoadSpecError>());
         let text = fault
             .and_then(|fault| frame(fault, self.settings.color_notes, self.settings.unicode))
+            .map(|frame| format!("\n{}", frame.trim_end()))
             .unwrap_or_else(|| {
                 let help = fault.and_then(|fault| fault.fault.help.as_ref());
                 let help = help.map_or_else(String::new, |help| format!("\n  {help}"));
-                self.spelled(&format!("{error:#}{help}")).into_owned()
+                format!(" {error:#}{help}")
             });
-        let _ = writeln!(io::stderr(), "{style}error:{style:#} {text}");
+        let _ = writeln!(io::stderr(), "{style}error:{style:#}{}", self.spelled(&text));
     }
 
     /// Everything is out, or why not.

@@ -5,12 +5,13 @@ use std::time::Duration;
 use firstguess::finding::Severity;
 use firstguess::measure::Progress;
 use firstguess::report::Style;
-use firstguess::spec::{Dataset, Spec};
+use firstguess::spec::Spec;
 use firstguess::{CheckError, Report};
-use firstguess_io::{load_dataset, load_spec, parse_spec};
+use firstguess_io::{load_spec, parse_spec};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::{CheckArgs, FailOn};
+use crate::commands::model::inputs;
 use crate::exit::ExitStatus;
 use crate::printer::{Printer, WIDTH};
 
@@ -60,15 +61,6 @@ fn apply(args: &CheckArgs, seed: Option<u64>, spec: &mut Spec) {
     if let Some(seed) = seed {
         spec.measure.seed = seed;
     }
-}
-
-fn inputs(spec: &Spec) -> anyhow::Result<Dataset> {
-    spec.validate()?;
-    let Some(source) = &spec.data.dataset else {
-        return Ok(spec.data.synthesize(spec.measure.seed)?);
-    };
-    let source = load_dataset(source, None)?;
-    Ok(spec.data.prepare(&source, spec.measure.seed)?)
 }
 
 fn status(report: &Report, fail_on: FailOn) -> ExitStatus {

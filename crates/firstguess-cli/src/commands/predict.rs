@@ -1,19 +1,31 @@
-//! `firstguess predict`.
+//! `firstguess predict`: theory alone, of equal layers given by flags or of the network in a spec file.
 
+mod equal_layers;
 mod json;
+mod network;
 mod text;
 
+use anyhow::bail;
+use firstguess::theory::critical::edge_of_chaos;
 use firstguess::theory::dual::Dual;
-use firstguess::theory::mean_field::{LayerVariance, Spread, Trajectory, trajectory};
-use firstguess::theory::phase::{Asymptotics, asymptotics};
+use firstguess::theory::mean_field::{LayerVariance, Spread};
+use firstguess::theory::phase::{Asymptotics, FixedPoint, Phase, Prejudice, VarianceFate};
+use firstguess::theory::predict::PrejudicePrediction;
 use firstguess::theory::{NoTheory, Predicted};
+use serde_json::{Map, Value};
 
 use crate::args::PredictArgs;
 use crate::exit::ExitStatus;
 use crate::printer::Printer;
 
 pub(crate) fn run(args: &PredictArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let answer = Answer::new(args);
+    let answer = match (&args.model, &args.activation, args.weight_variance, args.bias_variance) {
+        (Some(path), ..) => network::answer(path, out.settings().seed)?,
+        (None, Some(activation), Some(weight), Some(bias)) => {
+            equal_layers::answer(args, activation, LayerVariance { weight, bias })
+        }
+        _ => bail!("give MODEL, or --activation with --weight-variance and --bias-variance"),
+    };
     if out.json() {
         out.object("predict", &answer)?
     } else {
@@ -22,61 +34,109 @@ pub(crate) fn run(args: &PredictArgs, out: &mut Printer) -> anyhow::Result<ExitS
     Ok(ExitStatus::Fine)
 }
 
-/// Equal layers: where they lead, and the way there.
-struct Answer<'a> {
-    args: &'a PredictArgs,
-    phi: Dual,
-    limit: Asymptotics,
-    path: Trajectory,
-    /// `ln` of the product of `χ` from each layer to the last.
-    ln_gradient: Vec<f64>,
+/// What theory says, of either kind of question.
+struct Answer {
+    /// The question in one line.
+    subject: String,
+    /// The question in fields.
+    question: Map<String, Value>,
+    /// The layers that depth repeats: their function and variances.
+    bulk: Result<Bulk, NoTheory>,
+    /// The layers with weights.
+    layers: Vec<LayerState>,
+    /// Why the layers end early, if they do.
+    ended: Option<NoTheory>,
+    /// The first guess of a whole network, and its loss.
+    guess: Option<Guess>,
 }
 
-impl<'a> Answer<'a> {
-    fn new(args: &'a PredictArgs) -> Self {
-        let phi = Dual::new(&args.activation.activation);
-        let layer = LayerVariance { weight: args.weight_variance, bias: args.bias_variance };
-        let c = args.input_correlation;
-        let first = Spread::first_layer(layer, 1.0 - c, c);
-        let limit = asymptotics(&phi, layer, first);
-        let path = trajectory(&phi, layer, first, args.depth);
-        let mut ln_gradient = vec![0.0; path.layers.len()];
-        for (index, chi) in path.chi.iter().enumerate().rev() {
-            ln_gradient[index] = ln_gradient[index + 1] + chi.ln();
-        }
-        Self { args, phi, limit, path, ln_gradient }
+/// The infinitely deep network of equal layers.
+struct Bulk {
+    phi: Dual,
+    bias_variance: f64,
+    weight_variance: f64,
+    limit: Asymptotics,
+}
+
+/// One layer with weights, as theory carries it.
+struct LayerState {
+    kind: &'static str,
+    spread: Result<Spread, NoTheory>,
+    /// `ln` of the mean square of the gradient, relative to the last layer.
+    ln_gradient: Predicted,
+}
+
+/// What the untrained classifier does.
+struct Guess {
+    classes: usize,
+    prejudice: Result<PrejudicePrediction, NoTheory>,
+    loss: Predicted,
+}
+
+impl Answer {
+    /// A limit of infinite depth.
+    fn limit<T: Clone>(
+        &self,
+        field: fn(&Asymptotics) -> &Result<T, NoTheory>,
+    ) -> Result<T, NoTheory> {
+        field(&self.bulk.as_ref().map_err(Clone::clone)?.limit).clone()
+    }
+
+    fn phase(&self) -> Result<Phase, NoTheory> {
+        self.limit(|limit| &limit.phase)
+    }
+
+    fn prejudice(&self) -> Result<Prejudice, NoTheory> {
+        self.limit(|limit| &limit.prejudice)
+    }
+
+    fn fixed_points(&self) -> &[FixedPoint] {
+        self.bulk.as_ref().map_or(&[], |bulk| &bulk.limit.fixed_points)
+    }
+
+    /// Whether the variance settles at a point that repels.
+    fn is_unstable(&self) -> bool {
+        self.bulk.as_ref().is_ok_and(
+            |bulk| matches!(&bulk.limit.fate, VarianceFate::Converges(point) if !point.stable),
+        )
+    }
+
+    /// The critical weight variance nearest to the one in use, at the same bias variance.
+    fn nearest_edge(&self) -> Predicted {
+        let bulk = self.bulk.as_ref().map_err(Clone::clone)?;
+        let distance = |weight_variance: f64| (weight_variance - bulk.weight_variance).abs();
+        let points = edge_of_chaos(&bulk.phi, bulk.bias_variance)?;
+        let nearest = points
+            .iter()
+            .map(|point| point.weight_variance)
+            .min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
+        nearest.ok_or_else(|| NoTheory::new("there is no critical point"))
     }
 
     /// The numbers of one layer, counted from 0.
-    fn layer(&self, index: usize) -> Layer {
-        let spread = self.path.layers[index];
-        let (c, complement) = (spread.c(), spread.complement());
-        let defined = |value: f64| {
-            if value.is_nan() {
-                return Err(NoTheory::new("the variance is zero: 0/0"));
-            }
-            Ok(value)
+    fn layer(&self, index: usize) -> LayerNumbers {
+        let state = &self.layers[index];
+        let of = |number: &dyn Fn(Spread) -> Predicted| {
+            state.spread.clone().and_then(|spread| number(spread))
         };
-        let gradient = match &self.path.ended {
-            Some(why) => Err(NoTheory::new(format!("the last layer is out of reach: {why}"))),
-            None => in_range(self.ln_gradient[index].exp(), self.ln_gradient[index]),
-        };
-        Layer {
+        LayerNumbers {
             index: index + 1,
-            q: in_range(spread.q(), spread.ln_q()),
-            c: defined(c),
-            v: in_range(spread.v(), spread.ln_q() + complement.ln()),
-            t: in_range(spread.t(), spread.ln_q() + c.ln()),
-            gamma: defined(spread.gamma()),
-            gradient,
+            kind: state.kind,
+            q: of(&|s| in_range(s.q(), s.ln_q())),
+            c: of(&|s| defined(s.c())),
+            v: of(&|s| in_range(s.v(), s.ln_q() + s.complement().ln())),
+            t: of(&|s| in_range(s.t(), s.ln_q() + s.c().ln())),
+            gamma: of(&|s| defined(s.gamma())),
+            gradient: state.ln_gradient.clone().and_then(|ln| in_range(ln.exp(), ln)),
         }
     }
 }
 
-/// One pre-activation layer.
-struct Layer {
+/// One layer with weights, in numbers.
+struct LayerNumbers {
     /// From 1.
     index: usize,
+    kind: &'static str,
     q: Predicted,
     c: Predicted,
     v: Predicted,
@@ -86,49 +146,14 @@ struct Layer {
     gradient: Predicted,
 }
 
+fn defined(value: f64) -> Predicted {
+    if value.is_nan() { Err(NoTheory::new("the variance is zero: 0/0")) } else { Ok(value) }
+}
+
 /// A number that a double may be too small for: told by its logarithm from a true zero.
 fn in_range(value: f64, ln: f64) -> Predicted {
     if ln.is_finite() && (value == 0.0 || value.is_infinite()) {
         return Err(NoTheory::new(format!("exp({ln:.1}), beyond the range of a double")));
     }
     Ok(value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::args::ActivationArg;
-    use firstguess::spec::Activation;
-
-    fn args(activation: Activation, weight_variance: f64, depth: usize) -> PredictArgs {
-        PredictArgs {
-            activation: ActivationArg { activation },
-            weight_variance,
-            bias_variance: 0.0,
-            depth,
-            input_correlation: 0.0,
-        }
-    }
-
-    /// ReLU at `σ_w² = 4`: `q` and the squared gradients double with every layer.
-    #[test]
-    fn gradients_are_the_product_of_what_is_still_ahead() {
-        let args = args(Activation::Relu, 4.0, 5);
-        let answer = Answer::new(&args);
-        for index in 0..5_u8 {
-            let layer = answer.layer(index.into());
-            let (q, gradient) = (layer.q.unwrap(), layer.gradient.unwrap());
-            assert!((q / 4.0 / f64::from(1_u8 << index) - 1.0).abs() < 1e-12);
-            assert!((gradient / f64::from(1_u8 << (4 - index)) - 1.0).abs() < 1e-12);
-        }
-    }
-
-    #[test]
-    fn underflow_is_told_from_zero() {
-        let args = args(Activation::Relu, 0.02, 500);
-        let deep = Answer::new(&args).layer(499);
-        assert!(deep.q.unwrap_err().reason.starts_with("exp(-"));
-        assert!(deep.c.unwrap() > 0.99);
-        assert_eq!(Answer::new(&args).layer(0).t, Ok(0.0));
-    }
 }

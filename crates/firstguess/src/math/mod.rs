@@ -1,5 +1,6 @@
 //! Numerical vocabulary in f64, without nouns of the domain.
 
+pub mod bivariate_normal;
 pub mod chebyshev;
 pub mod complex_gamma;
 pub(crate) mod elementary;

@@ -246,7 +246,9 @@ mod tests {
     fn running_moments_equal_their_definitions() {
         let values: Vec<f64> = normals(0, 500).iter().map(|z| 1e4 + z + 0.3 * z * z).collect();
         let mut running = Running::default();
-        values.iter().for_each(|&value| running.push(value));
+        for &value in &values {
+            running.push(value);
+        }
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let moment = |k| values.iter().map(|x| (x - mean).powi(k)).sum::<f64>();
@@ -270,7 +272,9 @@ mod tests {
         let mut stated = [Running::default(); 3];
         for (a, b) in top.chunks(n).zip(bottom.chunks(n)) {
             let mut running = Running::default();
-            a.iter().for_each(|&x| running.push(x));
+            for &x in a {
+                running.push(x);
+            }
             // Numerator and denominator share a fluctuation, as T and V of one network do.
             let ratio =
                 Estimate::ratio(a.iter().zip(b).map(|(a, b)| (2.0 + 0.5 * a, 4.0 + a + 0.5 * b)));

@@ -257,7 +257,7 @@ mod tests {
             let inputs = 200;
             let mut running = RunningLogitGradient::default();
             let mut z = vec![0.0_f32; 2 * inputs + 2];
-            let labels: Vec<u32> = (0..inputs as u32).map(|a| a % 2).collect();
+            let labels: Vec<u32> = (0..200).map(|a| a % 2).collect();
             for draw in 0..3000 {
                 Stream::new(Seed(8), draw, 0, Purpose::Test).fill_normal_f32(0, &mut z);
                 let (centres, rest) = z.split_at(2);

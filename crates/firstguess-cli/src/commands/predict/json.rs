@@ -3,33 +3,34 @@
 use firstguess::theory::phase::FixedPoint;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Answer, Layer};
+use super::{Answer, Guess, LayerNumbers};
 use crate::json::Fields;
 
-impl Serialize for Answer<'_> {
+impl Serialize for Answer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (args, limit) = (self.args, &self.limit);
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("activation", &args.activation.activation)?;
-        map.serialize_entry("weight_variance", &args.weight_variance)?;
-        map.serialize_entry("bias_variance", &args.bias_variance)?;
-        map.serialize_entry("input_correlation", &args.input_correlation)?;
-        map.serialize_entry("depth", &args.depth)?;
-        map.number("q_star", &limit.q_star)?;
-        map.number("q_slope", &limit.q_slope)?;
-        map.number("chi_1", &limit.chi_1)?;
-        map.number("c_star", &limit.c_star)?;
-        map.number("chi_c", &limit.chi_c)?;
-        map.number("depth_scale_q", &limit.depth_scale_q)?;
-        map.number("depth_scale_c", &limit.depth_scale_c)?;
-        map.number("gradient_depth_scale", &limit.gradient_depth_scale)?;
-        map.number("gamma_star", &limit.gamma_star)?;
-        map.maybe("phase", limit.phase.as_ref())?;
-        map.maybe("prejudice", limit.prejudice.as_ref())?;
-        let points: Vec<_> = limit.fixed_points.iter().map(Point).collect();
+        for (name, value) in &self.question {
+            map.serialize_entry(name, value)?;
+        }
+        map.number("q_star", &self.limit(|limit| &limit.q_star))?;
+        map.number("q_slope", &self.limit(|limit| &limit.q_slope))?;
+        map.number("chi_1", &self.limit(|limit| &limit.chi_1))?;
+        map.number("c_star", &self.limit(|limit| &limit.c_star))?;
+        map.number("chi_c", &self.limit(|limit| &limit.chi_c))?;
+        map.number("depth_scale_q", &self.limit(|limit| &limit.depth_scale_q))?;
+        map.number("depth_scale_c", &self.limit(|limit| &limit.depth_scale_c))?;
+        map.number("gradient_depth_scale", &self.limit(|limit| &limit.gradient_depth_scale))?;
+        map.number("gamma_star", &self.limit(|limit| &limit.gamma_star))?;
+        map.maybe("phase", self.phase().as_ref())?;
+        map.maybe("prejudice", self.prejudice().as_ref())?;
+        let points: Vec<_> = self.fixed_points().iter().map(Point).collect();
         map.serialize_entry("fixed_points", &points)?;
+        if let Some(guess) = &self.guess {
+            map.serialize_entry("guess", guess)?;
+            map.number("loss", &guess.loss)?;
+        }
         map.serialize_entry("layers", &Layers(self))?;
-        if let Some(why) = &self.path.ended {
+        if let Some(why) = &self.ended {
             map.serialize_entry("layers_reason", &why.reason)?;
         }
         map.end()
@@ -48,20 +49,35 @@ impl Serialize for Point<'_> {
     }
 }
 
-/// Written layer by layer: there may be a million.
-struct Layers<'a>(&'a Answer<'a>);
-
-impl Serialize for Layers<'_> {
+impl Serialize for Guess {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq((0..self.0.path.layers.len()).map(|index| self.0.layer(index)))
+        let of = |field: fn(&firstguess::theory::predict::PrejudicePrediction) -> f64| {
+            self.prejudice.as_ref().map(field).map_err(Clone::clone)
+        };
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("classes", &self.classes)?;
+        map.number("gamma", &of(|guess| guess.gamma))?;
+        map.number("largest_share", &of(|guess| guess.largest_share))?;
+        map.number("agreement", &of(|guess| guess.agreement))?;
+        map.number("neutral_share", &of(|guess| guess.neutral_share))?;
+        map.end()
     }
 }
 
-impl Serialize for Layer {
+/// Written layer by layer: there may be a million.
+struct Layers<'a>(&'a Answer);
+
+impl Serialize for Layers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((0..self.0.layers.len()).map(|index| self.0.layer(index)))
+    }
+}
+
+impl Serialize for LayerNumbers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("index", &self.index)?;
-        map.serialize_entry("kind", "dense")?;
+        map.serialize_entry("kind", self.kind)?;
         map.number("q", &self.q)?;
         map.number("c", &self.c)?;
         map.number("v", &self.v)?;

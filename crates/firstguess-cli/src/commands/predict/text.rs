@@ -1,51 +1,47 @@
 //! The prediction for people.
 
+use std::fmt::Write;
 use std::io;
 
-use firstguess::theory::critical::edge_of_chaos;
-use firstguess::theory::phase::{Phase, Prejudice, VarianceFate};
+use firstguess::theory::phase::{Phase, Prejudice};
 use firstguess::theory::{NoTheory, Predicted};
 
-use super::Answer;
+use super::{Answer, Guess};
 use crate::printer::{Printer, Tone};
 use crate::table::{columns, digits, folded};
 
-impl Answer<'_> {
+impl Answer {
     pub(super) fn print(&self, out: &mut Printer) -> io::Result<()> {
         let (tone, trainability) = self.trainability();
         out.headline(tone, &trainability)?;
-        let (tone, bias) = self.bias();
+        let (tone, bias) = self.guess.as_ref().map_or_else(|| self.bias(), first_guess);
         out.headline(tone, &bias)?;
-        let args = self.args;
-        out.lines(&format!(
-            "{}, weight variance {}, bias variance {}, depth {}, input correlation {}\n\n{}\n",
-            args.activation.activation,
-            args.weight_variance,
-            args.bias_variance,
-            args.depth,
-            args.input_correlation,
-            self.limits(),
-        ))?;
+        out.lines(&format!("{}\n\n{}\n", self.subject, self.limits()))?;
         out.lines(&self.table(out))?;
-        if let Some(why) = &self.path.ended {
-            out.lines(&format!("  ends after layer {}: {why}", self.path.layers.len()))?;
+        if let Some(why) = &self.ended {
+            out.lines(&format!("  ends after layer {}: {why}", self.layers.len()))?;
+        }
+        let broken = self.layers.iter().find_map(|layer| layer.spread.as_ref().err());
+        if let Some(why) = broken {
+            out.lines(&format!("  -: {why}"))?;
         }
         out.note(&self.advice())
     }
 
     /// What becomes of gradients.
     fn trainability(&self) -> (Tone, String) {
-        let chi = match &self.limit.chi_1 {
-            Ok(chi) => *chi,
-            Err(why) => return (Tone::Bad, format!("gradients have no limit: {why}")),
-        };
-        let depth = self.args.depth;
-        let over = match self.layer(0).gradient {
+        let depth = self.layers.len();
+        let first = self.layers.first().map(|_| self.layer(0).gradient);
+        let first = first.unwrap_or_else(|| Err(NoTheory::new("no layer has a theory")));
+        let over = match first {
             Ok(factor) => format!("by {} over {depth} layers", digits(factor)),
             Err(why) => format!("over {depth} layers by {why}"),
         };
-        let per_layer = format!("squared gradients are multiplied by {} per layer", digits(chi));
-        match &self.limit.phase {
+        let per_layer = match self.limit(|limit| &limit.chi_1) {
+            Ok(chi) => format!("squared gradients are multiplied by {} per layer", digits(chi)),
+            Err(why) => return (Tone::Bad, format!("gradients have no limit ({why})")),
+        };
+        match self.phase() {
             Ok(Phase::Ordered) => {
                 (Tone::Bad, format!("ordered: {per_layer}, {over}: they vanish with depth"))
             }
@@ -59,10 +55,10 @@ impl Answer<'_> {
         }
     }
 
-    /// What becomes of the guesses.
+    /// What becomes of the guesses of ever deeper networks.
     fn bias(&self) -> (Tone, String) {
-        let c_star = shown(&self.limit.c_star);
-        match &self.limit.prejudice {
+        let c_star = shown(&self.limit(|limit| &limit.c_star));
+        match self.prejudice() {
             Ok(Prejudice::Neutrality) => (
                 Tone::Good,
                 format!("neutral: two inputs end at correlation c* = {c_star}, guesses are split evenly"),
@@ -71,7 +67,7 @@ impl Answer<'_> {
                 Tone::Bad,
                 format!(
                     "prejudiced: two inputs end at correlation c* = {c_star} (γ* = {}), most networks favour a class",
-                    shown(&self.limit.gamma_star)
+                    shown(&self.limit(|limit| &limit.gamma_star))
                 ),
             ),
             Ok(Prejudice::DeepPrejudice) => (
@@ -83,35 +79,40 @@ impl Answer<'_> {
     }
 
     fn limits(&self) -> String {
-        let limit = &self.limit;
-        let mut text = format!(
-            "  limits   q* = {}   slope {}   χ₁ = {}   c* = {}   χ_c = {}\n  \
-               scales   variance {}, correlation {}, gradient {} (in layers)\n",
-            shown(&limit.q_star),
-            shown(&limit.q_slope),
-            shown(&limit.chi_1),
-            shown(&limit.c_star),
-            shown(&limit.chi_c),
-            shown(&limit.depth_scale_q),
-            shown(&limit.depth_scale_c),
-            shown(&limit.gradient_depth_scale),
-        );
         let named = [
-            ("q*", &limit.q_star),
-            ("χ₁", &limit.chi_1),
-            ("c*", &limit.c_star),
-            ("gradient scale", &limit.gradient_depth_scale),
+            ("q*", self.limit(|limit| &limit.q_star)),
+            ("slope", self.limit(|limit| &limit.q_slope)),
+            ("χ₁", self.limit(|limit| &limit.chi_1)),
+            ("c*", self.limit(|limit| &limit.c_star)),
+            ("χ_c", self.limit(|limit| &limit.chi_c)),
         ];
-        for (name, value) in named {
-            if let Err(NoTheory { reason }) = value {
-                text.push_str(&format!("  {name}: {reason}\n"));
+        let limits = named.each_ref().map(|(name, value)| format!("{name} {}", shown(value)));
+        let gradient = self.limit(|limit| &limit.gradient_depth_scale);
+        let mut text = format!(
+            "  limits  {}\n  scales  variance {}, correlation {}, gradient {} (in layers)\n",
+            limits.join("  "),
+            shown(&self.limit(|limit| &limit.depth_scale_q)),
+            shown(&self.limit(|limit| &limit.depth_scale_c)),
+            shown(&gradient),
+        );
+        // One reason often holds for several numbers.
+        let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+        for (name, value) in named.iter().chain([&("gradient scale", gradient)]) {
+            let Err(why) = value else { continue };
+            match reasons.iter_mut().find(|(reason, _)| *reason == why.reason) {
+                Some((_, names)) => names.push(name),
+                None => reasons.push((why.reason.clone(), vec![name])),
             }
+        }
+        for (reason, names) in reasons {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {}: {reason}", names.join(", "));
         }
         text
     }
 
     fn table(&self, out: &Printer) -> String {
-        let rows = folded(self.path.layers.len()).into_iter().map(|index| {
+        let rows = folded(self.layers.len()).into_iter().map(|index| {
             let layer = self.layer(index);
             let numbers =
                 [&layer.q, &layer.c, &layer.v, &layer.t, &layer.gamma, &layer.gradient].map(shown);
@@ -122,29 +123,37 @@ impl Answer<'_> {
 
     /// One sentence on what to do, or what to keep in mind.
     fn advice(&self) -> String {
-        let args = self.args;
-        if let VarianceFate::Converges(point) = &self.limit.fate
-            && !point.stable
-        {
+        if self.is_unstable() {
             return "q* is unstable: networks of finite width drift away from it".to_owned();
         }
-        if self.limit.phase == Ok(Phase::EdgeOfChaos) {
+        if self.phase() == Ok(Phase::EdgeOfChaos) {
             return "exact at infinite width; at finite width fluctuations grow with depth over width".to_owned();
         }
-        let distance = |weight_variance: f64| (weight_variance - args.weight_variance).abs();
-        match edge_of_chaos(&self.phi, args.bias_variance) {
-            Ok(points) => points
-                .iter()
-                .map(|point| point.weight_variance)
-                .min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
-                .map_or_else(String::new, |nearest| {
-                    format!(
-                        "at this bias variance the edge of chaos is at weight variance {} (`firstguess critical`)",
-                        digits(nearest)
-                    )
-                }),
+        match self.nearest_edge() {
+            Ok(edge) => format!(
+                "at this bias variance the edge of chaos is at weight variance {} (`firstguess critical`)",
+                digits(edge)
+            ),
             Err(why) => format!("no weight variance helps at this bias variance: {why}"),
         }
+    }
+}
+
+/// What this very network guesses, on these data.
+fn first_guess(guess: &Guess) -> (Tone, String) {
+    match &guess.prejudice {
+        Ok(prejudice) => {
+            let percent = |share: f64| format!("{:.1}%", 100.0 * share);
+            let tone = if prejudice.gamma < 1.0 { Tone::Good } else { Tone::Bad };
+            let text = format!(
+                "first guess: the favoured of {} classes gets {} of the inputs on average, {} would be neutral",
+                guess.classes,
+                percent(prejudice.largest_share),
+                percent(prejudice.neutral_share)
+            );
+            (tone, text)
+        }
+        Err(why) => (Tone::Neutral, format!("no theory of the first guess: {why}")),
     }
 }
 

@@ -1,0 +1,88 @@
+//! The flags: equal layers of infinite width, to any depth.
+
+use firstguess::spec::Activation;
+use firstguess::theory::NoTheory;
+use firstguess::theory::dual::Dual;
+use firstguess::theory::mean_field::{LayerVariance, Spread, trajectory};
+use firstguess::theory::phase::asymptotics;
+use serde_json::json;
+
+use super::{Answer, Bulk, LayerState};
+use crate::args::PredictArgs;
+
+pub(super) fn answer(args: &PredictArgs, activation: &Activation, layer: LayerVariance) -> Answer {
+    let (depth, c) = (args.depth, args.input_correlation);
+    let phi = Dual::new(activation);
+    let first = Spread::first_layer(layer, 1.0 - c, c);
+    let limit = asymptotics(&phi, layer, first);
+    let path = trajectory(&phi, layer, first, depth);
+    let unreached = path
+        .ended
+        .as_ref()
+        .map(|why| NoTheory::new(format!("the last layer is out of reach: {why}")));
+    let mut ln_gradient = 0.0;
+    let mut layers: Vec<LayerState> = Vec::with_capacity(path.layers.len());
+    for (index, spread) in path.layers.iter().enumerate().rev() {
+        ln_gradient += path.chi.get(index).map_or(0.0, |chi| chi.ln());
+        let ln_gradient = unreached.clone().map_or(Ok(ln_gradient), Err);
+        layers.push(LayerState { kind: "dense", spread: Ok(*spread), ln_gradient });
+    }
+    layers.reverse();
+    let LayerVariance { weight, bias } = layer;
+    let question = json!({
+        "activation": activation,
+        "weight_variance": weight,
+        "bias_variance": bias,
+        "input_correlation": c,
+        "depth": depth,
+    });
+    Answer {
+        subject: format!(
+            "{activation}, weight variance {weight}, bias variance {bias}, depth {depth}, input correlation {c}"
+        ),
+        question: question.as_object().cloned().unwrap_or_default(),
+        bulk: Ok(Bulk { phi, weight_variance: weight, bias_variance: bias, limit }),
+        layers,
+        ended: path.ended,
+        guess: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relu(weight_variance: f64, depth: usize) -> Answer {
+        let args = PredictArgs {
+            model: None,
+            activation: None,
+            weight_variance: None,
+            bias_variance: None,
+            depth,
+            input_correlation: 0.0,
+        };
+        let layer = LayerVariance { weight: weight_variance, bias: 0.0 };
+        answer(&args, &Activation::Relu, layer)
+    }
+
+    /// ReLU at `σ_w² = 4`: `q` and the squared gradients double with every layer.
+    #[test]
+    fn gradients_are_the_product_of_what_is_still_ahead() {
+        let answer = relu(4.0, 5);
+        for index in 0..5_u8 {
+            let layer = answer.layer(index.into());
+            let (q, gradient) = (layer.q.unwrap(), layer.gradient.unwrap());
+            assert!((q / 4.0 / f64::from(1_u8 << index) - 1.0).abs() < 1e-12);
+            assert!((gradient / f64::from(1_u8 << (4 - index)) - 1.0).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn underflow_is_told_from_zero() {
+        let answer = relu(0.02, 500);
+        let deep = answer.layer(499);
+        assert!(deep.q.unwrap_err().reason.starts_with("exp(-"));
+        assert!(deep.c.unwrap() > 0.99);
+        assert_eq!(answer.layer(0).t, Ok(0.0));
+    }
+}

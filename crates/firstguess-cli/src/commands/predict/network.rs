@@ -1,0 +1,61 @@
+//! MODEL: the network of a spec file, on its data.
+
+use std::path::Path;
+
+use firstguess::theory::dual::Dual;
+use firstguess::theory::predict::{InputStatistics, predict};
+use serde_json::json;
+
+use super::{Answer, Bulk, Guess, LayerState};
+use crate::commands::model::Model;
+
+pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
+    let Model { spec, data, network, init, layers } = Model::load(path, seed)?;
+    let input = InputStatistics::of(&data);
+    // One logit classifies by its sign.
+    let classes = network.logits().max(2);
+    let prediction = predict(&network, &layers, input, classes);
+    let bulk = prediction.bulk.map(|bulk| {
+        let (weight_variance, bias_variance) = (bulk.layer.weight, bulk.layer.bias);
+        let phi = Dual::of(bulk.function);
+        Bulk { phi, weight_variance, bias_variance, limit: bulk.limit }
+    });
+    let repeated = bulk.as_ref().map_or_else(ToString::to_string, |bulk| {
+        format!(
+            "mostly {}, weight variance {}, bias variance {}",
+            bulk.phi.function(),
+            bulk.weight_variance,
+            bulk.bias_variance
+        )
+    });
+    let mut question = json!({
+        "name": spec.name,
+        "data": data.name(),
+        "input_gamma": input.gamma(),
+        "init": init,
+        "depth": network.weight_layers,
+    });
+    if let (Ok(bulk), Some(fields)) = (&bulk, question.as_object_mut()) {
+        fields.insert("activation".to_owned(), bulk.phi.function().to_string().into());
+        fields.insert("weight_variance".to_owned(), bulk.weight_variance.into());
+        fields.insert("bias_variance".to_owned(), bulk.bias_variance.into());
+    }
+    let layers = prediction.layers.into_iter().map(|layer| LayerState {
+        kind: if layer.kind.starts_with("conv") { "conv" } else { "dense" },
+        spread: layer.spread,
+        ln_gradient: layer.ln_gradient,
+    });
+    Ok(Answer {
+        subject: format!(
+            "{}: {} layers with weights on {}; {repeated}",
+            spec.name,
+            network.weight_layers,
+            data.name()
+        ),
+        question: question.as_object().cloned().unwrap_or_default(),
+        bulk,
+        layers: layers.collect(),
+        ended: None,
+        guess: Some(Guess { classes, prejudice: prediction.prejudice, loss: prediction.loss }),
+    })
+}
