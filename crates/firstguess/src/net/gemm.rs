@@ -38,6 +38,11 @@ impl<'a, T> Matrix<'a, T> {
         Self { transposed: !self.transposed, ..self }
     }
 
+    /// So many stored rows from `first` on.
+    fn rows(self, first: usize, rows: usize) -> Self {
+        Self { data: &self.data[first * self.columns..], rows, ..self }
+    }
+
     /// Rows and columns as multiplied.
     fn shape(&self) -> (usize, usize) {
         if self.transposed { (self.columns, self.rows) } else { (self.rows, self.columns) }
@@ -53,6 +58,12 @@ pub enum Product {
     Add,
 }
 
+/// Most rows of a transposed left factor that one product takes.
+///
+/// Its columns are read at the stride of its rows; beyond some hundred of them that costs half the speed (weight gradients
+/// of 1000 examples and 1024 units: 69 to 121 GFLOP/s by panels of 128, on a busy machine).
+const PANEL: usize = 128;
+
 impl Product {
     /// The product on either type; [`multiply`] is the way in.
     pub(crate) fn run<T: ComplexField>(
@@ -61,6 +72,18 @@ impl Product {
         right: Matrix<'_, T>,
         out: &mut [T],
     ) {
+        if !left.transposed || right.transposed || left.rows <= PANEL {
+            return self.run_panel(left, right, out);
+        }
+        let mut product = self;
+        for first in (0..left.rows).step_by(PANEL) {
+            let rows = PANEL.min(left.rows - first);
+            product.run_panel(left.rows(first, rows), right.rows(first, rows), out);
+            product = Self::Add;
+        }
+    }
+
+    fn run_panel<T: ComplexField>(self, left: Matrix<'_, T>, right: Matrix<'_, T>, out: &mut [T]) {
         fn view<T>(matrix: Matrix<'_, T>) -> MatRef<'_, T> {
             let data = &matrix.data[..matrix.rows * matrix.columns];
             let view = MatRef::from_row_major_slice(data, matrix.rows, matrix.columns);
@@ -111,7 +134,9 @@ mod tests {
     /// Shapes on both sides of the library's thresholds, and its special cases: one row, one column, one inner product.
     #[test]
     fn products_agree_with_three_loops_in_every_orientation() {
-        for [m, k, n] in [[1, 1, 1], [1, 7, 5], [5, 7, 1], [6, 1, 9], [3, 4, 5], [37, 65, 130]] {
+        for [m, k, n] in
+            [[1, 1, 1], [1, 7, 5], [5, 7, 1], [6, 1, 9], [3, 4, 5], [37, 65, 130], [9, 300, 20]]
+        {
             let a: Vec<f64> = (0..m * k).map(|i| ((i * 37 + 11) % 17) as f64 - 8.0).collect();
             let b: Vec<f64> = (0..k * n).map(|i| ((i * 29 + 5) % 19) as f64 - 9.0).collect();
             let expected = naive(&a, &b, [m, k, n]);
