@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, BufWriter, Stdout, Write};
 
 use clap::builder::styling::{AnsiColor, Style};
+use firstguess::report::in_ascii;
 use firstguess_io::LoadSpecError;
 use serde::Serialize;
 
@@ -134,34 +135,6 @@ impl Printer {
 
 fn wrapped(text: &str, indent: &str) -> String {
     textwrap::fill(text, textwrap::Options::new(WIDTH).subsequent_indent(indent))
-}
-
-fn in_ascii(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            'γ' => plain.push_str("gamma"),
-            'φ' => plain.push_str("phi"),
-            'χ' => plain.push_str("chi"),
-            'σ' => plain.push_str("sigma"),
-            'θ' => plain.push_str("theta"),
-            '₁' => plain.push_str("_1"),
-            '²' => plain.push_str("^2"),
-            '½' => plain.push_str("1/2"),
-            '√' => plain.push_str("sqrt"),
-            '∞' => plain.push_str("inf"),
-            '≤' => plain.push_str("<="),
-            '≥' => plain.push_str(">="),
-            '→' => plain.push_str("->"),
-            '·' => plain.push('*'),
-            '×' => plain.push('x'),
-            '█' => plain.push('#'),
-            '…' => plain.push_str("..."),
-            other if other.is_ascii() => plain.push(other),
-            _ => plain.push('?'),
-        }
-    }
-    plain
 }
 
 #[cfg(test)]

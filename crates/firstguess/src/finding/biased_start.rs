@@ -27,12 +27,13 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
         id: "biased-start",
         severity: Severity::Note,
         title: format!(
-            "the first guess is biased: {} of the inputs go to one class on average; training will undo it",
+            "fine: gradients survive the depth, so training will undo the bias of the first guess ({} of the inputs go to \
+             one class)",
             percent(case.largest_share().value)
         ),
         explanation: format!(
-            "Balanced guesses would be {} per class. Gradients survive the depth, so the bias is transient: the first \
-             steps of training absorb it.",
+            "Balanced guesses would be {} per class. At the edge of chaos the bias is large and transient: the first steps \
+             of training absorb it.",
             percent(1.0 / case.classes() as f64)
         ),
         evidence: vec![case.share_evidence(), case.gradient_evidence()],

@@ -6,6 +6,7 @@ mod text;
 
 pub use json::{Fields, prediction_fields};
 pub use terminal::Style;
+pub use text::in_ascii;
 
 use crate::finding::{Finding, Severity};
 use crate::measure::Measurement;
@@ -116,9 +117,7 @@ impl Report {
     pub fn headline(&self) -> String {
         match self.findings.first() {
             Some(finding) if finding.severity > Severity::Note => sentence(&finding.title),
-            Some(finding) if finding.id == "biased-start" => {
-                format!("This initialization is fine: {}.", finding.title)
-            }
+            Some(finding) if finding.id == "biased-start" => sentence(&finding.title),
             _ => "This initialization is fine: signals and gradients survive the depth, and the first guess is balanced."
                 .to_owned(),
         }

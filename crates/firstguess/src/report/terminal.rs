@@ -1,7 +1,7 @@
 //! The report on a terminal: verdict first, then layers, guesses and findings, on one screen.
 
 use super::Report;
-use super::text::{bar, estimate, left, number, relative_error, right, value, wrap};
+use super::text::{bar, estimate, in_ascii, left, number, relative_error, right, value, wrap};
 use crate::finding::{Finding, Severity};
 use crate::measure::{Estimate, LayerMeasurement};
 use crate::theory::Predicted;
@@ -57,29 +57,7 @@ impl Style {
         if self.unicode {
             return text;
         }
-        let mut ascii = String::with_capacity(text.len());
-        for character in text.chars() {
-            match character {
-                c if c.is_ascii() => ascii.push(c),
-                'γ' => ascii.push_str("gamma"),
-                'χ' => ascii.push_str("chi"),
-                'σ' => ascii.push_str("sigma"),
-                'φ' => ascii.push_str("phi"),
-                'ξ' => ascii.push_str("xi"),
-                'Σ' => ascii.push_str("Sum"),
-                '₁' => ascii.push('1'),
-                '²' => ascii.push_str("^2"),
-                '±' => ascii.push_str("+-"),
-                '→' => ascii.push_str("->"),
-                '×' => ascii.push('x'),
-                '·' | '•' => ascii.push('-'),
-                '≤' => ascii.push_str("<="),
-                '≥' => ascii.push_str(">="),
-                '…' | '⋮' => ascii.push_str("..."),
-                _ => ascii.push('?'),
-            }
-        }
-        ascii
+        in_ascii(&text)
     }
 }
 
@@ -95,7 +73,9 @@ impl Report {
             out += &finding_text(finding, style);
         }
         self.foot(&mut out, style);
-        style.finish(out)
+        // Padded columns end in spaces that nobody wants to copy.
+        let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
+        style.finish(lines.join("\n") + "\n")
     }
 
     fn head(&self, out: &mut String, style: Style) {
@@ -179,13 +159,7 @@ impl Report {
         );
         *out += &style.bold(&title);
         let shown = folded(rows.len(), ROWS);
-        let mut previous = None;
         for position in shown {
-            if previous.is_some_and(|last| position > last + 1) {
-                *out += &style
-                    .dim(&format!("  {}\n", right(if style.unicode { "⋮" } else { "..." }, 5)));
-            }
-            previous = Some(position);
             let (p, m) = rows[position];
             let (q, gamma) = match &p.spread {
                 Ok(spread) => (number(spread.q()), number(spread.gamma())),
@@ -358,7 +332,7 @@ mod tests {
         let style = Style { unicode: false, ..Style::default() };
         let text = style.finish("γ₁ = 2 ± 1 → χ".to_owned());
         assert!(text.is_ascii(), "{text}");
-        assert_eq!(text, "gamma1 = 2 +- 1 -> chi");
+        assert_eq!(text, "gamma_1 = 2 +- 1 -> chi");
         assert_eq!(thousands(1_234_567), "1 234 567");
     }
 }

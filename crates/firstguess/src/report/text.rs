@@ -90,6 +90,38 @@ fn rounded(cells: f64) -> usize {
     cells.round() as usize
 }
 
+/// The text for a terminal that knows ASCII only: Greek spelled out, signs replaced, the unknown marked.
+pub fn in_ascii(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            'γ' => plain.push_str("gamma"),
+            'φ' => plain.push_str("phi"),
+            'χ' => plain.push_str("chi"),
+            'σ' => plain.push_str("sigma"),
+            'θ' => plain.push_str("theta"),
+            'ξ' => plain.push_str("xi"),
+            'Σ' => plain.push_str("Sum"),
+            '₁' => plain.push_str("_1"),
+            '²' => plain.push_str("^2"),
+            '½' => plain.push_str("1/2"),
+            '√' => plain.push_str("sqrt"),
+            '∞' => plain.push_str("inf"),
+            '≤' => plain.push_str("<="),
+            '≥' => plain.push_str(">="),
+            '±' => plain.push_str("+-"),
+            '→' => plain.push_str("->"),
+            '·' => plain.push('*'),
+            '×' => plain.push('x'),
+            '█' => plain.push('#'),
+            '…' => plain.push_str("..."),
+            other if other.is_ascii() => plain.push(other),
+            _ => plain.push('?'),
+        }
+    }
+    plain
+}
+
 /// Pads to `width` characters on the left.
 pub(super) fn right(text: &str, width: usize) -> String {
     format!("{}{text}", " ".repeat(width.saturating_sub(text.chars().count())))
