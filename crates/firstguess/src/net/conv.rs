@@ -1,10 +1,14 @@
 //! The two-dimensional convolution.
 
-use super::gemm::{Matrix, Product, multiply};
+use super::gemm::{Matrix, MatrixMut, Product, multiply};
 use super::scalar::Scalar;
 use super::weights::LayerWeights;
 use crate::spec::layer::ConvWindow;
 use crate::spec::shape::Shape;
+use std::ops::Range;
+
+/// Patch values made at a time: half a mebibyte in f32.
+const PANEL: usize = 1 << 17;
 
 /// Cross-correlation with a square kernel, zero padding and groups, as the frameworks call a convolution.
 ///
@@ -13,7 +17,7 @@ use crate::spec::shape::Shape;
 /// ```
 ///
 /// with `c` over the channels of the group of `o`. Each example is unfolded into a matrix of patches, one column per
-/// output position, and multiplied by the weights.
+/// output position, and multiplied by the weights; so many rows of positions at a time that the patches stay in cache.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Conv {
     input: [usize; 3],
@@ -53,9 +57,30 @@ impl Conv {
         (kernel, stride, padding) == (1, 1, 0)
     }
 
-    /// Values in the patches of one example; zero where none are made.
+    /// Values in one panel of patches; zero where none are made.
     pub(super) fn patch_size(&self) -> usize {
-        if self.is_pointwise() { 0 } else { self.fan_in() * self.window.groups * self.positions() }
+        if self.is_pointwise() { 0 } else { self.patch_rows() * self.panel_rows() * self.output[2] }
+    }
+
+    /// Values of one patch, all groups together.
+    fn patch_rows(&self) -> usize {
+        self.fan_in() * self.window.groups
+    }
+
+    /// Rows of the output image whose patches are made at a time.
+    fn panel_rows(&self) -> usize {
+        let [_, rows, columns] = self.output;
+        if self.is_pointwise() {
+            rows
+        } else {
+            (PANEL / (self.patch_rows() * columns)).clamp(1, rows)
+        }
+    }
+
+    /// The rows of the output image, panel by panel.
+    fn panels(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (step, rows) = (self.panel_rows(), self.output[1]);
+        (0..rows).step_by(step).map(move |first| first..(first + step).min(rows))
     }
 
     /// `[batch, channels_in, height, width] → [batch, channels, height', width']`.
@@ -67,20 +92,22 @@ impl Conv {
         patches: &mut [T],
     ) {
         let examples = input.chunks_exact(self.input_size());
-        for (example, output) in
-            examples.zip(output.chunks_exact_mut(self.outputs() * self.positions()))
-        {
+        let outputs = output.chunks_exact_mut(self.outputs() * self.positions());
+        for (example, output) in examples.zip(outputs) {
             for (row, bias) in output.chunks_exact_mut(self.positions()).zip(&weights.bias) {
                 row.fill(*bias);
             }
-            let patches = self.unfold(example, patches);
-            for (group, output) in output.chunks_exact_mut(self.group_output()).enumerate() {
-                multiply(
-                    Product::Add,
-                    self.matrix(&weights.weight, group),
-                    self.patches(patches, group),
-                    output,
-                );
+            for panel in self.panels() {
+                let patches = self.unfold(example, patches, &panel);
+                let first = panel.start * self.output[2];
+                for (group, output) in output.chunks_exact_mut(self.group_output()).enumerate() {
+                    multiply(
+                        Product::Add,
+                        self.matrix(&weights.weight, group),
+                        self.patches(patches, group, &panel),
+                        MatrixMut::new(&mut output[first..], self.positions()),
+                    );
+                }
             }
         }
     }
@@ -94,19 +121,27 @@ impl Conv {
         patches: &mut [T],
     ) {
         let examples = output_gradient.chunks_exact(self.outputs() * self.positions());
-        for (gradient, input_gradient) in
-            examples.zip(input_gradient.chunks_exact_mut(self.input_size()))
-        {
-            let pointwise = self.is_pointwise();
-            let target =
-                if pointwise { &mut *input_gradient } else { &mut patches[..self.patch_size()] };
-            let group_size = self.fan_in() * self.positions();
-            for (group, target) in target.chunks_exact_mut(group_size).enumerate() {
-                let weights = self.matrix(&weights.weight, group).transposed();
-                multiply(Product::Replace, weights, self.along(gradient, group), target);
-            }
+        let inputs = input_gradient.chunks_exact_mut(self.input_size());
+        let pointwise = self.is_pointwise();
+        for (gradient, input_gradient) in examples.zip(inputs) {
             if !pointwise {
-                self.fold(patches, input_gradient);
+                input_gradient.fill(T::ZERO);
+            }
+            for panel in self.panels() {
+                let columns = panel.len() * self.output[2];
+                let target = if pointwise { &mut *input_gradient } else { &mut *patches };
+                let targets = target.chunks_exact_mut(self.fan_in() * columns);
+                for (group, target) in targets.enumerate().take(self.window.groups) {
+                    multiply(
+                        Product::Replace,
+                        self.matrix(&weights.weight, group).transposed(),
+                        self.along(gradient, group, &panel),
+                        MatrixMut::new(target, columns),
+                    );
+                }
+                if !pointwise {
+                    self.fold(patches, input_gradient, &panel);
+                }
             }
         }
     }
@@ -121,11 +156,17 @@ impl Conv {
     ) {
         let examples = output_gradient.chunks_exact(self.outputs() * self.positions());
         for (along, example) in examples.zip(input.chunks_exact(self.input_size())) {
-            let patches = self.unfold(example, patches);
-            let group_size = self.group_channels() * self.fan_in();
-            for (group, weight) in gradient.weight.chunks_exact_mut(group_size).enumerate() {
-                let patches = self.patches(patches, group).transposed();
-                multiply(Product::Add, self.along(along, group), patches, weight);
+            for panel in self.panels() {
+                let patches = self.unfold(example, patches, &panel);
+                let group_size = self.group_channels() * self.fan_in();
+                for (group, weight) in gradient.weight.chunks_exact_mut(group_size).enumerate() {
+                    multiply(
+                        Product::Add,
+                        self.along(along, group, &panel),
+                        self.patches(patches, group, &panel).transposed(),
+                        MatrixMut::new(weight, self.fan_in()),
+                    );
+                }
             }
             for (sum, row) in gradient.bias.iter_mut().zip(along.chunks_exact(self.positions())) {
                 let total: f64 = row.iter().map(|g| g.to_f64()).sum();
@@ -150,29 +191,40 @@ impl Conv {
         Matrix::new(&weights[group * rows * columns..], rows, columns)
     }
 
-    /// The patches of one group, `[fan_in, positions]`.
-    fn patches<'a, T>(&self, patches: &'a [T], group: usize) -> Matrix<'a, T> {
-        let (rows, columns) = (self.fan_in(), self.positions());
+    /// The patches of one group on one panel, `[fan_in, positions of the panel]`.
+    fn patches<'a, T>(
+        &self,
+        patches: &'a [T],
+        group: usize,
+        panel: &Range<usize>,
+    ) -> Matrix<'a, T> {
+        let (rows, columns) = (self.fan_in(), panel.len() * self.output[2]);
         Matrix::new(&patches[group * rows * columns..], rows, columns)
     }
 
-    /// The output gradients of one group of one example, `[channels / groups, positions]`.
-    fn along<'a, T>(&self, gradient: &'a [T], group: usize) -> Matrix<'a, T> {
-        let gradient = &gradient[group * self.group_output()..];
-        Matrix::new(gradient, self.group_channels(), self.positions())
+    /// The output gradients of one group of one example on one panel, `[channels / groups, positions of the panel]`.
+    fn along<'a, T>(&self, gradient: &'a [T], group: usize, panel: &Range<usize>) -> Matrix<'a, T> {
+        let columns = self.output[2];
+        let gradient = &gradient[group * self.group_output() + panel.start * columns..];
+        Matrix::new(gradient, self.group_channels(), panel.len() * columns)
+            .with_stride(self.positions())
     }
 
-    /// The patches of one example, `[channels_in · kernel², positions]`.
-    fn unfold<'a, T: Scalar>(&self, example: &'a [T], patches: &'a mut [T]) -> &'a [T] {
+    /// The patches of one panel of one example, `[channels_in · kernel², positions of the panel]`.
+    fn unfold<'a, T: Scalar>(
+        &self,
+        example: &'a [T],
+        patches: &'a mut [T],
+        panel: &Range<usize>,
+    ) -> &'a [T] {
         if self.is_pointwise() {
             return example;
         }
-        let patches = &mut patches[..self.patch_size()];
         if self.window.padding > 0 {
-            patches.fill(T::ZERO);
+            patches[..self.patch_rows() * panel.len() * self.output[2]].fill(T::ZERO);
         }
         let stride = self.window.stride;
-        self.for_each_run(|patch, pixel, length| {
+        self.for_each_run(panel, |patch, pixel, length| {
             let run = &mut patches[patch..patch + length];
             if stride == 1 {
                 run.copy_from_slice(&example[pixel..pixel + length]);
@@ -185,21 +237,26 @@ impl Conv {
         patches
     }
 
-    /// Adds every patch value to the pixel that it came from.
-    fn fold<T: Scalar>(&self, patches: &[T], example: &mut [T]) {
-        example.fill(T::ZERO);
+    /// Adds every patch value of a panel to the pixel that it came from.
+    fn fold<T: Scalar>(&self, patches: &[T], example: &mut [T], panel: &Range<usize>) {
         let stride = self.window.stride;
-        self.for_each_run(|patch, pixel, length| {
+        self.for_each_run(panel, |patch, pixel, length| {
             let run = &patches[patch..patch + length];
-            for (x, value) in example[pixel..].iter_mut().step_by(stride).zip(run) {
-                *x += *value;
+            if stride == 1 {
+                for (x, value) in example[pixel..pixel + length].iter_mut().zip(run) {
+                    *x += *value;
+                }
+            } else {
+                for (x, value) in example[pixel..].iter_mut().step_by(stride).zip(run) {
+                    *x += *value;
+                }
             }
         });
     }
 
-    /// Calls `run(patch, pixel, length)` for every row of patch values that lies inside the image: `length` values from
-    /// offset `patch` on, which are the pixels from offset `pixel` on, `stride` apart.
-    fn for_each_run(&self, mut run: impl FnMut(usize, usize, usize)) {
+    /// Calls `run(patch, pixel, length)` for every row of a panel's patch values that lies inside the image: `length`
+    /// values from offset `patch` on, which are the pixels from offset `pixel` on, `stride` apart.
+    fn for_each_run(&self, panel: &Range<usize>, mut run: impl FnMut(usize, usize, usize)) {
         let ConvWindow { kernel, stride, padding, .. } = self.window;
         let ([channels, height, width], [_, rows, columns]) = (self.input, self.output);
         // Output positions along one side whose tap `offset` falls inside an image of that extent.
@@ -210,16 +267,18 @@ impl Conv {
         };
         for channel in 0..channels {
             for i in 0..kernel {
+                let down = inside(i, height, rows);
+                let down = down.start.max(panel.start)..down.end.min(panel.end);
                 for j in 0..kernel {
                     let tap = (channel * kernel + i) * kernel + j;
                     let across = inside(j, width, columns);
                     if across.is_empty() {
                         continue;
                     }
-                    for y in inside(i, height, rows) {
+                    for y in down.clone() {
                         let row = channel * height + (y * stride + i - padding);
                         run(
-                            (tap * rows + y) * columns + across.start,
+                            (tap * panel.len() + y - panel.start) * columns + across.start,
                             row * width + (across.start * stride + j - padding),
                             across.len(),
                         );

@@ -1,6 +1,6 @@
 //! The dense layer.
 
-use super::gemm::{Matrix, Product, multiply};
+use super::gemm::{Matrix, MatrixMut, Product, multiply};
 use super::scalar::Scalar;
 use super::weights::LayerWeights;
 
@@ -31,7 +31,12 @@ impl Dense {
             }
             Product::Add
         };
-        multiply(product, Matrix::new(input, batch, self.inputs), self.matrix(weights), output);
+        multiply(
+            product,
+            Matrix::new(input, batch, self.inputs),
+            self.matrix(weights),
+            MatrixMut::new(output, self.outputs),
+        );
     }
 
     /// `dL/dx = dL/dh Wᵀ`.
@@ -43,7 +48,12 @@ impl Dense {
         input_gradient: &mut [T],
     ) {
         let gradient = Matrix::new(output_gradient, batch, self.outputs);
-        multiply(Product::Replace, gradient, self.matrix(weights).transposed(), input_gradient);
+        multiply(
+            Product::Replace,
+            gradient,
+            self.matrix(weights).transposed(),
+            MatrixMut::new(input_gradient, self.inputs),
+        );
     }
 
     /// Adds `xᵀ dL/dh` and the sum of `dL/dh` over the batch.
@@ -56,7 +66,7 @@ impl Dense {
     ) {
         let input = Matrix::new(input, batch, self.inputs).transposed();
         let along = Matrix::new(output_gradient, batch, self.outputs);
-        multiply(Product::Add, input, along, &mut gradient.weight);
+        multiply(Product::Add, input, along, MatrixMut::new(&mut gradient.weight, self.outputs));
         // Panels of columns, so that the sums over the batch can be held in f64.
         for (panel, bias) in gradient.bias.chunks_mut(64).enumerate() {
             let mut sums = [0.0_f64; 64];

@@ -15,6 +15,8 @@ pub struct Matrix<'a, T> {
     /// Rows and columns as stored.
     rows: usize,
     columns: usize,
+    /// From the start of a row to that of the next.
+    stride: usize,
     transposed: bool,
 }
 
@@ -29,7 +31,13 @@ impl<T> Copy for Matrix<'_, T> {}
 impl<'a, T> Matrix<'a, T> {
     /// A matrix whose `rows · columns` values are the first of `data`, row after row.
     pub fn new(data: &'a [T], rows: usize, columns: usize) -> Self {
-        Self { data, rows, columns, transposed: false }
+        Self { data, rows, columns, stride: columns, transposed: false }
+    }
+
+    /// The same with rows that start `stride` values after each other.
+    #[must_use]
+    pub fn with_stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
     }
 
     /// The same values with rows and columns exchanged.
@@ -40,12 +48,30 @@ impl<'a, T> Matrix<'a, T> {
 
     /// So many stored rows from `first` on.
     fn rows(self, first: usize, rows: usize) -> Self {
-        Self { data: &self.data[first * self.columns..], rows, ..self }
+        Self { data: &self.data[first * self.stride..], rows, ..self }
     }
 
     /// Rows and columns as multiplied.
     fn shape(&self) -> (usize, usize) {
         if self.transposed { (self.columns, self.rows) } else { (self.rows, self.columns) }
+    }
+}
+
+/// A row-major matrix that takes a product.
+#[derive(Debug)]
+pub struct MatrixMut<'a, T> {
+    data: &'a mut [T],
+    stride: usize,
+}
+
+impl<'a, T> MatrixMut<'a, T> {
+    /// A matrix in `data` whose rows start `stride` values after each other; the factors give its shape.
+    pub fn new(data: &'a mut [T], stride: usize) -> Self {
+        Self { data, stride }
+    }
+
+    fn reborrow(&mut self) -> MatrixMut<'_, T> {
+        MatrixMut { data: self.data, stride: self.stride }
     }
 }
 
@@ -70,7 +96,7 @@ impl Product {
         self,
         left: Matrix<'_, T>,
         right: Matrix<'_, T>,
-        out: &mut [T],
+        mut out: MatrixMut<'_, T>,
     ) {
         if !left.transposed || right.transposed || left.rows <= PANEL {
             return self.run_panel(left, right, out);
@@ -78,24 +104,32 @@ impl Product {
         let mut product = self;
         for first in (0..left.rows).step_by(PANEL) {
             let rows = PANEL.min(left.rows - first);
-            product.run_panel(left.rows(first, rows), right.rows(first, rows), out);
+            product.run_panel(left.rows(first, rows), right.rows(first, rows), out.reborrow());
             product = Self::Add;
         }
     }
 
-    fn run_panel<T: ComplexField>(self, left: Matrix<'_, T>, right: Matrix<'_, T>, out: &mut [T]) {
+    fn run_panel<T: ComplexField>(
+        self,
+        left: Matrix<'_, T>,
+        right: Matrix<'_, T>,
+        out: MatrixMut<'_, T>,
+    ) {
         fn view<T>(matrix: Matrix<'_, T>) -> MatRef<'_, T> {
-            let data = &matrix.data[..matrix.rows * matrix.columns];
-            let view = MatRef::from_row_major_slice(data, matrix.rows, matrix.columns);
-            if matrix.transposed { view.transpose() } else { view }
+            let Matrix { data, rows, columns, stride, transposed } = matrix;
+            let view = MatRef::from_row_major_slice_with_stride(data, rows, columns, stride);
+            if transposed { view.transpose() } else { view }
         }
         let accumulate = match self {
             Self::Replace => Accum::Replace,
             Self::Add => Accum::Add,
         };
         let (rows, columns) = (left.shape().0, right.shape().1);
-        let out = MatMut::from_row_major_slice_mut(&mut out[..rows * columns], rows, columns);
-        matmul(out, accumulate, view(left), view(right), T::one_impl(), Par::Seq);
+        // As a transposed column-major matrix: `from_row_major_slice_with_stride_mut` of faer 0.24 exchanges the strides and
+        // writes out of bounds (faer-rs pull request 267).
+        let out =
+            MatMut::from_column_major_slice_with_stride_mut(out.data, columns, rows, out.stride);
+        matmul(out.transpose_mut(), accumulate, view(left), view(right), T::one_impl(), Par::Seq);
     }
 }
 
@@ -108,7 +142,7 @@ pub fn multiply<T: Scalar>(
     product: Product,
     left: Matrix<'_, T>,
     right: Matrix<'_, T>,
-    out: &mut [T],
+    out: MatrixMut<'_, T>,
 ) {
     T::multiply(product, left, right, out);
 }
@@ -146,11 +180,29 @@ mod tests {
             for left in lefts {
                 for right in rights {
                     let mut out = vec![f64::NAN; m * n];
-                    multiply(Product::Replace, left, right, &mut out);
+                    multiply(Product::Replace, left, right, MatrixMut::new(&mut out, n));
                     assert_eq!(out, expected, "{m} {k} {n}");
-                    multiply(Product::Add, left, right, &mut out);
+                    multiply(Product::Add, left, right, MatrixMut::new(&mut out, n));
                     assert!(out.iter().zip(&expected).all(|(twice, once)| *twice == 2.0 * once));
                 }
+            }
+        }
+    }
+    /// Columns 1 to 3 of a matrix of five, times the same of another, into columns 2 to 4 of a third.
+    #[test]
+    fn parts_of_rows_are_multiplied_in_place() {
+        let a: Vec<f64> = (0..20).map(f64::from).collect();
+        let b: Vec<f64> = (0..15).map(|i| f64::from(i * i)).collect();
+        let mut out = vec![-1.0; 4 * 6];
+        let left = Matrix::new(&a[1..], 4, 3).with_stride(5);
+        let right = Matrix::new(&b[1..], 3, 3).with_stride(5);
+        multiply(Product::Replace, left, right, MatrixMut::new(&mut out[2..], 6));
+        for i in 0..4 {
+            for j in 0..6 {
+                let product: f64 =
+                    (0..3).map(|l| a[5 * i + 1 + l] * b[(5 * l + j).max(1) - 1]).sum();
+                let expected = if (2..5).contains(&j) { product } else { -1.0 };
+                assert_eq!(out[6 * i + j], expected, "{i} {j}");
             }
         }
     }

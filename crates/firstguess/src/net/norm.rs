@@ -88,8 +88,9 @@ impl Normalization {
             }
             Over::Example { size, .. } => {
                 for (input, output) in input.chunks_exact(size).zip(output.chunks_exact_mut(size)) {
-                    let mean = if self.centred { sum(input, |x| x) / size as f64 } else { 0.0 };
-                    let variance = sum(input, |x| (x - mean).powi(2)) / size as f64;
+                    let mean =
+                        if self.centred { sum(input, input, |x, _| x) / size as f64 } else { 0.0 };
+                    let variance = sum(input, input, |x, _| (x - mean).powi(2)) / size as f64;
                     let inverse = 1.0 / (variance + EPSILON).sqrt();
                     inverse_std.push(inverse);
                     for (y, x) in output.iter_mut().zip(input) {
@@ -130,8 +131,8 @@ impl Normalization {
                     .zip(output_gradient.chunks_exact(size))
                     .zip(input_gradient.chunks_exact_mut(size));
                 for (((y, g), result), inverse) in groups.zip(inverse_std) {
-                    let mean = if self.centred { sum(g, |g| g) / size as f64 } else { 0.0 };
-                    let along = y.iter().zip(g).map(|(y, g)| y.to_f64() * g.to_f64()).sum::<f64>();
+                    let mean = if self.centred { sum(g, g, |g, _| g) / size as f64 } else { 0.0 };
+                    let along = sum(y, g, |y, g| y * g);
                     project(y, g, result, [*inverse, mean, along / size as f64]);
                 }
             }
@@ -152,14 +153,15 @@ fn project<T: Scalar>(y: &[T], g: &[T], result: &mut [T], [inverse, mean, along]
     }
 }
 
-/// Sum of `f` over the values, in eight partial sums.
-fn sum<T: Scalar>(values: &[T], f: impl Fn(f64) -> f64) -> f64 {
+/// Sum of `f` over pairs of values, in eight partial sums.
+fn sum<T: Scalar>(a: &[T], b: &[T], f: impl Fn(f64, f64) -> f64) -> f64 {
     let mut lanes = [0.0; 8];
-    let chunks = values.chunks_exact(lanes.len());
-    let rest: f64 = chunks.remainder().iter().map(|x| f(x.to_f64())).sum();
-    for chunk in chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane += f(x.to_f64());
+    let (firsts, seconds) = (a.chunks_exact(lanes.len()), b.chunks_exact(lanes.len()));
+    let rest = firsts.remainder().iter().zip(seconds.remainder());
+    let rest: f64 = rest.map(|(a, b)| f(a.to_f64(), b.to_f64())).sum();
+    for (first, second) in firsts.zip(seconds) {
+        for (lane, (a, b)) in lanes.iter_mut().zip(first.iter().zip(second)) {
+            *lane += f(a.to_f64(), b.to_f64());
         }
     }
     lanes.iter().sum::<f64>() + rest
@@ -181,8 +183,8 @@ fn by_channel<T: Scalar>(
             }
         } else {
             let planes = a.chunks_exact(positions).zip(b.chunks_exact(positions));
-            for ((c, sum), (a, b)) in sums.iter_mut().enumerate().zip(planes) {
-                *sum += a.iter().zip(b).map(|(a, b)| f(c, a.to_f64(), b.to_f64())).sum::<f64>();
+            for ((c, total), (a, b)) in sums.iter_mut().enumerate().zip(planes) {
+                *total += sum(a, b, |a, b| f(c, a, b));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The two number types in which a network can run.
 
 use super::activation;
-use super::gemm::{Matrix, Product};
+use super::gemm::{Matrix, MatrixMut, Product};
 use super::sample::{SampleError, fill_weights};
 use crate::math::stream::Stream;
 use crate::spec::activation::Activation;
@@ -44,7 +44,7 @@ pub trait Scalar:
 }
 
 pub(crate) mod sealed {
-    use super::{Activation, Matrix, Product, SampleError, Stream, WeightFamily};
+    use super::{Activation, Matrix, MatrixMut, Product, SampleError, Stream, WeightFamily};
 
     /// The kernels that are written once for each type.
     pub trait Sealed: Sized {
@@ -52,7 +52,7 @@ pub(crate) mod sealed {
             product: Product,
             left: Matrix<'_, Self>,
             right: Matrix<'_, Self>,
-            out: &mut [Self],
+            out: MatrixMut<'_, Self>,
         );
         fn activate(activation: &Activation, input: &[Self], output: &mut [Self]);
         fn activate_backward(
@@ -91,7 +91,7 @@ impl sealed::Sealed for f32 {
         product: Product,
         left: Matrix<'_, Self>,
         right: Matrix<'_, Self>,
-        out: &mut [Self],
+        out: MatrixMut<'_, Self>,
     ) {
         product.run(left, right, out);
     }
@@ -139,7 +139,7 @@ impl sealed::Sealed for f64 {
         product: Product,
         left: Matrix<'_, Self>,
         right: Matrix<'_, Self>,
-        out: &mut [Self],
+        out: MatrixMut<'_, Self>,
     ) {
         product.run(left, right, out);
     }

@@ -45,7 +45,7 @@ pub struct Tape<'p, T = f32> {
     pub(super) saved: Vec<Saved>,
     /// The second term of a gradient that is a sum.
     pub(super) term: Vec<T>,
-    /// The unfolded input of one example of a convolution.
+    /// Part of the unfolded input of one example of a convolution.
     pub(super) patches: Vec<T>,
     /// Examples of the last complete forward pass; zero before there was one.
     pub(super) batch: usize,
