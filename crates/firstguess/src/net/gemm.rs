@@ -127,8 +127,8 @@ impl Product {
         let (rows, columns) = (left.shape().0, right.shape().1);
         // As a transposed column-major matrix: `from_row_major_slice_with_stride_mut` of faer 0.24 exchanges the strides and
         // writes out of bounds (faer-rs pull request 267).
-        let out =
-            MatMut::from_column_major_slice_with_stride_mut(out.data, columns, rows, out.stride);
+        let MatrixMut { data, stride } = out;
+        let out = MatMut::from_column_major_slice_with_stride_mut(data, columns, rows, stride);
         matmul(out.transpose_mut(), accumulate, view(left), view(right), T::one_impl(), Par::Seq);
     }
 }
@@ -193,7 +193,7 @@ mod tests {
     fn parts_of_rows_are_multiplied_in_place() {
         let a: Vec<f64> = (0..20).map(f64::from).collect();
         let b: Vec<f64> = (0..15).map(|i| f64::from(i * i)).collect();
-        let mut out = vec![-1.0; 4 * 6];
+        let mut out = [-1.0; 4 * 6];
         let left = Matrix::new(&a[1..], 4, 3).with_stride(5);
         let right = Matrix::new(&b[1..], 3, 3).with_stride(5);
         multiply(Product::Replace, left, right, MatrixMut::new(&mut out[2..], 6));
