@@ -68,10 +68,11 @@ impl Gap {
             w if w < 2.0 => 24,
             _ => 16,
         };
-        let panels = ((high - low) / LOG_PANEL).ceil().clamp(1.0, 100.0);
-        let width = (high - low) / panels;
+        let panels =
+            (1_u32..100).find(|n| (high - low) <= LOG_PANEL * f64::from(*n)).unwrap_or(100);
+        let width = (high - low) / f64::from(panels);
         let rule = GaussLegendre::cached(per_panel);
-        for panel in 0..panels as u32 {
+        for panel in 0..panels {
             let middle = low + width * (f64::from(panel) + 0.5);
             for (x, w) in rule.nodes.iter().zip(&rule.weights) {
                 let y = middle + 0.5 * width * x;

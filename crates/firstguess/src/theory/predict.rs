@@ -104,6 +104,10 @@ pub struct Prediction {
 
 impl Prediction {
     /// `ln` of the gradient's second moment at the first layer relative to the logits.
+    ///
+    /// # Errors
+    ///
+    /// [`NoTheory`] where a layer on the way has none.
     pub fn ln_gradient(&self) -> Predicted {
         self.layers.first().map_or_else(
             || Err(NoTheory::new("no layer has weights")),
@@ -265,7 +269,7 @@ fn accumulate_gradients(layers: &mut [LayerPrediction], tail: Option<&NoTheory>)
         } else if position > 0 && sum.is_ok() && layer.spread.is_err() {
             sum = layer.spread.clone().map(|_| 0.0);
         }
-        layer.ln_gradient = sum.clone();
+        layer.ln_gradient.clone_from(&sum);
     }
 }
 
