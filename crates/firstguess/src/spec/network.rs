@@ -98,6 +98,8 @@ pub struct WeightLayer {
     pub fan_out: usize,
     /// Rows of the weight matrix: output units or channels.
     pub outputs: usize,
+    /// Positions under the kernel of a convolution; 1 for a dense layer. Each sees `fan_in / taps` channels.
+    pub taps: usize,
     /// Variances set by this layer itself.
     pub own: OwnVariances,
 }
@@ -306,6 +308,7 @@ impl Builder {
                     fan_in: input.size(),
                     fan_out: *units,
                     outputs: *units,
+                    taps: 1,
                     own: *own,
                 };
                 (Op::Dense(weights), place.fits(Shape::flat(*units))?)
@@ -410,6 +413,7 @@ impl Place<'_> {
             fan_in: channels_in / window.groups * area,
             fan_out: channels / window.groups * area,
             outputs: channels,
+            taps: area,
             own,
         };
         Ok((weights, self.fits(Shape::image(channels, out_height, out_width))?))

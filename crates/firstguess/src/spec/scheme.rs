@@ -222,7 +222,9 @@ impl InitScheme {
                 ((fan_in / layer.outputs as f64).min(1.0), WeightFamily::Orthogonal)
             }
             Scheme::DeltaOrthogonal => {
-                ((fan_in / layer.outputs as f64).min(1.0), WeightFamily::DeltaOrthogonal)
+                // Only the centre tap is not zero: its matrix maps channels to channels.
+                let channels_in = fan_in / layer.taps as f64;
+                ((channels_in / layer.outputs as f64).min(1.0), WeightFamily::DeltaOrthogonal)
             }
             Scheme::TorchDefault => (1.0 / 3.0, WeightFamily::Uniform),
             Scheme::Explicit => (self.weight_variance.unwrap_or(1.0), WeightFamily::Normal),
@@ -249,7 +251,14 @@ mod tests {
     use crate::spec::layer::OwnVariances;
 
     fn layer(fan_in: usize, outputs: usize) -> WeightLayer {
-        WeightLayer { index: 1, fan_in, fan_out: outputs, outputs, own: OwnVariances::default() }
+        WeightLayer {
+            index: 1,
+            fan_in,
+            fan_out: outputs,
+            outputs,
+            taps: 1,
+            own: OwnVariances::default(),
+        }
     }
 
     #[test]
@@ -267,6 +276,15 @@ mod tests {
             assert!((init.weight_variance - weight).abs() < 1e-15, "{name}: {init:?}");
             assert!((init.bias_variance - bias).abs() < 1e-15, "{name}: {init:?}");
         }
+        Ok(())
+    }
+
+    /// 16 to 32 channels under a 3×3 kernel: half of the variance is kept, as by a 16 to 32 dense isometry.
+    #[test]
+    fn a_delta_orthogonal_kernel_counts_channels_not_taps() -> Result<(), SpecError> {
+        let conv = WeightLayer { taps: 9, ..layer(16 * 9, 32) };
+        let init = InitScheme::new(Scheme::DeltaOrthogonal).layer(&conv)?;
+        assert_eq!(init.weight_variance, 0.5);
         Ok(())
     }
 
