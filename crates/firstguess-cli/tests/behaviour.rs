@@ -38,10 +38,21 @@ fn an_unknown_activation_is_refused_with_the_nearest_one() {
 fn numbers_outside_their_domain_are_refused() {
     for value in ["nan", "-nan", "inf", "-1", "1e300", "1,5", "", "0x10", "١"] {
         refused(
-            &["predict", "--activation", "tanh", "--weight-variance", value, "--bias-variance", "0"],
+            &[
+                "predict",
+                "--activation",
+                "tanh",
+                "--weight-variance",
+                value,
+                "--bias-variance",
+                "0",
+            ],
             &["--weight-variance"],
         );
-        refused(&["critical", "--activation", "tanh", "--bias-variance", value], &["--bias-variance"]);
+        refused(
+            &["critical", "--activation", "tanh", "--bias-variance", value],
+            &["--bias-variance"],
+        );
     }
     for depth in ["0", "10000000000", "-5", "1.5", "99999999999999999999999999", "nan"] {
         refused(&[&PREDICT[..], &["--depth", depth]].concat(), &["--depth", "from 1 to 1000000"]);
@@ -65,9 +76,14 @@ fn numbers_outside_their_domain_are_refused() {
 /// Extreme but allowed: an answer, in text and in JSON.
 #[test]
 fn extreme_numbers_inside_the_domain_are_answered() {
-    for activation in ["relu", "tanh", "gelu", "sign", "sin", "x^3", "exp(x)", "leaky_relu(-1)", "softplus"] {
-        for (weight, bias) in [("0", "0"), ("1e6", "1e6"), ("1e-300", "0"), ("1e6", "0"), ("1e-9", "1e-300")] {
-            let flags = ["predict", "--activation", activation, "--depth", "40", "--weight-variance"];
+    for activation in
+        ["relu", "tanh", "gelu", "sign", "sin", "x^3", "exp(x)", "leaky_relu(-1)", "softplus"]
+    {
+        for (weight, bias) in
+            [("0", "0"), ("1e6", "1e6"), ("1e-300", "0"), ("1e6", "0"), ("1e-9", "1e-300")]
+        {
+            let flags =
+                ["predict", "--activation", activation, "--depth", "40", "--weight-variance"];
             let flags = [&flags[..], &[weight, "--bias-variance", bias]].concat();
             for more in [&[][..], &["--json"], &["--input-correlation", "1"]] {
                 let outcome = firstguess(&[&flags, more].concat());
@@ -76,7 +92,9 @@ fn extreme_numbers_inside_the_domain_are_answered() {
             }
         }
     }
-    for (gamma, classes) in [("5e-324", "2"), ("1e308", "3"), ("inf", "1000000000"), ("0", "1000000000")] {
+    for (gamma, classes) in
+        [("5e-324", "2"), ("1e308", "3"), ("inf", "1000000000"), ("0", "1000000000")]
+    {
         let outcome = firstguess(&["guess", "--gamma", gamma, "--classes", classes]);
         assert_eq!(outcome.code, Some(0), "{gamma} {classes}: {}", outcome.stderr);
     }
@@ -89,7 +107,10 @@ fn wrong_usage_ends_with_two_and_help_with_zero() {
     refused(&["predict"], &["--activation"]);
     refused(&[&PREDICT[..], &["--weigth-variance", "1"]].concat(), &["--weight-variance"]);
     refused(&["guess", "--classes", "3"], &["--gamma", "--correlation"]);
-    refused(&["guess", "--gamma", "1", "--correlation", "0.5", "--classes", "3"], &["cannot be used with"]);
+    refused(
+        &["guess", "--gamma", "1", "--correlation", "0.5", "--classes", "3"],
+        &["cannot be used with"],
+    );
     refused(&["completions", "tcsh"], &["bash"]);
     refused(&["cite", "pool2016"], &["did you mean `poole2016`?"]);
     let version = firstguess(&["--version"]);
@@ -132,7 +153,11 @@ fn the_number_of_threads_changes_no_digit() {
 /// `firstguess ... | head -1`: no panic, no message, no failure.
 #[test]
 fn a_reader_that_leaves_early_is_no_error() {
-    for arguments in [&[&PREDICT[..], &["--depth", "100000", "--json"]].concat()[..], &["cite"], &["completions", "bash"]] {
+    for arguments in [
+        &[&PREDICT[..], &["--depth", "100000", "--json"]].concat()[..],
+        &["cite"],
+        &["completions", "bash"],
+    ] {
         let mut child = program(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -165,8 +190,11 @@ fn a_full_disk_is_an_error() {
 #[test]
 fn bash_accepts_its_completions() {
     let script = firstguess(&["completions", "bash"]).stdout;
-    let Ok(mut bash) =
-        std::process::Command::new("bash").arg("-n").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    let Ok(mut bash) = std::process::Command::new("bash")
+        .arg("-n")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
     else {
         return; // no bash on this machine
     };

@@ -55,7 +55,10 @@ fn critical_points() {
 #[test]
 fn guesses() {
     insta::assert_snapshot!("guess_two", screen(&["guess", "--gamma", "3", "--classes", "2"]));
-    insta::assert_snapshot!("guess_ten", screen(&["guess", "--correlation", "0.1", "--classes", "10"]));
+    insta::assert_snapshot!(
+        "guess_ten",
+        screen(&["guess", "--correlation", "0.1", "--classes", "10"])
+    );
 }
 
 /// Another locale changes the characters, not the layout or the numbers.
@@ -65,7 +68,8 @@ fn ascii_where_the_locale_has_no_more() {
     let plain = outcome(program(&call).env("LANG", "C"));
     assert!(plain.stdout.is_ascii() && plain.stderr.is_ascii());
     assert!(plain.stdout.contains("gamma = 3.000") && plain.stdout.contains("####"));
-    let call = ["predict", "--activation", "tanh", "--weight-variance", "3", "--bias-variance", "0"];
+    let call =
+        ["predict", "--activation", "tanh", "--weight-variance", "3", "--bias-variance", "0"];
     let plain = outcome(program(&call).env("LC_ALL", "POSIX"));
     assert!(plain.stdout.is_ascii() && plain.stdout.contains("chi_1 = "), "{}", plain.stdout);
 }
