@@ -83,12 +83,14 @@ fn numbers_outside_their_domain_are_refused() {
 /// Extreme but allowed: an answer, in text and in JSON.
 #[test]
 fn extreme_numbers_inside_the_domain_are_answered() {
-    for activation in ["relu", "tanh", "gelu", "sign", "sin", "x^3", "exp(x)", "leaky_relu(-1)"] {
+    for activation in
+        ["relu", "tanh", "gelu", "sign", "sin", "x^3", "exp(x)", "leaky_relu(-1)", "softplus"]
+    {
         for (weight, bias) in
             [("0", "0"), ("1e6", "1e6"), ("1e-300", "0"), ("1e6", "0"), ("1e-9", "1e-300")]
         {
             let flags =
-                ["predict", "--activation", activation, "--depth", "12", "--weight-variance"];
+                ["predict", "--activation", activation, "--depth", "40", "--weight-variance"];
             let flags = [&flags[..], &[weight, "--bias-variance", bias]].concat();
             for more in [&[][..], &["--json"], &["--input-correlation", "1"]] {
                 let outcome = firstguess(&[&flags, more].concat());

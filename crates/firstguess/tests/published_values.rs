@@ -1,9 +1,10 @@
 //! Published and independently computed values, each to the tolerance its source gives.
 
 use firstguess::spec::Activation;
+use firstguess::spec::layer::PoolKind;
 use firstguess::theory::NoTheory;
-use firstguess::theory::critical::{edge_of_chaos, neutrality};
-use firstguess::theory::dual::Dual;
+use firstguess::theory::critical::{edge_of_chaos, homogeneous_criticality, neutrality};
+use firstguess::theory::dual::{Dual, Pointwise};
 use firstguess::theory::mean_field::{LayerVariance, Spread, trajectory};
 use firstguess::theory::phase::{Phase, Prejudice, asymptotics};
 
@@ -201,4 +202,106 @@ fn the_edge_cases_of_the_phase_diagram() {
     let gained = of("tanh", 1.891 * 1.891, 0.0, 0.0);
     let chi = gained.chi_1.expect("a smooth activation");
     assert!((49.0 * chi.log10() - 5.77).abs() < 0.01, "{chi}");
+}
+
+fn pooled(name: &str, kind: PoolKind, size: usize) -> Dual {
+    let activation: Activation = name.parse().unwrap_or_else(|e| panic!("{name}: {e}"));
+    Dual::pooled(Pointwise::from(&activation), kind, size, 0.0).expect("has a theory")
+}
+
+/// Forward-critical and gradient-critical weight variances, independent quadrature to 1e-8.
+#[test]
+fn relu_pools() {
+    use PoolKind::{Average, Max};
+    for (kind, size, forward, gradient, gamma) in [
+        (Max, 1, 2.0, 2.0, 0.46694221),
+        (Max, 2, 1.09992252, 4.0 / 3.0, 1.04146922),
+        (Max, 3, 0.79899988, 1.1428571428571428, 1.70457048),
+        (Max, 4, 0.64775859, 1.0666666666666667, 2.42925851),
+        (Max, 9, 0.3902349, 1.00195695, 6.18692084),
+        (Max, 16, 0.29293426, 1.00001526, 10.57176197),
+        (Average, 2, 3.03418797, 4.0, 0.93388441),
+        (Average, 3, 3.66609282, 6.0, 1.40082662),
+        (Average, 4, 4.09221885, 8.0, 1.86776883),
+        (Average, 9, 5.0754564, 18.0, 4.20247986),
+    ] {
+        let dual = pooled("relu", kind, size);
+        let both = homogeneous_criticality(&dual).expect("homogeneous");
+        assert!((both.forward_weight_variance - forward).abs() < 1e-8, "{size}: {both:?}");
+        assert!((both.gradient_weight_variance - gradient).abs() < 1e-8, "{size}: {both:?}");
+        let layer = layer(2.0, 0.0);
+        let path = trajectory(&dual, layer, Spread::first_layer(layer, 1.0, 0.0), 2);
+        assert!((path.layers[1].gamma() - gamma).abs() < 1e-8, "{size}: {:?}", path.layers);
+    }
+}
+
+/// The drift of pooled ReLU by layer, to the digits of an independent two-dimensional quadrature.
+#[test]
+fn pooled_relu_drift_by_layer() {
+    let dual = pooled("relu", PoolKind::Max, 2);
+    let layer = layer(2.0, 0.0);
+    let path = trajectory(&dual, layer, Spread::first_layer(layer, 1.0, 0.0), 400);
+    for (depth, gamma) in [
+        (2, 1.041469),
+        (3, 2.435551),
+        (4, 4.303299),
+        (5, 6.769872),
+        (6, 9.984955),
+        (10, 34.64227),
+        (12, 58.60858),
+    ] {
+        let got = path.layers[depth - 1].gamma();
+        assert!((got / gamma - 1.0).abs() < 2e-6, "layer {depth}: {got}");
+    }
+    // γ ~ η^-l, with digits where 1 - c has none.
+    let rate = path.layers[299].gamma() / path.layers[298].gamma();
+    assert!((rate * 0.82494189 - 1.0).abs() < 1e-8, "{rate}");
+    // At the forward-critical variance gradients shrink by η, inputs merge exponentially.
+    let limit = asymptotics(
+        &dual,
+        LayerVariance { weight: 1.09992252, bias: 0.0 },
+        Spread::first_layer(layer, 1.0, 0.0),
+    );
+    assert!((limit.chi_1.clone().expect("finite") - 0.82494189).abs() < 1e-7);
+    assert_eq!(limit.c_star, Ok(1.0));
+    let scale = limit.depth_scale_c.clone().expect("finite");
+    assert!((scale + 1.0 / 0.82494189_f64.ln()).abs() < 1e-6, "{scale}");
+    assert_eq!((limit.phase, limit.prejudice), (Ok(Phase::Ordered), Ok(Prejudice::DeepPrejudice)));
+}
+
+/// The larger of two tanh units keeps the variance map and the edge of tanh, the largest of three does not.
+#[test]
+fn pooled_tanh() -> Result<(), NoTheory> {
+    let (tanh, two, three) =
+        (dual("tanh"), pooled("tanh", PoolKind::Max, 2), pooled("tanh", PoolKind::Max, 3));
+    for q in [0.2, 1.0, 8.0] {
+        let (a, b, c) = (tanh.moments(q), two.moments(q), three.moments(q));
+        assert!((a.second / b.second - 1.0).abs() < 1e-13);
+        assert!((a.derivative_second / b.derivative_second - 1.0).abs() < 1e-13);
+        assert!((a.second_slope - b.second_slope).abs() < 1e-13);
+        assert!((a.second / c.second - 1.0).abs() > 1e-2);
+    }
+    for bias in [0.0, 0.05, 0.2] {
+        let (a, b) = (edge_of_chaos(&tanh, bias)?, edge_of_chaos(&two, bias)?);
+        assert!((a[0].weight_variance - b[0].weight_variance).abs() < 1e-10, "{a:?} {b:?}");
+    }
+    let edge = edge_of_chaos(&three, 0.05)?;
+    for point in &edge {
+        let q = point.q_star.clone()?;
+        let m = three.moments(q);
+        assert!((point.weight_variance * m.derivative_second - 1.0).abs() < 1e-12);
+        assert!((point.weight_variance * m.second + 0.05 - q).abs() < 1e-10 * q);
+    }
+    // Mean over four units: tanh with a quarter of the weight variance, exactly.
+    let mean = pooled("tanh", PoolKind::Average, 4);
+    let (a, b) = (edge_of_chaos(&tanh, 0.1)?, edge_of_chaos(&mean, 0.1)?);
+    assert!((4.0 * a[0].weight_variance - b[0].weight_variance).abs() < 1e-9);
+    // σ_w² → ∞ without bias: tanh becomes sign, and c* = 0.396708.
+    let layer = layer(1e10, 0.0);
+    let limit = asymptotics(&two, layer, Spread::first_layer(layer, 1.0, 0.0));
+    let c = limit.c_star?;
+    assert!((c - 0.396708).abs() < 2e-5, "{c}");
+    let sign = asymptotics(&pooled("sign", PoolKind::Max, 2), layer, Spread::new(1.0, 0.0));
+    assert!((sign.c_star.clone()? - 0.396708).abs() < 1e-6, "{sign:?}");
+    Ok(())
 }

@@ -93,31 +93,98 @@ pub fn edge_of_chaos(phi: &Dual, bias_variance: f64) -> Result<Vec<CriticalPoint
     }
     if points.is_empty() {
         return Err(NoTheory::new(format!(
-            "no weight variance makes {} critical at bias variance {bias_variance}: q = E[φ²]/E[φ'²] + σ_b² has no solution",
-            phi.function()
+            "no weight variance makes {phi} critical at bias variance {bias_variance}: q = E[φ²]/E[φ'²] + σ_b² has no solution"
         )));
     }
     Ok(points)
 }
 
 fn homogeneous_edge(phi: &Dual, bias_variance: f64) -> Result<Vec<CriticalPoint>, NoTheory> {
-    let square = phi.moments(1.0).derivative_second;
-    if square == 0.0 {
+    let Some(both) = homogeneous_criticality(phi) else {
         return Err(NoTheory::new("the activation is constant"));
-    }
-    if bias_variance > 0.0 {
+    };
+    let weight_variance = both.gradient_weight_variance;
+    let q_slope = 1.0 / both.eta;
+    if bias_variance > 0.0 && both.eta <= 1.0 {
+        let fate = if both.eta < 1.0 { "exponentially" } else { "linearly" };
         return Err(NoTheory::new(format!(
-            "the activation is positively homogeneous: its only critical point is σ_w² = {}, σ_b² = 0; with a bias the \
-             variance grows linearly there",
-            1.0 / square
+            "the activation is positively homogeneous: its only critical point is σ_w² = {weight_variance}, σ_b² = 0; \
+             with a bias the variance grows {fate} there"
         )));
     }
-    Ok(vec![CriticalPoint {
-        weight_variance: 1.0 / square,
-        q_star: Err(NoTheory::new("every variance is a fixed point")),
-        q_slope: 1.0,
-        stable: false,
-    }])
+    let q_star = if both.eta == 1.0 {
+        Err(NoTheory::new("every variance is a fixed point"))
+    } else if bias_variance > 0.0 {
+        Ok(bias_variance / (1.0 - q_slope))
+    } else {
+        Err(NoTheory::new(format!(
+            "none: the variance changes by a factor {q_slope} in each layer"
+        )))
+    };
+    Ok(vec![CriticalPoint { weight_variance, q_star, q_slope, stable: q_slope < 1.0 }])
+}
+
+/// The two weight variances that deserve the name critical where the activation is positively homogeneous.
+///
+/// For ReLU they are one. For pooled ReLU they differ, and no weight variance keeps both signals and gradients: at the
+/// forward-critical one gradients change by `η` in each layer, at the gradient-critical one signals by `1/η`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HomogeneousCriticality {
+    /// `1/E p²` at unit variance: signals keep their size. The criterion of the figures of `arxiv2505_12096`.
+    pub forward_weight_variance: f64,
+    /// `1/(K E[(∂p/∂h₁)²])`: gradients keep their size, `χ₁ = 1`.
+    pub gradient_weight_variance: f64,
+    /// `η = K E[(∂p/∂h₁)²] / E p²`, the factor that remains per layer; also the slope of the correlation map at `c = 1`.
+    pub eta: f64,
+}
+
+impl std::fmt::Display for HomogeneousCriticality {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { forward_weight_variance: forward, gradient_weight_variance: gradient, eta } =
+            self;
+        if *eta == 1.0 {
+            return write!(f, "σ_w² = {forward} keeps signals and gradients");
+        }
+        write!(
+            f,
+            "σ_w² = {forward:.8} keeps signals, and gradients change by a factor {eta:.8} in each layer; σ_w² = \
+             {gradient:.8} keeps gradients, and signals change by {:.8}; no weight variance keeps both",
+            1.0 / eta
+        )
+    }
+}
+
+/// Both critical weight variances of a positively homogeneous activation, pooled or not; `None` for any other, and for
+/// the constant zero.
+///
+/// # References
+///
+/// Derived in docs/theory/mean-field.md, section 8.
+///
+/// # Examples
+///
+/// ```
+/// use firstguess::spec::{Activation, layer::PoolKind};
+/// use firstguess::theory::{critical::homogeneous_criticality, dual::Dual};
+/// let pooled = Dual::pooled((&Activation::Relu).into(), PoolKind::Max, 2, 0.0)?;
+/// let both = homogeneous_criticality(&pooled).expect("ReLU is homogeneous");
+/// assert!((both.forward_weight_variance - 1.09992252).abs() < 1e-8);
+/// assert!((both.gradient_weight_variance - 4.0 / 3.0).abs() < 1e-12);
+/// # Ok::<(), firstguess::theory::NoTheory>(())
+/// ```
+pub fn homogeneous_criticality(phi: &Dual) -> Option<HomogeneousCriticality> {
+    phi.homogeneous()?;
+    let unit = phi.moments(1.0);
+    if unit.second == 0.0 {
+        return None;
+    }
+    let eta = unit.derivative_second / unit.second;
+    Some(HomogeneousCriticality {
+        forward_weight_variance: 1.0 / unit.second,
+        gradient_weight_variance: 1.0 / unit.derivative_second,
+        // A plain unit has exactly 1, and so has the larger of two linear ones.
+        eta: if (eta - 1.0).abs() < 1e-12 { 1.0 } else { eta },
+    })
 }
 
 /// The point where the correlation of two inputs settles at one half: `γ* = 1`, guesses spread uniformly.
@@ -144,13 +211,21 @@ pub struct NeutralityPoint {
 ///
 /// `arxiv2505_12096` for the line; the root in `q` is derived in docs/theory/mean-field.md.
 pub fn neutrality(phi: &Dual, bias_variance: f64) -> Result<NeutralityPoint, NoTheory> {
-    if let Some((left, right)) = phi.homogeneous() {
-        let linear = left == right;
-        return Err(NoTheory::new(if linear {
-            "a linear network keeps every correlation"
-        } else {
-            "a positively homogeneous activation merges all inputs at every weight variance"
-        }));
+    if phi.is_linear() {
+        return Err(NoTheory::new("a linear network keeps every correlation"));
+    }
+    if let Some(both) = homogeneous_criticality(phi) {
+        if both.eta <= 1.0 {
+            return Err(NoTheory::new(
+                "a positively homogeneous activation merges all inputs at every weight variance",
+            ));
+        }
+        if bias_variance == 0.0 {
+            return Err(NoTheory::new(
+                "the correlation settles at the same value whatever the weight variance: a homogeneous activation \
+                 without bias knows no scale",
+            ));
+        }
     }
     if bias_variance == 0.0 && phi.is_odd() {
         return Err(NoTheory::new(

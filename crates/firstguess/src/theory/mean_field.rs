@@ -151,11 +151,13 @@ pub struct Step {
 /// Derived in docs/theory/mean-field.md; equivalent to the (q, c) recursion of `poole2016`.
 pub fn step(phi: &Dual, layer: LayerVariance, state: Spread) -> Result<Step, NoTheory> {
     let ln_q = state.ln_q();
-    let exact = phi.homogeneous();
-    let linear =
-        if exact.is_some() || ln_q >= LINEAR_REGIME.ln() { exact } else { slopes_at_zero(phi) };
-    if let Some((left, right)) = linear {
-        return Ok(homogeneous_step((left, right), layer, state));
+    if phi.homogeneous().is_some() {
+        return Ok(homogeneous_step(phi, layer, state));
+    }
+    if ln_q < LINEAR_REGIME.ln()
+        && let Some(tangent) = phi.tangent_at_zero()
+    {
+        return Ok(homogeneous_step(tangent, layer, state));
     }
     let q = state.q();
     if q == 0.0 {
@@ -190,19 +192,20 @@ impl Spread {
     }
 }
 
-fn homogeneous_step((left, right): (f64, f64), layer: LayerVariance, state: Spread) -> Step {
-    let (odd, even) = (0.5 * (right + left), 0.5 * (right - left));
-    let unit = Dual::of(super::dual::Pointwise::new(vec![crate::spec::Activation::Abs]));
-    let square = odd * odd + even * even;
-    let chi = layer.weight * square;
+/// One layer of a positively homogeneous form, of which the variance is only a scale.
+fn homogeneous_step(phi: &Dual, layer: LayerVariance, state: Spread) -> Step {
+    let at = phi.at(1.0);
+    let Moments { second, derivative_second, .. } = at.moments();
+    let chi = layer.weight * derivative_second;
     let q = state.v + state.t;
     if q == 0.0 {
         return Step { next: Spread::new(0.0, layer.bias), chi };
     }
-    let at = unit.at(q);
     let correlation = state.correlation();
-    let v = odd * odd * state.v + even * even * at.difference(correlation);
-    let t = odd * odd * state.t + even * even * at.kernel(correlation);
+    let difference = at.difference(correlation).max(0.0);
+    let kernel =
+        if correlation.complement < 0.5 { second - difference } else { at.kernel(correlation) };
+    let (v, t) = (q * difference, q * kernel);
     // No bias is none at any scale: 0 · ∞ would say otherwise.
     let bias = if layer.bias == 0.0 { 0.0 } else { layer.bias * (-state.ln_scale).exp() };
     if bias.is_finite() {
@@ -214,17 +217,6 @@ fn homogeneous_step((left, right): (f64, f64), layer: LayerVariance, state: Spre
     let shrink = state.ln_scale.exp();
     let next = Spread::new(layer.weight * v * shrink, layer.weight * t * shrink + layer.bias);
     Step { next, chi }
-}
-
-fn slopes_at_zero(phi: &Dual) -> Option<(f64, f64)> {
-    let function = phi.function();
-    if function.value(0.0) != 0.0
-        || function.kinks().iter().any(|k| k.value_jump != 0.0 && k.at == 0.0)
-    {
-        return None;
-    }
-    let step = 1e-150;
-    Some((function.value_and_derivative(-step).1, function.value_and_derivative(step).1))
 }
 
 /// The path of [`Spread`] through `depth` equal layers, the first one included; `chi[l]` carries gradients into layer `l + 1`.

@@ -4,6 +4,8 @@ use super::dual::{Correlation, Dual, DualAt, Moments};
 use super::mean_field::{LayerVariance, Spread, Step, step, variance_map};
 use super::{NoTheory, Predicted};
 use crate::math::roots;
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// Gradients that change by less than this per layer are called critical: a depth scale beyond 1 000 layers.
@@ -71,7 +73,7 @@ pub struct Asymptotics {
     pub q_star: Predicted,
     /// `F'(q*)`.
     pub q_slope: Predicted,
-    /// `χ₁ = σ_w² E[φ'(√q* z)²]`.
+    /// `χ₁ = σ_w² E[φ'(√q* z)²]`: the factor on the second moment of gradients, per layer.
     pub chi_1: Predicted,
     /// Limit of the correlation between two inputs.
     pub c_star: Predicted,
@@ -81,7 +83,10 @@ pub struct Asymptotics {
     pub chi_c: Predicted,
     /// `ξ_q = -1/ln|F'(q*)|`, in layers.
     pub depth_scale_q: Predicted,
-    /// `ξ_c = -1/ln χ_c`, in layers.
+    /// Slope of the correlation map at `c*`: `χ_c` where the variance is at rest, `χ_c / (q'/q)` where it keeps growing
+    /// or shrinking by a factor.
+    pub correlation_slope: Predicted,
+    /// `ξ_c = -1/ln` of that slope, in layers.
     pub depth_scale_c: Predicted,
     /// `-1/ln χ₁`, in layers; negative where gradients grow.
     pub gradient_depth_scale: Predicted,
@@ -122,8 +127,9 @@ pub fn asymptotics(phi: &Dual, layer: LayerVariance, first: Spread) -> Asymptoti
         }
     };
     let chi_1 = limit.chi_1(layer);
-    let complement = limit.correlation_complement(layer, &chi_1, first);
-    let chi_c = limit.chi_c(layer, &chi_1, &complement);
+    let complement = limit.correlation_complement(layer, first);
+    let chi_c = limit.chi_c(layer, &complement);
+    let correlation_slope = limit.correlation_slope(layer, &chi_c);
     let c_star = complement.clone().map(|eps| 1.0 - eps);
     let gamma_star = complement.clone().and_then(|eps| {
         if eps > 0.0 {
@@ -146,7 +152,7 @@ pub fn asymptotics(phi: &Dual, layer: LayerVariance, first: Spread) -> Asymptoti
     });
     Asymptotics {
         depth_scale_q: depth_scale(&q_slope),
-        depth_scale_c: depth_scale(&chi_c),
+        depth_scale_c: depth_scale(&correlation_slope),
         gradient_depth_scale: depth_scale(&chi_1),
         fate,
         fixed_points,
@@ -156,6 +162,7 @@ pub fn asymptotics(phi: &Dual, layer: LayerVariance, first: Spread) -> Asymptoti
         c_star,
         c_star_complement: complement,
         chi_c,
+        correlation_slope,
         gamma_star,
         phase,
         prejudice,
@@ -284,10 +291,10 @@ enum Limit<'a> {
         at: Box<DualAt<'a>>,
         moments: Moments,
     },
-    /// Positively homogeneous with these slopes; whether that is exact at all scales.
-    Slopes {
-        left: f64,
-        right: f64,
+    /// A positively homogeneous form, of which the variance is only a scale; `vanishing` if `phi` is it close to zero only.
+    Homogeneous {
+        unit: Cow<'a, Dual>,
+        moments: Moments,
         vanishing: bool,
         phi: &'a Dual,
     },
@@ -296,44 +303,39 @@ enum Limit<'a> {
 
 impl<'a> Limit<'a> {
     fn of(phi: &'a Dual, fate: &VarianceFate) -> Self {
-        if let Some((left, right)) = phi.homogeneous()
-            && !matches!(fate, VarianceFate::Converges(_))
-        {
-            return Self::Slopes { left, right, vanishing: false, phi };
-        }
-        let slopes = |x: f64| {
-            let function = phi.function();
-            (function.value_and_derivative(-x).1, function.value_and_derivative(x).1)
+        let homogeneous = |unit: Cow<'a, Dual>, vanishing| Self::Homogeneous {
+            moments: unit.moments(1.0),
+            unit,
+            vanishing,
+            phi,
         };
         match fate {
             VarianceFate::Converges(point) => {
                 let at = Box::new(phi.at(point.q_star));
                 Self::At { moments: at.moments(), at }
             }
-            VarianceFate::Vanishes => {
-                let (left, right) = slopes(1e-150);
-                Self::Slopes { left, right, vanishing: true, phi }
-            }
-            _ => {
-                // Functions that end in straight lines look homogeneous from far away.
-                let (near, far) = (slopes(1e6), slopes(1e8));
-                let settled =
-                    |a: f64, b: f64| b.is_finite() && (a - b).abs() <= 1e-5 * b.abs().max(1e-3);
-                if settled(near.0, far.0) && settled(near.1, far.1) && far != (0.0, 0.0) {
-                    Self::Slopes { left: far.0, right: far.1, vanishing: false, phi }
-                } else {
-                    Self::Unknown(NoTheory::new(
-                        "the variance grows without bound and the activation has no straight limit",
-                    ))
-                }
-            }
+            _ if phi.homogeneous().is_some() => homogeneous(Cow::Borrowed(phi), false),
+            VarianceFate::Vanishes => match phi.tangent_at_zero() {
+                Some(unit) => homogeneous(Cow::Borrowed(unit), true),
+                None => Self::Unknown(NoTheory::new(
+                    "the variance goes to zero, where the activation has no straight limit",
+                )),
+            },
+            // Functions that end in straight lines look homogeneous from far away.
+            _ => match phi.tangent_at_infinity() {
+                Some(unit) => homogeneous(Cow::Owned(unit), false),
+                None => Self::Unknown(NoTheory::new(
+                    "the variance grows without bound and the activation has no straight limit",
+                )),
+            },
         }
     }
 
     fn chi_1(&self, layer: LayerVariance) -> Predicted {
         let chi = match self {
-            Self::At { moments, .. } => layer.weight * moments.derivative_second,
-            Self::Slopes { left, right, .. } => layer.weight * 0.5 * (left * left + right * right),
+            Self::At { moments, .. } | Self::Homogeneous { moments, .. } => {
+                layer.weight * moments.derivative_second
+            }
             Self::Unknown(why) => return Err(why.clone()),
         };
         if chi.is_infinite() {
@@ -345,12 +347,7 @@ impl<'a> Limit<'a> {
     }
 
     /// `1 - c*`.
-    fn correlation_complement(
-        &self,
-        layer: LayerVariance,
-        chi_1: &Predicted,
-        first: Spread,
-    ) -> Predicted {
+    fn correlation_complement(&self, layer: LayerVariance, first: Spread) -> Predicted {
         match self {
             Self::At { at, moments } => {
                 let q = layer.weight * moments.second + layer.bias;
@@ -358,28 +355,22 @@ impl<'a> Limit<'a> {
                 if layer.bias == 0.0 && at.dual().is_odd() && first.t() == 0.0 {
                     return Ok(1.0);
                 }
-                if chi_1.as_ref().is_ok_and(|chi| *chi <= 1.0) {
-                    return Ok(0.0);
-                }
-                // The kernel is a power series in c with positive coefficients: one root below c = 1 at most.
-                let excess = |ln_eps: f64| {
-                    let eps = ln_eps.exp();
-                    layer.weight * at.difference(Correlation::from_complement(eps)) / (q * eps)
-                        - 1.0
-                };
-                let (low, high) = (-36.0, 0.0);
-                let at_one = excess(high);
-                if at_one >= 0.0 {
-                    return Ok(1.0);
-                }
-                Ok(roots::brent(excess, low, high, 1e-15).map_or(0.0, f64::exp))
+                merging_complement(at, layer.weight / q)
             }
-            Self::Slopes { left, right, vanishing, phi } => {
-                let even = 0.5 * (right - left);
-                if even != 0.0 || (layer.bias > 0.0 && !vanishing) {
-                    return Ok(0.0);
+            Self::Homogeneous { unit, moments, vanishing, phi } => {
+                if !unit.is_linear() {
+                    // A bias is negligible beside a growing variance, and absent from a vanishing one.
+                    return merging_complement(&unit.at(1.0), 1.0 / moments.second);
                 }
-                // A linear map keeps every correlation.
+                // A linear map keeps every correlation; a bias adds to the centres what later layers amplify.
+                let growth = layer.weight * moments.second;
+                if layer.bias > 0.0 && !vanishing {
+                    if growth <= 1.0 + 1e-12 {
+                        return Ok(0.0);
+                    }
+                    let centres = first.t() + layer.bias / (growth - 1.0);
+                    return Ok(first.v() / (first.v() + centres));
+                }
                 if first.t() == 0.0 {
                     return Ok(1.0);
                 }
@@ -393,14 +384,43 @@ impl<'a> Limit<'a> {
         }
     }
 
-    fn chi_c(&self, layer: LayerVariance, chi_1: &Predicted, complement: &Predicted) -> Predicted {
-        let eps = complement.clone()?;
+    fn chi_c(&self, layer: LayerVariance, complement: &Predicted) -> Predicted {
+        let at = Correlation::from_complement(complement.clone()?);
+        let slope = match self {
+            Self::At { at: dual, .. } => dual.slope(at),
+            Self::Homogeneous { unit, .. } => unit.at(1.0).slope(at),
+            Self::Unknown(why) => return Err(why.clone()),
+        };
+        Ok(layer.weight * slope)
+    }
+
+    fn correlation_slope(&self, layer: LayerVariance, chi_c: &Predicted) -> Predicted {
         match self {
-            _ if eps <= 0.0 => chi_1.clone(),
-            Self::At { at, .. } => Ok(layer.weight * at.slope(Correlation::from_complement(eps))),
-            _ => chi_1.clone(),
+            Self::Homogeneous { moments, .. } => {
+                let slope = chi_c.clone()? / (layer.weight * moments.second);
+                // Plain homogeneous units have exactly 1 here: rounding must not turn it into a depth scale.
+                Ok(if (slope - 1.0).abs() < 1e-12 { 1.0 } else { slope })
+            }
+            _ => chi_c.clone(),
         }
     }
+}
+
+/// `1 - c*` of the map `c' = 1 - scale · D(c)`, whose only other fixed point is `c = 1`.
+fn merging_complement(at: &DualAt<'_>, scale: f64) -> Predicted {
+    if scale * at.q() * at.slope(Correlation::new(1.0)) <= 1.0 + 1e-13 {
+        return Ok(0.0);
+    }
+    // The kernel is a power series in c with positive coefficients: one root below c = 1 at most.
+    let excess = |ln_eps: f64| {
+        let eps = ln_eps.exp();
+        scale * at.difference(Correlation::from_complement(eps)) / eps - 1.0
+    };
+    let (low, high) = (-36.0, 0.0);
+    if excess(high) >= 0.0 {
+        return Ok(1.0);
+    }
+    Ok(roots::brent(excess, low, high, 1e-15).map_or(0.0, f64::exp))
 }
 
 /// The correlation that is left when the variance has gone to zero: the map freezes there, at a value only the path knows.

@@ -1,5 +1,6 @@
 //! Moments of any function: a Hermite series where it converges, else nested Gauss–Legendre panels.
 
+use super::even_rule::EvenRule;
 use super::series::Series;
 use super::{Correlation, Moments, Pointwise};
 use crate::math::quadrature::{GAUSSIAN_RANGE, GaussLegendre};
@@ -20,12 +21,16 @@ pub(super) struct General {
     breaks: Vec<f64>,
     kinks: Vec<Kink>,
     parity: Parity,
+    /// For functions that are analytic on the whole line.
+    even: Option<EvenRule>,
 }
 
 impl General {
     pub(super) fn new(function: &Pointwise) -> Self {
+        let breaks = function.breakpoints();
         Self {
-            breaks: function.breakpoints(),
+            even: breaks.is_empty().then(|| EvenRule::largest_of(1.0)),
+            breaks,
             kinks: function.kinks(),
             parity: function.parity(),
             function: function.clone(),
@@ -33,6 +38,14 @@ impl General {
     }
 
     pub(super) fn moments(&self, q: f64) -> Moments {
+        if let Some(mut moments) =
+            self.even.as_ref().and_then(|e| e.moments(&self.function, 1.0, q))
+        {
+            if self.parity == Parity::Odd {
+                moments.mean = 0.0;
+            }
+            return moments;
+        }
         let panels = Panels::resolve(&self.function, &self.breaks, q);
         self.moments_on(&panels, q)
     }
@@ -234,8 +247,12 @@ pub(super) struct Panels {
 }
 
 impl Panels {
+    pub(super) fn edges(&self) -> &[f64] {
+        &self.edges
+    }
+
     /// Splits at the breaks, then halves each panel until `E φ` and `E φ²` stand still.
-    fn resolve(function: &Pointwise, breaks: &[f64], q: f64) -> Self {
+    pub(super) fn resolve(function: &Pointwise, breaks: &[f64], q: f64) -> Self {
         let root = q.sqrt();
         let range = GAUSSIAN_RANGE * root;
         let mut start: Vec<f64> = breaks.to_vec();

@@ -7,13 +7,44 @@ use crate::spec::activation::{Activation, Homogeneous, Kink, Parity};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pointwise {
     functions: Vec<Activation>,
+    /// Two straight lines through the origin, where a function is followed to zero or to infinity.
+    tangent: Option<Homogeneous>,
 }
 
 impl Pointwise {
     /// The composition of `functions`, the first applied first.
     pub fn new(functions: Vec<Activation>) -> Self {
         let functions = functions.into_iter().filter(|f| *f != Activation::Linear).collect();
-        Self { functions }
+        Self { functions, tangent: None }
+    }
+
+    /// `φ(x) = left·x` below zero and `right·x` above.
+    pub fn straight(left: f64, right: f64) -> Self {
+        let tangent = Homogeneous { negative_slope: left, positive_slope: right };
+        Self { functions: Vec::new(), tangent: Some(tangent) }
+    }
+
+    /// The straight function that is left of this one close to zero, where its value there is zero.
+    pub fn tangent_at_zero(&self) -> Option<Self> {
+        let kinks = self.kinks();
+        if self.value(0.0) != 0.0 || kinks.iter().any(|k| k.value_jump != 0.0 && k.at == 0.0) {
+            return None;
+        }
+        let (left, right) = self.slopes_at(1e-150);
+        (left.is_finite() && right.is_finite()).then(|| Self::straight(left, right))
+    }
+
+    /// The straight function that this one looks like from far away, where it ends in straight lines.
+    pub fn tangent_at_infinity(&self) -> Option<Self> {
+        let (near, far) = (self.slopes_at(1e6), self.slopes_at(1e8));
+        let settled = |a: f64, b: f64| b.is_finite() && (a - b).abs() <= 1e-5 * b.abs().max(1e-3);
+        (settled(near.0, far.0) && settled(near.1, far.1) && far != (0.0, 0.0))
+            .then(|| Self::straight(far.0, far.1))
+    }
+
+    /// `φ'(-x)` and `φ'(x)`.
+    fn slopes_at(&self, x: f64) -> (f64, f64) {
+        (self.value_and_derivative(-x).1, self.value_and_derivative(x).1)
     }
 
     /// The activations that make it up, without identities.
@@ -23,11 +54,18 @@ impl Pointwise {
 
     /// `φ(x)`.
     pub fn value(&self, x: f64) -> f64 {
+        if self.tangent.is_some() {
+            return self.value_and_derivative(x).0;
+        }
         self.functions.iter().fold(x, |x, f| f.value(x))
     }
 
     /// `(φ(x), φ'(x))`.
     pub fn value_and_derivative(&self, x: f64) -> (f64, f64) {
+        if let Some(lines) = self.tangent {
+            let slope = if x < 0.0 { lines.negative_slope } else { lines.positive_slope };
+            return (slope * x, slope);
+        }
         self.functions.iter().fold((x, 1.0), |(x, slope), f| {
             let (value, derivative) = f.value_and_derivative(x);
             (value, slope * derivative)
@@ -36,6 +74,13 @@ impl Pointwise {
 
     /// Odd and even functions compose to odd and even ones; everything else is neither.
     pub fn parity(&self) -> Parity {
+        if let Some(lines) = self.tangent {
+            return match (lines.negative_slope, lines.positive_slope) {
+                (left, right) if left == right => Parity::Odd,
+                (left, right) if left == -right => Parity::Even,
+                _ => Parity::Neither,
+            };
+        }
         let mut parity = Parity::Odd;
         for f in &self.functions {
             parity = match (parity, f.parity()) {
@@ -50,6 +95,9 @@ impl Pointwise {
 
     /// Slopes on both sides of zero, where the whole is positively homogeneous of degree one.
     pub fn homogeneity(&self) -> Option<Homogeneous> {
+        if self.tangent.is_some() {
+            return self.tangent;
+        }
         let mut whole = Homogeneous { negative_slope: 1.0, positive_slope: 1.0 };
         for f in &self.functions {
             let next = f.homogeneity()?;
@@ -81,6 +129,11 @@ impl Pointwise {
 
     /// Places where the value or the slope jumps.
     pub fn kinks(&self) -> Vec<Kink> {
+        if let Some(lines) = self.tangent {
+            let slope_jump = lines.positive_slope - lines.negative_slope;
+            let kink = Kink { at: 0.0, value_jump: 0.0, slope_jump };
+            return if slope_jump == 0.0 { Vec::new() } else { vec![kink] };
+        }
         match &self.functions[..] {
             [] => Vec::new(),
             [single] => single.kinks(),
@@ -90,13 +143,16 @@ impl Pointwise {
 
     /// The scale on which the function bends around zero and its kinks.
     pub fn length_scale(&self) -> f64 {
+        if self.tangent.is_some() {
+            return f64::INFINITY;
+        }
         self.functions.iter().map(Activation::length_scale).fold(1.0, f64::min)
     }
 
     /// Places where the function is not analytic: kinks, and joints of a higher derivative.
     pub fn breakpoints(&self) -> Vec<f64> {
         match &self.functions[..] {
-            [] => Vec::new(),
+            [] => self.kinks().iter().map(|kink| kink.at).collect(),
             [single] => single.breakpoints(),
             _ => self.preimages(Activation::breakpoints),
         }
@@ -107,7 +163,7 @@ impl Pointwise {
         let grid: Vec<f64> = (-4000..=4000).map(|i| f64::from(i) * 0.025 + 1e-9).collect();
         let mut places: Vec<f64> = Vec::new();
         for (depth, f) in self.functions.iter().enumerate() {
-            let before = Self { functions: self.functions[..depth].to_vec() };
+            let before = Self { functions: self.functions[..depth].to_vec(), tangent: None };
             for at in special(f) {
                 if depth == 0 {
                     places.push(at);
@@ -147,6 +203,10 @@ impl From<&Activation> for Pointwise {
 
 impl std::fmt::Display for Pointwise {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(lines) = self.tangent {
+            let Homogeneous { negative_slope, positive_slope } = lines;
+            return write!(f, "slopes {negative_slope} and {positive_slope}");
+        }
         if self.functions.is_empty() {
             return f.write_str("linear");
         }

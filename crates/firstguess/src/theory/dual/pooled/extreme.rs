@@ -1,0 +1,467 @@
+//! The largest or smallest of `K` units.
+//!
+//! Where `φ` is monotone the largest value is the value of the largest (or smallest) pre-activation, and two inputs
+//! have the joint law of the maxima, `Φ₂(x, y; c)^K`. Hoeffding's identity gives the difference without cancellation:
+//!
+//! ```text
+//! ½E[(g(X) - g(Y))²] = 2 ∫∫_{s<t} g'(s) g'(t) [Φ(s)^K - Φ₂(s, t)^K] ds dt,   Φ(s) - Φ₂(s, t) = P(u ≤ s, v > t)
+//! ```
+
+use super::angles::{AngleTable, difference_beyond};
+use super::levels::{Intervals, Levels, Straddle};
+use crate::math::bivariate_normal::Gap;
+use crate::math::quadrature::GaussLegendre;
+use crate::math::special::{ln_normal_cdf, normal_cdf, normal_density};
+use crate::spec::activation::Kink;
+use crate::theory::NoTheory;
+use crate::theory::dual::even_rule::{EvenRule, largest_density};
+use crate::theory::dual::general::Panels;
+use crate::theory::dual::{Correlation, Moments, Pointwise};
+use std::f64::consts::TAU;
+use std::sync::OnceLock;
+
+/// Points per panel: of the one-point rule, and of each direction of the two-point rule.
+const ONE_POINT: usize = 32;
+const TWO_POINT: usize = 16;
+
+/// `x²/2` beyond which a normal density is below the rounding of what has been summed.
+const DECAY: f64 = 44.0;
+
+/// The largest (`sign` 1) or smallest (-1) of `K` values `φ(h)`.
+#[derive(Debug, Clone)]
+pub(in crate::theory::dual) struct Extreme {
+    function: Pointwise,
+    breaks: Vec<f64>,
+    jumps: Vec<Kink>,
+    size: f64,
+    law: Law,
+    even: Option<EvenRule>,
+    /// Two-point moments at `q = 1`, of a homogeneous function.
+    unit: OnceLock<AngleTable>,
+}
+
+#[derive(Debug, Clone)]
+enum Law {
+    /// `p = φ(sign · max h)`.
+    Monotone {
+        sign: f64,
+    },
+    Levels(Levels),
+}
+
+/// `D` and `E[∂p_a ∂p_b]`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair {
+    pub(super) difference: f64,
+    pub(super) slope: f64,
+}
+
+impl Extreme {
+    pub(super) fn new(
+        function: &Pointwise,
+        sign: f64,
+        size: usize,
+        correlation: f64,
+    ) -> Result<Self, NoTheory> {
+        if correlation > 0.0 {
+            return Err(NoTheory::new(
+                "the largest of several correlated units is measured, not predicted: theory covers independent ones",
+            ));
+        }
+        let (sign, levels) = Levels::new(function, sign)?;
+        let mut breaks = function.breakpoints();
+        let law = match levels {
+            None => Law::Monotone { sign },
+            Some(levels) => {
+                breaks.extend(levels.special_points());
+                breaks.sort_by(f64::total_cmp);
+                breaks.dedup_by(|a, b| (*a - *b).abs() <= 1e-12 * b.abs().max(1.0));
+                Law::Levels(levels)
+            }
+        };
+        let size = size as f64;
+        let smooth = breaks.is_empty();
+        Ok(Self {
+            function: function.clone(),
+            jumps: function.kinks().into_iter().filter(|kink| kink.value_jump != 0.0).collect(),
+            breaks,
+            size,
+            law,
+            even: smooth.then(|| EvenRule::largest_of(size)),
+            unit: OnceLock::new(),
+        })
+    }
+
+    /// Calls `f(h, weight)` on a rule for the law of the chosen unit's `h`.
+    fn for_each_point(&self, q: f64, mut f: impl FnMut(f64, f64)) {
+        let root = q.sqrt();
+        let panels = Panels::resolve(&self.function, &self.breaks, q);
+        let (sign, reach) = match self.law {
+            Law::Monotone { sign } => (sign, (2.0 * (DECAY + self.size.ln())).sqrt()),
+            Law::Levels(_) => (1.0, 12.0),
+        };
+        let mut edges: Vec<f64> = panels.edges().iter().map(|e| sign * e / root).collect();
+        edges.extend(self.graded_breaks(root).iter().map(|e| sign * e));
+        edges.extend((-12..=12).map(f64::from));
+        close(&mut edges, -reach, reach);
+        let rule = GaussLegendre::cached(ONE_POINT);
+        let mut scratch = Intervals::new();
+        for panel in edges.windows(2) {
+            let (half, middle) = (0.5 * (panel[1] - panel[0]), 0.5 * (panel[0] + panel[1]));
+            for (x, w) in rule.nodes.iter().zip(&rule.weights) {
+                let z = middle + half * x;
+                let density = match &self.law {
+                    Law::Monotone { .. } => largest_density(self.size, z),
+                    Law::Levels(levels) => {
+                        let share = levels.share_below(root * z, root, &mut scratch);
+                        self.size * normal_density(z) * share.powf(self.size - 1.0)
+                    }
+                };
+                f(sign * root * z, w * half * density);
+            }
+        }
+    }
+
+    /// Panel edges that close in on the breaks of level sets from both sides, in units of the standard deviation.
+    fn graded_breaks(&self, root: f64) -> Vec<f64> {
+        if matches!(self.law, Law::Monotone { .. }) {
+            return Vec::new();
+        }
+        let near = [0.0, 0.003, 0.03, 0.2];
+        self.breaks
+            .iter()
+            .flat_map(|b| near.iter().flat_map(move |d| [b / root - d, b / root + d]))
+            .collect()
+    }
+
+    pub(super) fn moments(&self, q: f64) -> Moments {
+        if let (Some(even), Law::Monotone { sign }) = (&self.even, &self.law)
+            && let Some(moments) = even.moments(&self.function, *sign, q)
+        {
+            return moments;
+        }
+        let [mut mean, mut second, mut derivative, mut slope] = [0.0; 4];
+        self.for_each_point(q, |h, weight| {
+            let (value, first) = self.function.value_and_derivative(h);
+            mean += weight * value;
+            second += weight * value * value;
+            derivative += weight * first * first;
+            slope += weight * value * first * h / q;
+        });
+        let root = q.sqrt();
+        for jump in &self.jumps {
+            let (left, right) = sides(&self.function, jump);
+            let density = self.density_at(jump.at / root) / root;
+            derivative = f64::INFINITY;
+            slope += 0.5 * (right * right - left * left) * density * jump.at / q;
+        }
+        Moments { mean, second, derivative_second: derivative, second_slope: slope }
+    }
+
+    /// Density of the chosen unit's `h/√q`; jumps occur in monotone functions only.
+    fn density_at(&self, x: f64) -> f64 {
+        let sign = if let Law::Monotone { sign } = self.law { sign } else { 1.0 };
+        largest_density(self.size, sign * x)
+    }
+
+    /// `E f(p)`.
+    pub(super) fn expectation(&self, q: f64, f: impl Fn(f64) -> f64) -> f64 {
+        let mut sum = 0.0;
+        self.for_each_point(q, |h, weight| sum += weight * f(self.function.value(h)));
+        sum
+    }
+
+    fn unit_table(&self) -> Option<&AngleTable> {
+        self.function.homogeneity()?;
+        Some(self.unit.get_or_init(|| self.table(1.0)))
+    }
+
+    fn table(&self, q: f64) -> AngleTable {
+        match &self.law {
+            Law::Monotone { .. } => AngleTable::of_pairs(|complement| {
+                let pair = self.pair(q, complement);
+                (pair.difference / q, pair.slope)
+            }),
+            Law::Levels(levels) => {
+                AngleTable::of_slope(|complement| self.level_slope(levels, q, complement))
+            }
+        }
+    }
+
+    pub(super) fn slope(
+        &self,
+        q: f64,
+        moments: &Moments,
+        at: Correlation,
+        table: &OnceLock<AngleTable>,
+    ) -> f64 {
+        if at.complement <= 0.0 {
+            return moments.derivative_second;
+        }
+        if AngleTable::covers(at) {
+            if let Some(unit) = self.unit_table() {
+                return unit.slope(at.complement);
+            }
+            if matches!(self.law, Law::Levels(_)) {
+                return table.get_or_init(|| self.table(q)).slope(at.complement);
+            }
+        }
+        match &self.law {
+            Law::Levels(levels) => self.level_slope(levels, q, at.complement),
+            Law::Monotone { .. } => self.pair(q, at.complement).slope,
+        }
+    }
+
+    pub(super) fn difference(
+        &self,
+        q: f64,
+        moments: &Moments,
+        at: Correlation,
+        table: &OnceLock<AngleTable>,
+    ) -> f64 {
+        if at.complement <= 0.0 {
+            return 0.0;
+        }
+        if AngleTable::covers(at)
+            && let Some(unit) = self.unit_table()
+        {
+            return q * unit.difference(at.complement);
+        }
+        match &self.law {
+            Law::Monotone { .. } => self.pair(q, at.complement).difference,
+            Law::Levels(_) if AngleTable::covers(at) => {
+                q * table.get_or_init(|| self.table(q)).difference(at.complement)
+            }
+            Law::Levels(levels) => {
+                let at_zero = (moments.second - moments.mean * moments.mean) / q;
+                q * difference_beyond(at_zero, at.complement, |complement| {
+                    self.level_slope(levels, q, complement)
+                })
+            }
+        }
+    }
+
+    /// Edges, in standard deviations, of panels that resolve `φ` for the two-point rule.
+    fn features(&self, q: f64, sign: f64) -> Vec<f64> {
+        let root = q.sqrt();
+        if self.breaks.is_empty() && root <= 2.0 * self.function.length_scale() {
+            // The base panels are narrow enough.
+            return Vec::new();
+        }
+        let panels = Panels::resolve(&self.function, &self.breaks, q);
+        panels
+            .edges()
+            .iter()
+            .chain(&self.breaks)
+            .map(|e| sign * e / root)
+            .filter(|e| e.abs() < 11.0)
+            .collect()
+    }
+
+    /// The rule over `(m, d)`, `s = m - d < t = m + d`: calls `f(s, t, weight, w, gap)` with `d = S w`, `S² = ε/2`.
+    fn for_each_pair(
+        &self,
+        features: &[f64],
+        complement: f64,
+        (low, high): (f64, f64),
+        mut f: impl FnMut(f64, f64, f64, f64, &Gap),
+    ) {
+        let scale = (0.5 * complement).sqrt();
+        let reach = (2.0 * (DECAY + self.size.ln())).sqrt();
+        let mut outer = vec![0.0, 1.5, 4.0, reach];
+        // Where the images of two features cross.
+        for (i, a) in features.iter().enumerate() {
+            outer.extend(features[i + 1..].iter().map(|b| 0.5 * (b - a).abs() / scale));
+        }
+        close(&mut outer, 0.0, reach);
+        thin(&mut outer, 0.02);
+        let width = 2.0 / (1.0 + 0.4 * (2.0 * self.size.ln()).sqrt());
+        let panels = ((high - low) / width).ceil().max(1.0);
+        let base: Vec<f64> =
+            (0..=panels as u32).map(|i| low + (high - low) * f64::from(i) / panels).collect();
+        let rule = GaussLegendre::cached(TWO_POINT);
+        let mut gap = Gap::default();
+        let mut edges = Vec::new();
+        for row in outer.windows(2) {
+            let (half_w, middle_w) = (0.5 * (row[1] - row[0]), 0.5 * (row[0] + row[1]));
+            for (x, weight_w) in rule.nodes.iter().zip(&rule.weights) {
+                let w = middle_w + half_w * x;
+                let d = scale * w;
+                gap.set(d, complement);
+                edges.clear();
+                edges.extend_from_slice(&base);
+                edges.extend(features.iter().flat_map(|e| [e - d, e + d]));
+                close(&mut edges, low, high);
+                for panel in edges.windows(2) {
+                    let (half, middle) = (0.5 * (panel[1] - panel[0]), 0.5 * (panel[0] + panel[1]));
+                    for (y, weight_m) in rule.nodes.iter().zip(&rule.weights) {
+                        let m = middle + half * y;
+                        f(m - d, m + d, half_w * weight_w * half * weight_m, w, &gap);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Both two-point moments of a monotone function of independent units.
+    pub(super) fn pair(&self, q: f64, complement: f64) -> Pair {
+        let Law::Monotone { sign } = self.law else {
+            return Pair { difference: f64::NAN, slope: f64::NAN };
+        };
+        let root = q.sqrt();
+        let scale = (0.5 * complement).sqrt();
+        let cosine = (1.0 - 0.5 * complement).max(0.0).sqrt();
+        let features = self.features(q, sign);
+        let k = self.size;
+        let (mut difference, mut slope) = (0.0, 0.0);
+        let high = (2.0 * (DECAY + k.ln())).sqrt();
+        // Left of this even the largest unit is not found.
+        let low = if k > 1.5 { largest_lower_end(k).max(-high) } else { -high };
+        self.for_each_pair(&features, complement, (low, high), |s, t, weight, w, gap| {
+            let slopes = self.function.value_and_derivative(sign * root * s).1
+                * self.function.value_and_derivative(sign * root * t).1;
+            if slopes == 0.0 {
+                return;
+            }
+            let m = 0.5 * (s + t);
+            let apart = gap.probability(m);
+            let single = normal_cdf(s);
+            difference += weight * slopes * power_gap(single, apart, k);
+            let density = (-0.5 * (w * w + (m / cosine) * (m / cosine))).exp();
+            let joint = (single - apart).max(0.0);
+            slope += weight * slopes * density * joint.powf(k - 1.0);
+        });
+        let mut pair = Pair {
+            difference: 4.0 * scale * q * difference,
+            slope: 2.0 * k * slope / (TAU * cosine),
+        };
+        if !self.jumps.is_empty() {
+            self.add_jumps(&mut pair, q, complement, sign, &features);
+        }
+        pair
+    }
+
+    /// What the jumps of a monotone function add: point masses of its derivative.
+    fn add_jumps(&self, pair: &mut Pair, q: f64, complement: f64, sign: f64, features: &[f64]) {
+        let root = q.sqrt();
+        let k = self.size;
+        let sine2 = complement * (2.0 - complement);
+        // [Φ(min)^K - Φ₂^K] and φ₂ Φ₂^(K-1) K.
+        let at = |a: f64, b: f64| {
+            let (s, t) = (a.min(b), a.max(b));
+            let apart = Gap::new(0.5 * (t - s), complement).probability(0.5 * (s + t));
+            let single = normal_cdf(s);
+            let exponent = (s * s + t * t - 2.0 * (1.0 - complement) * s * t) / (2.0 * sine2);
+            let density = (-exponent).exp() / (TAU * sine2.sqrt());
+            let joint = (single - apart).max(0.0).powf(k - 1.0);
+            (power_gap(single, apart, k), k * density * joint)
+        };
+        let rule = GaussLegendre::cached(ONE_POINT);
+        for jump in &self.jumps {
+            let place = sign * jump.at / root;
+            for other in &self.jumps {
+                let (mass, density) = at(place, sign * other.at / root);
+                let product = jump.value_jump * other.value_jump;
+                pair.difference += product * mass;
+                pair.slope += product * density / q;
+            }
+            let mut edges: Vec<f64> = features.to_vec();
+            edges.extend((-12..=12).map(f64::from));
+            let mut width = complement.sqrt();
+            while width < 24.0 {
+                edges.extend([place - width, place + width]);
+                width *= 3.0;
+            }
+            edges.push(place);
+            close(&mut edges, -12.0, 12.0);
+            for panel in edges.windows(2) {
+                let mut mass_sum = 0.0;
+                let mut density_sum = 0.0;
+                let (half, middle) = (0.5 * (panel[1] - panel[0]), 0.5 * (panel[0] + panel[1]));
+                for (x, w) in rule.nodes.iter().zip(&rule.weights) {
+                    let z = middle + half * x;
+                    let slope = self.function.value_and_derivative(sign * root * z).1;
+                    if slope != 0.0 {
+                        let (mass, density) = at(place, z);
+                        mass_sum += half * w * slope * mass;
+                        density_sum += half * w * slope * density;
+                    }
+                }
+                pair.difference += 2.0 * jump.value_jump * root * mass_sum;
+                pair.slope += 2.0 * jump.value_jump * density_sum / root;
+            }
+        }
+    }
+
+    /// `E[∂p_a ∂p_b]` of a function that turns.
+    fn level_slope(&self, levels: &Levels, q: f64, complement: f64) -> f64 {
+        let root = q.sqrt();
+        let cosine = (1.0 - 0.5 * complement).max(0.0).sqrt();
+        let features: Vec<f64> =
+            self.breaks.iter().map(|b| b / root).filter(|b| b.abs() < 9.0).collect();
+        let straddle = Straddle::new(complement);
+        let mut scratch = [Intervals::new(), Intervals::new()];
+        let mut sum = 0.0;
+        self.for_each_pair(&features, complement, (-9.0, 9.0), |s, t, weight, w, _| {
+            let (x, y) = (root * s, root * t);
+            let slopes =
+                self.function.value_and_derivative(x).1 * self.function.value_and_derivative(y).1;
+            let m = 0.5 * (s + t) / cosine;
+            let density = weight * slopes * (-0.5 * (w * w + m * m)).exp();
+            if density.abs() > 1e-20 {
+                let share = levels.joint_share((x, y), root, &straddle, &mut scratch);
+                sum += density * share.powf(self.size - 1.0);
+            }
+        });
+        2.0 * self.size * sum / (TAU * cosine)
+    }
+}
+
+/// `x^K - (x - δ)^K` without cancellation.
+fn power_gap(x: f64, delta: f64, k: f64) -> f64 {
+    if x <= 0.0 {
+        return 0.0;
+    }
+    let ratio = (delta / x).min(1.0);
+    x.powf(k) * -(k * (-ratio).ln_1p()).exp_m1()
+}
+
+/// `z` with `Φ(z)^K` about 1e-20.
+fn largest_lower_end(k: f64) -> f64 {
+    let mut z = -12.0;
+    while z < 8.0 && k * ln_normal_cdf(z) < -46.0 {
+        z += 0.05;
+    }
+    z
+}
+
+/// The values on both sides of a jump.
+fn sides(function: &Pointwise, jump: &Kink) -> (f64, f64) {
+    let step = 1e-12 * jump.at.abs().max(1.0);
+    (function.value(jump.at - step), function.value(jump.at + step))
+}
+
+/// Sorts, clips to `[low, high]`, adds the ends and drops doubles.
+fn close(edges: &mut Vec<f64>, low: f64, high: f64) {
+    edges.retain(|e| *e > low && *e < high);
+    edges.push(low);
+    edges.push(high);
+    edges.sort_by(f64::total_cmp);
+    edges.dedup_by(|a, b| (*a - *b).abs() <= 1e-12 * (high - low));
+}
+
+/// Drops edges closer than `distance`, or half their own size, to the one before; the ends stay.
+fn thin(edges: &mut Vec<f64>, distance: f64) {
+    let Some(&last) = edges.last() else { return };
+    let mut kept = f64::NEG_INFINITY;
+    edges.retain(|e| {
+        let keep = e - kept >= distance.min(0.5 * e);
+        if keep {
+            kept = *e;
+        }
+        keep
+    });
+    if edges.last() != Some(&last) {
+        edges.push(last);
+    }
+}
