@@ -27,9 +27,13 @@ impl InputStatistics {
     pub fn of(data: &Dataset) -> Self {
         let (n, features) = (data.examples() as f64, data.features() as f64);
         let mean_square = data.mean_input().iter().map(|mean| mean * mean).sum::<f64>() / features;
-        let biased_variance = (data.second_moment() - mean_square).max(0.0);
-        let variance = if n > 1.0 { biased_variance * n / (n - 1.0) } else { biased_variance };
-        Self { variance, offset_square: (mean_square - variance / n).max(0.0) }
+        let second_moment = data.second_moment();
+        let biased_variance = (second_moment - mean_square).max(0.0);
+        let unbiased = if n > 1.0 { biased_variance * n / (n - 1.0) } else { biased_variance };
+        let offset_square = (mean_square - unbiased / n).max(0.0);
+        // Unbiased, the two add up to the mean square of an input. They still must where a negative offset was cut off: the
+        // mean square is what the first layer's q shows.
+        Self { variance: (second_moment - offset_square).max(0.0), offset_square }
     }
 
     /// `γ` of the inputs themselves, and of the first pre-activations where there are no biases.
@@ -350,6 +354,20 @@ mod tests {
             .unwrap();
         let inits: Vec<_> = network.weights().iter().map(|w| init.layer(w).unwrap()).collect();
         predict(&network, &inits, InputStatistics::WHITE, 10)
+    }
+
+    /// Few inputs that happen to point apart: the offset is cut off at zero, the mean square stays what it is.
+    #[test]
+    fn the_mean_square_of_the_inputs_survives_a_negative_offset() {
+        let rows = vec![1.0, 0.5, -1.0, 0.0, 0.25, -2.0];
+        let data = Dataset::new("apart", Shape::flat(2).unwrap(), rows).unwrap();
+        let input = InputStatistics::of(&data);
+        assert_eq!(input.offset_square, 0.0);
+        assert!((input.variance - data.second_moment()).abs() < 1e-15);
+        let shifted = data.shifted(3.0).unwrap();
+        let input = InputStatistics::of(&shifted);
+        assert!(input.offset_square > 5.0);
+        assert!((input.variance + input.offset_square - shifted.second_moment()).abs() < 1e-12);
     }
 
     #[test]
