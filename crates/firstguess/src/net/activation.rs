@@ -48,6 +48,12 @@ trait Pass {
     fn run(&mut self, kernel: impl Kernel);
     /// Eight elements at a time, for functions too slow to vectorise.
     fn run_by_eight(&mut self, function: impl Fn(&[f64; 8]) -> ([f64; 8], [f64; 8]));
+    /// By tables that fill whole slices, with the value and with the derivative.
+    fn run_by_slice(
+        &mut self,
+        value: impl Fn(&[f32], &mut [f32]),
+        slope: impl Fn(&[f32], &mut [f32]),
+    );
     fn input(&self) -> &[f32];
 }
 
@@ -70,6 +76,10 @@ impl Pass for Forward<'_> {
                 *y = narrowed(value);
             }
         }
+    }
+
+    fn run_by_slice(&mut self, value: impl Fn(&[f32], &mut [f32]), _: impl Fn(&[f32], &mut [f32])) {
+        value(self.input, self.output);
     }
 
     fn input(&self) -> &[f32] {
@@ -100,6 +110,15 @@ impl Pass for Backward<'_> {
             for ((result, gradient), slope) in result.iter_mut().zip(gradient).zip(slopes) {
                 *result = narrowed(slope) * gradient;
             }
+        }
+    }
+
+    fn run_by_slice(&mut self, _: impl Fn(&[f32], &mut [f32]), slope: impl Fn(&[f32], &mut [f32])) {
+        let count = self.output_gradient.len().min(self.input_gradient.len());
+        let result = &mut self.input_gradient[..count];
+        slope(self.pre_activation, result);
+        for (result, gradient) in result.iter_mut().zip(self.output_gradient) {
+            *result *= gradient;
         }
     }
 
@@ -173,6 +192,13 @@ fn dispatch(activation: &Activation, pass: &mut impl Pass) {
         Activation::Sign => go(pass, Sign),
         Activation::SquaredRelu => go(pass, SquaredRelu),
         Activation::ShiftedRelu { shift } => go(pass, ShiftedRelu { shift: narrowed(*shift) }),
+        Activation::GaussianPair(pair) => {
+            let table = pair.table();
+            pass.run_by_slice(
+                |x, value| table.fill_f32(x, value),
+                |x, slope| table.fill_derivative_f32(x, slope),
+            );
+        }
         Activation::Expression(expression) => {
             pass.run_by_eight(|x| expression.values_and_derivatives(x));
         }
@@ -420,7 +446,9 @@ mod tests {
 
     /// Every named activation with its defaults and with other parameters, and two expressions.
     fn activations() -> Vec<Activation> {
-        let named = VOCABULARY.iter().filter(|entry| entry.name != "log_periodic");
+        let named = VOCABULARY
+            .iter()
+            .filter(|entry| entry.parameters.iter().all(|parameter| parameter.default.is_some()));
         let mut all: Vec<Activation> =
             named.map(|entry| entry.with_parameters(&[]).expect("has defaults")).collect();
         for text in [
@@ -430,6 +458,11 @@ mod tests {
             "celu(0.4)",
             "shifted_relu(0.25)",
             "log_periodic(0.99,3)",
+            "gaussian_odd(2)",
+            "gaussian_odd(3)",
+            "gaussian_odd(inf)",
+            "gaussian_positive(2)",
+            "gaussian_positive(5)",
             "x*sigmoid(1.702*x)",
             "max(x,0.1*x)",
         ] {

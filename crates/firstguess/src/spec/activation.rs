@@ -5,6 +5,7 @@
 
 mod error;
 pub mod expression;
+mod pair;
 mod scalar;
 mod text;
 
@@ -13,7 +14,10 @@ use std::sync::Arc;
 
 pub use error::ActivationError;
 pub use expression::Expression;
+pub use pair::PairActivation;
 use serde::{Deserialize, Serialize};
+
+use super::gaussian_pair::{Branch, PairError};
 
 /// A scalar function `φ` applied to every pre-activation.
 ///
@@ -61,6 +65,7 @@ pub enum Activation {
     SquaredRelu,
     ShiftedRelu { shift: f64 },
     LogPeriodic { delta: f64, omega: f64 },
+    GaussianPair(PairActivation),
     Expression(Arc<Expression>),
 }
 
@@ -78,8 +83,27 @@ pub struct Entry {
     pub formula: &'static str,
     /// What PyTorch calls it, where it has it.
     pub pytorch: Option<&'static str>,
-    /// Called with one number per parameter, each already in its domain.
-    build: fn(&[f64]) -> Activation,
+    build: Build,
+}
+
+/// From one number per parameter, each already in its domain, to the activation.
+#[derive(Debug)]
+enum Build {
+    Plain(fn(&[f64]) -> Activation),
+    /// Tabulated, which may fail.
+    Pair(Branch),
+}
+
+impl Build {
+    fn call(&self, parameters: &[f64]) -> Result<Activation, PairError> {
+        match self {
+            Self::Plain(build) => Ok(build(parameters)),
+            Self::Pair(branch) => {
+                let theta = parameters.first().copied().unwrap_or(f64::NAN);
+                PairActivation::new(theta, *branch).map(Activation::GaussianPair)
+            }
+        }
+    }
 }
 
 /// A parameter of an activation.
@@ -102,6 +126,8 @@ pub enum Domain {
     Finite,
     /// Finite and above zero.
     Positive,
+    /// Above zero; infinity is allowed.
+    PositiveOrInfinite,
     /// Above zero, at most one.
     UnitInterval,
 }
@@ -116,7 +142,13 @@ const fn entry(
     pytorch: Option<&'static str>,
     build: fn(&[f64]) -> Activation,
 ) -> Entry {
-    Entry { name, aliases: &[], parameters: &[], formula, pytorch, build }
+    Entry { name, aliases: &[], parameters: &[], formula, pytorch, build: Build::Plain(build) }
+}
+
+const fn pair(name: &'static str, formula: &'static str, branch: Branch) -> Entry {
+    const THETA: &[Parameter] = &[parameter("theta", None, Domain::PositiveOrInfinite)];
+    let build = Build::Pair(branch);
+    Entry { name, aliases: &[], parameters: THETA, formula, pytorch: None, build }
 }
 
 impl Entry {
@@ -191,6 +223,16 @@ pub static VOCABULARY: &[Entry] = &[
         parameter("delta", None, Domain::UnitInterval),
         parameter("omega", None, Domain::Positive),
     ]),
+    pair(
+        "gaussian_odd",
+        "odd; times a Weibull(theta) weight, N(0,1) stays N(0,1); theta = 2, from 2.005 on, or inf",
+        Branch::Odd,
+    ),
+    pair(
+        "gaussian_positive",
+        "positive; times a Weibull(theta) weight, N(0,1) stays N(0,1); theta = 2, from 2.005 on, or inf",
+        Branch::Positive,
+    ),
 ];
 
 /// A point where a function or its slope jumps.
@@ -286,6 +328,7 @@ impl Activation {
                 (value - shift, derivative)
             }
             Self::LogPeriodic { delta, omega } => scalar::log_periodic(x, *delta, *omega),
+            Self::GaussianPair(pair) => (pair.table().value(x), pair.table().derivative(x)),
             Self::Expression(expression) => expression.value_and_derivative(x),
         }
     }
@@ -316,6 +359,7 @@ impl Activation {
             Self::SquaredRelu => ("squared_relu", vec![]),
             Self::ShiftedRelu { shift } => ("shifted_relu", vec![*shift]),
             Self::LogPeriodic { delta, omega } => ("log_periodic", vec![*delta, *omega]),
+            Self::GaussianPair(pair) => (pair.name(), vec![pair.theta()]),
             Self::Expression(_) => return None,
         })
     }
@@ -369,6 +413,7 @@ impl Activation {
             Self::Abs => Parity::Even,
             Self::LeakyRelu { slope } if *slope == 1.0 => Parity::Odd,
             Self::LeakyRelu { slope } if *slope == -1.0 => Parity::Even,
+            Self::GaussianPair(pair) if pair.branch() == Branch::Odd => Parity::Odd,
             Self::Expression(expression) => expression.parity(),
             _ => Parity::Neither,
         }
@@ -408,6 +453,7 @@ impl Activation {
             Self::Sign => pieces(&[(left, 0.0, -1.0), (0.0, 0.0, 1.0)]),
             Self::Relu6 => pieces(&[(left, 0.0, 0.0), (0.0, 1.0, 0.0), (6.0, 0.0, 6.0)]),
             Self::ShiftedRelu { shift } => pieces(&[(left, 0.0, -shift), (0.0, 1.0, -shift)]),
+            Self::GaussianPair(pair) if pair.is_identity() => pieces(&[(left, 1.0, 0.0)]),
             Self::Expression(expression) => return expression.piecewise_linear(),
             _ => return None,
         })
@@ -441,6 +487,7 @@ impl Activation {
             Self::Tanh | Self::HardTanh | Self::Erf | Self::Sin | Self::Sign => (-1.0, 1.0),
             Self::Relu6 => (0.0, 6.0),
             Self::ShiftedRelu { shift } => (-shift, infinite),
+            Self::GaussianPair(pair) => pair.range(),
             Self::Expression(expression) => expression.range(),
         }
     }

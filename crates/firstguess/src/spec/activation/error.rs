@@ -1,6 +1,7 @@
 //! Why a text is not an activation.
 
 use super::VOCABULARY;
+use crate::spec::gaussian_pair::PairError;
 
 /// Why a text was refused as an activation: what was found, where, and what is allowed.
 ///
@@ -24,6 +25,10 @@ pub enum ActivationError {
     /// A parameter outside its domain.
     #[error("`{parameter}` of `{name}` must be {domain}, got {value}")]
     ParameterDomain { name: &'static str, parameter: &'static str, domain: String, value: f64 },
+
+    /// An exponent without a Gaussian pair.
+    #[error("`{name}`: {source}")]
+    Pair { name: &'static str, source: PairError },
 
     /// An expression longer than anyone writes.
     #[error("the expression has {length} characters, at most {limit} are allowed")]
@@ -74,7 +79,9 @@ impl ActivationError {
                 let names: Vec<&str> = VOCABULARY.iter().map(|entry| entry.name).collect();
                 format!("known: {}; or an expression in x such as `x*sigmoid(1.702*x)`", names.join(", "))
             }
-            Self::ParameterCount { name, .. } | Self::ParameterDomain { name, .. } => VOCABULARY
+            Self::ParameterCount { name, .. }
+            | Self::ParameterDomain { name, .. }
+            | Self::Pair { name, .. } => VOCABULARY
                 .iter()
                 .find(|entry| entry.name == *name)
                 .map_or_else(String::new, |entry| format!("{name} is {}", entry.formula)),

@@ -27,6 +27,8 @@ fn example(entry: &Entry) -> &'static [f64] {
         "leaky_relu" => &[0.1],
         "elu" | "celu" => &[1.7],
         "log_periodic" => &[0.99, 3.0],
+        "gaussian_odd" => &[2.5],
+        "gaussian_positive" => &[2.0],
         _ => &[],
     }
 }

@@ -9,12 +9,12 @@ use super::{Activation, ActivationError, Domain, Entry, Expression, VOCABULARY};
 
 impl Domain {
     fn contains(self, value: f64) -> bool {
-        value.is_finite()
-            && match self {
-                Self::Finite => true,
-                Self::Positive => value > 0.0,
-                Self::UnitInterval => value > 0.0 && value <= 1.0,
-            }
+        match self {
+            Self::Finite => value.is_finite(),
+            Self::Positive => value.is_finite() && value > 0.0,
+            Self::PositiveOrInfinite => value > 0.0,
+            Self::UnitInterval => value > 0.0 && value <= 1.0,
+        }
     }
 }
 
@@ -23,6 +23,7 @@ impl fmt::Display for Domain {
         f.write_str(match self {
             Self::Finite => "finite",
             Self::Positive => "finite and > 0",
+            Self::PositiveOrInfinite => "> 0, or inf",
             Self::UnitInterval => "> 0 and <= 1",
         })
     }
@@ -39,7 +40,7 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// [`ActivationError::ParameterCount`] and [`ActivationError::ParameterDomain`].
+    /// [`ActivationError::ParameterCount`], [`ActivationError::ParameterDomain`] and [`ActivationError::Pair`].
     pub fn with_parameters(&self, given: &[f64]) -> Result<Activation, ActivationError> {
         let required = self.parameters.iter().filter(|p| p.default.is_none()).count();
         if given.len() > self.parameters.len() || given.len() < required {
@@ -62,7 +63,7 @@ impl Entry {
             }
             values.push(value);
         }
-        Ok((self.build)(&values))
+        self.build.call(&values).map_err(|source| ActivationError::Pair { name: self.name, source })
     }
 
     fn signature(&self) -> String {

@@ -213,34 +213,37 @@ impl PairTable {
         }
     }
 
-    /// `φ` and, where asked, `φ'` of a slice, in f32: piecewise cubics on a uniform grid.
+    /// `φ` of a slice, in f32: piecewise cubics on a uniform grid.
     ///
-    /// Elements beyond the shortest of the slices are left alone. The first call builds the grid.
+    /// Elements beyond the shorter of the slices are left alone. The first call builds the grid.
     ///
     /// # Accuracy
     ///
     /// Within 4 units in the last place of the rounded f64 value (and 1e-37 absolute).
-    pub fn fill_f32(&self, x: &[f32], value: &mut [f32], derivative: Option<&mut [f32]>) {
-        let fast = self.fast.get_or_init(|| {
-            FastTable::new(self.branch == Branch::Odd, &|x| self.value(x), &|x| self.derivative(x))
-        });
+    pub fn fill_f32(&self, x: &[f32], value: &mut [f32]) {
         #[expect(clippy::cast_possible_truncation, reason = "the result is f32 by purpose")]
         let exact = |x: f32| self.value(f64::from(x)) as f32;
+        match self.fast() {
+            Some(fast) => fast.fill_value(x, value, exact),
+            None => value.iter_mut().zip(x).for_each(|(out, x)| *out = exact(*x)),
+        }
+    }
+
+    /// `φ'` of a slice, as [`PairTable::fill_f32`].
+    pub fn fill_derivative_f32(&self, x: &[f32], derivative: &mut [f32]) {
         #[expect(clippy::cast_possible_truncation, reason = "the result is f32 by purpose")]
-        let exact_derivative = |x: f32| self.derivative(f64::from(x)) as f32;
-        if let Some(fast) = fast {
-            fast.fill_value(x, value, exact);
-            if let Some(derivative) = derivative {
-                fast.fill_derivative(x, derivative, exact_derivative);
-            }
-            return;
+        let exact = |x: f32| self.derivative(f64::from(x)) as f32;
+        match self.fast() {
+            Some(fast) => fast.fill_derivative(x, derivative, exact),
+            None => derivative.iter_mut().zip(x).for_each(|(out, x)| *out = exact(*x)),
         }
-        for (out, x) in value.iter_mut().zip(x) {
-            *out = exact(*x);
-        }
-        for (out, x) in derivative.into_iter().flatten().zip(x) {
-            *out = exact_derivative(*x);
-        }
+    }
+
+    fn fast(&self) -> Option<&FastTable> {
+        let build = || {
+            FastTable::new(self.branch == Branch::Odd, &|x| self.value(x), &|x| self.derivative(x))
+        };
+        self.fast.get_or_init(build).as_ref()
     }
 
     fn half_line(&self, x: f64) -> f64 {
