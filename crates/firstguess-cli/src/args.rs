@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use firstguess::spec::Activation;
+use firstguess::spec::layer::PoolKind;
+use firstguess::theory::dual::MAX_POOL;
 
 /// Predicts, measures and judges the initialization of a neural network
 #[derive(Debug, Parser)]
@@ -147,6 +149,12 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "B", value_parser = variance, allow_negative_numbers = true)]
     #[arg(requires = "activation")]
     pub(crate) bias_variance: Option<f64>,
+    /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
+    #[arg(long, value_name = "KIND:K", value_parser = pool, requires = "activation")]
+    pub(crate) pool: Option<PoolArg>,
+    /// Correlation of the units under one pool, from 0 (a dense layer's) to 1
+    #[arg(long, value_name = "R", value_parser = correlation, requires = "pool", allow_negative_numbers = true)]
+    pub(crate) pool_correlation: Option<f64>,
     /// Layers, at most 1000000
     #[arg(long, value_name = "L", default_value_t = 20, value_parser = depth, allow_negative_numbers = true)]
     #[arg(conflicts_with = "model")]
@@ -171,6 +179,12 @@ pub(crate) struct CriticalArgs {
     /// Variance of the biases, σ_b²
     #[arg(long, value_name = "B", value_parser = variance, allow_negative_numbers = true)]
     pub(crate) bias_variance: f64,
+    /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
+    #[arg(long, value_name = "KIND:K", value_parser = pool)]
+    pub(crate) pool: Option<PoolArg>,
+    /// Correlation of the units under one pool, from 0 (a dense layer's) to 1
+    #[arg(long, value_name = "R", value_parser = correlation, requires = "pool", allow_negative_numbers = true)]
+    pub(crate) pool_correlation: Option<f64>,
 }
 
 #[derive(Debug, Clone, Arguments)]
@@ -237,6 +251,25 @@ pub(crate) struct CompletionsArgs {
 
 fn activation(text: &str) -> Result<Activation, String> {
     text.parse::<Activation>().map_err(|error| format!("{error}\n  {}", error.hint()))
+}
+
+/// A pool over units, as `--pool` takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PoolArg {
+    pub(crate) kind: PoolKind,
+    pub(crate) size: usize,
+}
+
+fn pool(text: &str) -> Result<PoolArg, String> {
+    let (kind, size) =
+        text.split_once(':').ok_or("write the kind and the number of units, such as max:2")?;
+    let kind = match kind.trim() {
+        "max" => PoolKind::Max,
+        "average" | "avg" | "mean" => PoolKind::Average,
+        "min" => PoolKind::Min,
+        _ => return Err("the kind is one of max, average and min".to_owned()),
+    };
+    Ok(PoolArg { kind, size: count(size, 1, MAX_POOL)? })
 }
 
 fn number(text: &str) -> Result<f64, String> {
@@ -326,6 +359,10 @@ mod tests {
         assert_eq!(variance(" 1.5 "), Ok(1.5));
         assert_eq!(variance("-0").map(f64::is_sign_positive), Ok(true));
         assert_eq!(gamma("inf"), Ok(f64::INFINITY));
+        assert_eq!(pool("avg:4"), Ok(PoolArg { kind: PoolKind::Average, size: 4 }));
+        for text in ["max", "max:0", "top:2", "max:two", "max:99999999"] {
+            assert!(pool(text).is_err(), "{text}");
+        }
         for text in ["0", "-3", "1.5", "1000001", "99999999999999999999999"] {
             assert!(depth(text).is_err(), "{text}");
         }

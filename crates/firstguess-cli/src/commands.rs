@@ -9,3 +9,18 @@ pub(crate) mod guess;
 pub(crate) mod model;
 pub(crate) mod pair;
 pub(crate) mod predict;
+
+use firstguess::spec::Activation;
+use firstguess::theory::dual::Dual;
+
+use crate::args::PoolArg;
+
+/// The function between two layers: an activation, and a pool if one was asked for.
+fn dual(
+    activation: &Activation,
+    pool: Option<PoolArg>,
+    correlation: Option<f64>,
+) -> anyhow::Result<Dual> {
+    let Some(PoolArg { kind, size }) = pool else { return Ok(Dual::new(activation)) };
+    Ok(Dual::pooled(activation.into(), kind, size, correlation.unwrap_or(0.0))?)
+}

@@ -1,11 +1,15 @@
 //! `firstguess critical`.
 
 use firstguess::spec::Activation;
-use firstguess::theory::critical::{CriticalPoint, NeutralityPoint, edge_of_chaos, neutrality};
+use firstguess::theory::critical::{
+    CriticalPoint, HomogeneousCriticality, NeutralityPoint, edge_of_chaos, homogeneous_criticality,
+    neutrality,
+};
 use firstguess::theory::{NoTheory, dual::Dual};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::args::CriticalArgs;
+use crate::commands::dual;
 use crate::exit::ExitStatus;
 use crate::json::Fields;
 use crate::printer::{Printer, Tone};
@@ -13,19 +17,24 @@ use crate::table::{columns, digits, given};
 
 struct Answer<'a> {
     activation: &'a Activation,
+    phi: &'a Dual,
     bias_variance: f64,
     edge_of_chaos: Result<Vec<CriticalPoint>, NoTheory>,
     neutrality: Result<NeutralityPoint, NoTheory>,
+    /// Where signals and gradients are critical at different weight variances.
+    homogeneous: Option<HomogeneousCriticality>,
 }
 
 pub(crate) fn run(args: &CriticalArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let activation = &args.activation.activation;
-    let phi = Dual::new(activation);
+    let phi = dual(activation, args.pool, args.pool_correlation)?;
     let answer = Answer {
         activation,
+        phi: &phi,
         bias_variance: args.bias_variance,
         edge_of_chaos: edge_of_chaos(&phi, args.bias_variance),
         neutrality: neutrality(&phi, args.bias_variance),
+        homogeneous: homogeneous_criticality(&phi).filter(|both| both.eta != 1.0),
     };
     if out.json() {
         out.object("critical", &answer)?;
@@ -37,7 +46,7 @@ pub(crate) fn run(args: &CriticalArgs, out: &mut Printer) -> anyhow::Result<Exit
 
 impl Answer<'_> {
     fn print(&self, out: &mut Printer) -> anyhow::Result<()> {
-        let (activation, bias_variance) = (self.activation, given(self.bias_variance));
+        let (activation, bias_variance) = (self.phi, given(self.bias_variance));
         match &self.edge_of_chaos {
             Ok(points) => {
                 let at: Vec<String> =
@@ -57,6 +66,9 @@ impl Answer<'_> {
                 out.headline(Tone::Bad, "no weight variance is critical")?;
                 out.lines(&format!("{activation}, bias variance {bias_variance}\n{why}"))?;
             }
+        }
+        if let Some(both) = &self.homogeneous {
+            out.lines(&format!("\n{both}"))?;
         }
         out.lines(&match &self.neutrality {
             Ok(point) => format!(
@@ -79,9 +91,11 @@ impl Answer<'_> {
 
 fn table(points: &[CriticalPoint], out: &Printer) -> String {
     let rows = points.iter().map(|point| {
-        let q_star = point.q_star.as_ref().map_or("any".to_owned(), |q| digits(*q));
+        let kept = point.q_slope == 1.0;
+        let missing = if kept { "any" } else { "none" };
+        let q_star = point.q_star.as_ref().map_or(missing.to_owned(), |q| digits(*q));
         let kind = match (point.stable, &point.q_star) {
-            (_, Err(_)) => "neutral",
+            (_, Err(_)) if kept => "neutral",
             (true, _) => "stable",
             (false, _) => "unstable",
         };
@@ -99,7 +113,13 @@ impl Serialize for Answer<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("activation", self.activation)?;
+        map.serialize_entry("pool", &self.phi.pooling().map(|pooling| pooling.to_string()))?;
         map.serialize_entry("bias_variance", &self.bias_variance)?;
+        if let Some(both) = &self.homogeneous {
+            map.finite("forward_weight_variance", both.forward_weight_variance)?;
+            map.finite("gradient_weight_variance", both.gradient_weight_variance)?;
+            map.finite("remaining_factor_per_layer", both.eta)?;
+        }
         let points = self.edge_of_chaos.as_deref().unwrap_or_default();
         map.serialize_entry("edge_of_chaos", &points.iter().map(Point).collect::<Vec<_>>())?;
         if let Err(why) = &self.edge_of_chaos {

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &PredictArgs, out: &mut Printer) -> anyhow::Result<ExitS
     let answer = match (&args.model, &args.activation, args.weight_variance, args.bias_variance) {
         (Some(path), ..) => network::answer(path, out.settings().seed)?,
         (None, Some(activation), Some(weight), Some(bias)) => {
-            equal_layers::answer(args, activation, LayerVariance { weight, bias })
+            equal_layers::answer(args, activation, LayerVariance { weight, bias })?
         }
         _ => bail!("give MODEL, or --activation with --weight-variance and --bias-variance"),
     };

@@ -2,18 +2,22 @@
 
 use firstguess::spec::Activation;
 use firstguess::theory::NoTheory;
-use firstguess::theory::dual::Dual;
 use firstguess::theory::mean_field::{LayerVariance, Spread, trajectory};
 use firstguess::theory::phase::asymptotics;
 use serde_json::json;
 
 use super::{Answer, Bulk, LayerState};
 use crate::args::PredictArgs;
+use crate::commands::dual;
 use crate::table::given;
 
-pub(super) fn answer(args: &PredictArgs, activation: &Activation, layer: LayerVariance) -> Answer {
+pub(super) fn answer(
+    args: &PredictArgs,
+    activation: &Activation,
+    layer: LayerVariance,
+) -> anyhow::Result<Answer> {
     let (depth, c) = (args.depth, args.input_correlation);
-    let phi = Dual::new(activation);
+    let phi = dual(activation, args.pool, args.pool_correlation)?;
     let first = Spread::first_layer(layer, 1.0 - c, c);
     let limit = asymptotics(&phi, layer, first);
     let path = trajectory(&phi, layer, first, depth);
@@ -32,14 +36,15 @@ pub(super) fn answer(args: &PredictArgs, activation: &Activation, layer: LayerVa
     let LayerVariance { weight, bias } = layer;
     let question = json!({
         "activation": activation,
+        "pool": phi.pooling().map(|pooling| pooling.to_string()),
         "weight_variance": weight,
         "bias_variance": bias,
         "input_correlation": c,
         "depth": depth,
     });
-    Answer {
+    Ok(Answer {
         subject: format!(
-            "{activation}, weight variance {}, bias variance {}, depth {depth}, input correlation {}",
+            "{phi}, weight variance {}, bias variance {}, depth {depth}, input correlation {}",
             given(weight),
             given(bias),
             given(c)
@@ -49,7 +54,7 @@ pub(super) fn answer(args: &PredictArgs, activation: &Activation, layer: LayerVa
         layers,
         ended: path.ended,
         guess: None,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -62,11 +67,13 @@ mod tests {
             activation: None,
             weight_variance: None,
             bias_variance: None,
+            pool: None,
+            pool_correlation: None,
             depth,
             input_correlation: 0.0,
         };
         let layer = LayerVariance { weight: weight_variance, bias: 0.0 };
-        answer(&args, &Activation::Relu, layer)
+        answer(&args, &Activation::Relu, layer).unwrap()
     }
 
     /// ReLU at `σ_w² = 4`: `q` and the squared gradients double with every layer.
