@@ -68,11 +68,10 @@ impl Gap {
             w if w < 2.0 => 24,
             _ => 16,
         };
-        let panels = ((high - low) / LOG_PANEL).ceil().clamp(1.0, 100.0);
-        let width = (high - low) / panels;
+        let width = (high - low) / ((high - low) / LOG_PANEL).ceil().max(1.0);
         let rule = GaussLegendre::cached(per_panel);
-        for panel in 0..panels as u32 {
-            let middle = low + width * (f64::from(panel) + 0.5);
+        let mut middle = low + 0.5 * width;
+        while middle < high {
             for (x, w) in rule.nodes.iter().zip(&rule.weights) {
                 let y = middle + 0.5 * width * x;
                 let v = y.exp();
@@ -84,6 +83,7 @@ impl Gap {
                 self.weights.push(FRAC_1_PI * half_gap * 0.5 * width * w * decay / square.sqrt());
                 self.rates.push(0.5 / square);
             }
+            middle += width;
         }
     }
 
