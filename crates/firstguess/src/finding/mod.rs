@@ -242,7 +242,7 @@ impl Case<'_> {
         let Ok(bulk) = &self.prediction.bulk else {
             return "choose the weight variance so that gradients keep their size from layer to layer".to_owned();
         };
-        let dual = crate::theory::dual::Dual::of(bulk.function.clone());
+        let dual = bulk.dual();
         let bias = bulk.layer.bias;
         let exact = crate::theory::critical::edge_of_chaos(&dual, bias);
         let points = exact.or_else(|_| crate::theory::critical::edge_of_chaos(&dual, 0.0));

@@ -68,12 +68,10 @@ impl Gap {
             w if w < 2.0 => 24,
             _ => 16,
         };
-        let panels =
-            (1_u32..100).find(|n| (high - low) <= LOG_PANEL * f64::from(*n)).unwrap_or(100);
-        let width = (high - low) / f64::from(panels);
+        let width = (high - low) / ((high - low) / LOG_PANEL).ceil().max(1.0);
         let rule = GaussLegendre::cached(per_panel);
-        for panel in 0..panels {
-            let middle = low + width * (f64::from(panel) + 0.5);
+        let mut middle = low + 0.5 * width;
+        while middle < high {
             for (x, w) in rule.nodes.iter().zip(&rule.weights) {
                 let y = middle + 0.5 * width * x;
                 let v = y.exp();
@@ -85,6 +83,7 @@ impl Gap {
                 self.weights.push(FRAC_1_PI * half_gap * 0.5 * width * w * decay / square.sqrt());
                 self.rates.push(0.5 / square);
             }
+            middle += width;
         }
     }
 

@@ -1,7 +1,7 @@
 //! One wide dense layer: how variance, spread and gradients are carried through it.
 
 use super::NoTheory;
-use super::dual::{Correlation, Dual, Moments};
+use super::dual::{Correlation, Dual, DualAt, Moments};
 
 /// `σ_w²` and `σ_b²` of one layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -134,6 +134,78 @@ pub struct Step {
     pub chi: f64,
 }
 
+/// What an activation, pooled or not, makes of Gaussian pre-activations: moments of one of its outputs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Activated {
+    /// `V = ½E[(x_a - x_b)²]` and `T = E[x_a x_b]` of the outputs `x`.
+    pub spread: Spread,
+    /// `E x / √(E x²)`: the mean over units, in [-1, 1].
+    pub mean_ratio: f64,
+    /// `E[φ'(h)²]`, summed over the units of a pool: the factor on the gradient's second moment.
+    pub gradient: f64,
+}
+
+/// Carries Gaussian pre-activations through an activation.
+///
+/// ```text
+/// V_x = ½E[(φ(u) - φ(v))²],   T_x = E[φ(u)φ(v)],   u, v ~ N(0, q), correlation c
+/// ```
+///
+/// # Errors
+///
+/// [`NoTheory`] where `q` leaves the range in which the activation has finite moments.
+pub fn activate(phi: &Dual, state: Spread) -> Result<Activated, NoTheory> {
+    let ln_q = state.ln_q();
+    let straight = if phi.homogeneous().is_some() {
+        Some(phi)
+    } else if ln_q < LINEAR_REGIME.ln() && state.v + state.t > 0.0 {
+        phi.tangent_at_zero()
+    } else {
+        None
+    };
+    if let Some(unit) = straight {
+        // Of a positively homogeneous form the variance is only a scale.
+        let q = state.v + state.t;
+        let at = unit.at(1.0);
+        let moments = at.moments();
+        let (difference, kernel) =
+            if q == 0.0 { (0.0, 0.0) } else { two_point(&at, &moments, state.correlation()) };
+        let spread = Spread { v: q * difference, t: q * kernel, ln_scale: state.ln_scale };
+        return Ok(activated(spread, &moments));
+    }
+    let q = state.q();
+    if q == 0.0 {
+        let moments = phi.moments(0.0);
+        return Ok(activated(Spread::new(0.0, moments.second), &moments));
+    }
+    if !q.is_finite() || q > 1e200 {
+        return Err(NoTheory::new(format!(
+            "the variance q = exp({ln_q:.1}) is beyond the range of the moments"
+        )));
+    }
+    let at = phi.at(q);
+    let moments = at.moments();
+    let (difference, kernel) = two_point(&at, &moments, state.correlation());
+    Ok(activated(Spread::new(difference, kernel), &moments))
+}
+
+fn activated(spread: Spread, moments: &Moments) -> Activated {
+    let mean_ratio = if moments.second > 0.0 { moments.mean / moments.second.sqrt() } else { 0.0 };
+    Activated { spread, mean_ratio, gradient: moments.derivative_second }
+}
+
+/// Difference and kernel, each with digits of its own.
+fn two_point(at: &DualAt<'_>, moments: &Moments, correlation: Correlation) -> (f64, f64) {
+    let difference = at.difference(correlation).max(0.0);
+    // Near c = 1 the kernel is what the difference leaves.
+    let kernel = if correlation.complement < 0.5 {
+        moments.second - difference
+    } else {
+        at.kernel(correlation)
+    };
+    (difference, kernel)
+}
+
 /// Carries `(V, T)` through an activation and the dense layer after it.
 ///
 /// ```text
@@ -150,73 +222,77 @@ pub struct Step {
 ///
 /// Derived in docs/theory/mean-field.md; equivalent to the (q, c) recursion of `poole2016`.
 pub fn step(phi: &Dual, layer: LayerVariance, state: Spread) -> Result<Step, NoTheory> {
-    let ln_q = state.ln_q();
-    if phi.homogeneous().is_some() {
-        return Ok(homogeneous_step(phi, layer, state));
-    }
-    if ln_q < LINEAR_REGIME.ln()
-        && let Some(tangent) = phi.tangent_at_zero()
-    {
-        return Ok(homogeneous_step(tangent, layer, state));
-    }
-    let q = state.q();
-    if q == 0.0 {
-        let moments = phi.moments(0.0);
-        let next = Spread::new(0.0, layer.weight * moments.second + layer.bias);
-        return Ok(Step { next, chi: layer.weight * moments.derivative_second });
-    }
-    if !q.is_finite() || q > 1e200 {
-        return Err(NoTheory::new(format!(
-            "the variance q = exp({ln_q:.1}) is beyond the range of the moments"
-        )));
-    }
-    let at = phi.at(q);
-    let Moments { second, derivative_second, .. } = at.moments();
-    let correlation = state.correlation();
-    let difference = at.difference(correlation).max(0.0);
-    // Near c = 1 the kernel is what the difference leaves; elsewhere it has digits of its own.
-    let kernel =
-        if correlation.complement < 0.5 { second - difference } else { at.kernel(correlation) };
-    let next = Spread::new(layer.weight * difference, layer.weight * kernel + layer.bias);
-    if !next.q().is_finite() {
+    let activated = activate(phi, state)?;
+    let next = activated.spread.through_weights(layer);
+    if !next.ln_q().is_finite() && next.ln_q() > 0.0 {
         return Err(NoTheory::new("the variance overflows in this layer"));
     }
-    Ok(Step { next: next.clip(), chi: layer.weight * derivative_second })
+    Ok(Step { next, chi: layer.weight * activated.gradient })
 }
 
 impl Spread {
+    /// `V' = σ_w² V`, `T' = σ_w² T + σ_b²`: a layer of fresh weights on values with these moments.
+    #[must_use]
+    pub fn through_weights(self, layer: LayerVariance) -> Self {
+        // No bias is none at any scale: 0 · ∞ would say otherwise.
+        let bias = if layer.bias == 0.0 { 0.0 } else { layer.bias * (-self.ln_scale).exp() };
+        if bias.is_finite() {
+            let (v, t) = (layer.weight * self.v, layer.weight * self.t + bias);
+            return Self { v, t, ln_scale: self.ln_scale }.rescaled().clip();
+        }
+        // The bias dwarfs a signal that has all but vanished: start over at its scale.
+        let shrink = layer.weight * self.ln_scale.exp();
+        Self::new(self.v * shrink, self.t * shrink + layer.bias).clip()
+    }
+
+    /// `v` and `t` times `exp(ln_scale)`.
+    pub(super) fn with_scale(v: f64, t: f64, ln_scale: f64) -> Self {
+        Self { v, t, ln_scale }
+    }
+
+    /// The exponent that this spread is carried with.
+    pub(super) fn ln_scale(&self) -> f64 {
+        self.ln_scale
+    }
+
+    /// `(V, T)` in units of `exp(ln_scale)`.
+    pub(super) fn at_scale(&self, ln_scale: f64) -> (f64, f64) {
+        let factor = (self.ln_scale - ln_scale).exp();
+        (self.v * factor, self.t * factor)
+    }
+
+    /// Both parts times `factor ≥ 0`.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self { v: factor * self.v, t: factor * self.t, ..self }.rescaled()
+    }
+
+    /// Parts changed at the spread's own scale.
+    #[must_use]
+    pub(super) fn map(self, f: impl FnOnce(f64, f64) -> (f64, f64)) -> Self {
+        let (v, t) = f(self.v, self.t);
+        Self { v, t, ..self }.rescaled().clip()
+    }
+
+    /// Sum of both parts.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let (large, small) =
+            if self.ln_q() >= other.ln_q() { (self, other) } else { (other, self) };
+        let shrink = (small.ln_scale - large.ln_scale).exp();
+        if !shrink.is_finite() {
+            // A zero part with a scale of its own.
+            return large;
+        }
+        let (v, t) = (large.v + shrink * small.v, large.t + shrink * small.t);
+        Self { v, t, ..large }.rescaled()
+    }
+
     /// Rounding can leave `T` a hair below zero for activations that anticorrelate.
     fn clip(self) -> Self {
         let floor = -1e-13 * self.v.abs();
         if self.t < 0.0 && self.t > floor { Self { t: 0.0, ..self } } else { self }
     }
-}
-
-/// One layer of a positively homogeneous form, of which the variance is only a scale.
-fn homogeneous_step(phi: &Dual, layer: LayerVariance, state: Spread) -> Step {
-    let at = phi.at(1.0);
-    let Moments { second, derivative_second, .. } = at.moments();
-    let chi = layer.weight * derivative_second;
-    let q = state.v + state.t;
-    if q == 0.0 {
-        return Step { next: Spread::new(0.0, layer.bias), chi };
-    }
-    let correlation = state.correlation();
-    let difference = at.difference(correlation).max(0.0);
-    let kernel =
-        if correlation.complement < 0.5 { second - difference } else { at.kernel(correlation) };
-    let (v, t) = (q * difference, q * kernel);
-    // No bias is none at any scale: 0 · ∞ would say otherwise.
-    let bias = if layer.bias == 0.0 { 0.0 } else { layer.bias * (-state.ln_scale).exp() };
-    if bias.is_finite() {
-        let next =
-            Spread { v: layer.weight * v, t: layer.weight * t + bias, ln_scale: state.ln_scale };
-        return Step { next: next.rescaled(), chi };
-    }
-    // The bias dwarfs a signal that has all but vanished: start over at its scale.
-    let shrink = state.ln_scale.exp();
-    let next = Spread::new(layer.weight * v * shrink, layer.weight * t * shrink + layer.bias);
-    Step { next, chi }
 }
 
 /// The path of [`Spread`] through `depth` equal layers, the first one included; `chi[l]` carries gradients into layer `l + 1`.

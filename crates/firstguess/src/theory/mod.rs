@@ -1,12 +1,15 @@
 //! Infinite width. Deterministic: never draws a random number.
 
+pub mod convolution;
 pub mod critical;
 pub mod dual;
 pub mod gaussian_pair;
 pub mod mean_field;
+pub mod norm;
 pub mod phase;
 pub mod predict;
 pub mod prejudice;
+pub mod residual;
 
 use serde::Serialize;
 

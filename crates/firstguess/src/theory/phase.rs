@@ -4,9 +4,8 @@ use super::dual::{Correlation, Dual, DualAt, Moments};
 use super::mean_field::{LayerVariance, Spread, Step, step, variance_map};
 use super::{NoTheory, Predicted};
 use crate::math::roots;
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Gradients that change by less than this per layer are called critical: a depth scale beyond 1 000 layers.
 pub const EDGE_TOLERANCE: f64 = 1e-3;
@@ -293,7 +292,7 @@ enum Limit<'a> {
     },
     /// A positively homogeneous form, of which the variance is only a scale; `vanishing` if `phi` is it close to zero only.
     Homogeneous {
-        unit: Cow<'a, Dual>,
+        unit: Box<Cow<'a, Dual>>,
         moments: Moments,
         vanishing: bool,
         phi: &'a Dual,
@@ -305,7 +304,7 @@ impl<'a> Limit<'a> {
     fn of(phi: &'a Dual, fate: &VarianceFate) -> Self {
         let homogeneous = |unit: Cow<'a, Dual>, vanishing| Self::Homogeneous {
             moments: unit.moments(1.0),
-            unit,
+            unit: Box::new(unit),
             vanishing,
             phi,
         };
@@ -355,12 +354,12 @@ impl<'a> Limit<'a> {
                 if layer.bias == 0.0 && at.dual().is_odd() && first.t() == 0.0 {
                     return Ok(1.0);
                 }
-                merging_complement(at, layer.weight / q)
+                Ok(merging_complement(at, layer.weight / q))
             }
             Self::Homogeneous { unit, moments, vanishing, phi } => {
                 if !unit.is_linear() {
                     // A bias is negligible beside a growing variance, and absent from a vanishing one.
-                    return merging_complement(&unit.at(1.0), 1.0 / moments.second);
+                    return Ok(merging_complement(&unit.at(1.0), 1.0 / moments.second));
                 }
                 // A linear map keeps every correlation; a bias adds to the centres what later layers amplify.
                 let growth = layer.weight * moments.second;
@@ -407,9 +406,9 @@ impl<'a> Limit<'a> {
 }
 
 /// `1 - c*` of the map `c' = 1 - scale · D(c)`, whose only other fixed point is `c = 1`.
-fn merging_complement(at: &DualAt<'_>, scale: f64) -> Predicted {
+fn merging_complement(at: &DualAt<'_>, scale: f64) -> f64 {
     if scale * at.q() * at.slope(Correlation::new(1.0)) <= 1.0 + 1e-13 {
-        return Ok(0.0);
+        return 0.0;
     }
     // The kernel is a power series in c with positive coefficients: one root below c = 1 at most.
     let excess = |ln_eps: f64| {
@@ -418,9 +417,9 @@ fn merging_complement(at: &DualAt<'_>, scale: f64) -> Predicted {
     };
     let (low, high) = (-36.0, 0.0);
     if excess(high) >= 0.0 {
-        return Ok(1.0);
+        return 1.0;
     }
-    Ok(roots::brent(excess, low, high, 1e-15).map_or(0.0, f64::exp))
+    roots::brent(excess, low, high, 1e-15).map_or(0.0, f64::exp)
 }
 
 /// The correlation that is left when the variance has gone to zero: the map freezes there, at a value only the path knows.

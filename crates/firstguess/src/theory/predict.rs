@@ -1,14 +1,20 @@
 //! What theory says of one network, layer by layer and at its end.
 
-use super::dual::{Dual, Pointwise};
-use super::mean_field::{self, LayerVariance, Spread, Step};
+mod backward;
+mod field;
+mod walk;
+
+use super::dual::{Dual, Pointwise, Pooling};
+use super::mean_field::{LayerVariance, Spread};
 use super::phase::{Asymptotics, asymptotics};
 use super::prejudice::GuessLaw;
 use super::{NoTheory, Predicted};
-use crate::spec::activation::Activation;
 use crate::spec::dataset::Dataset;
-use crate::spec::network::{Network, Op};
+use crate::spec::network::Network;
 use crate::spec::scheme::LayerInit;
+use backward::{Back, Gradient, backward};
+use field::Fluctuation;
+use walk::Walk;
 
 /// What theory needs to know of the inputs: how they spread around their mean, and where the mean is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,29 +23,66 @@ pub struct InputStatistics {
     pub variance: f64,
     /// `|x̄|²/N₀`, unbiased: the mean square of the features' means.
     pub offset_square: f64,
+    /// Of images, the mean product of two different pixels of one channel and one input; 0 for vectors.
+    pub position_covariance: f64,
+    /// The same for two inputs.
+    pub position_offset: f64,
 }
 
 impl InputStatistics {
     /// Independent features of unit variance, centred.
-    pub const WHITE: Self = Self { variance: 1.0, offset_square: 0.0 };
+    pub const WHITE: Self =
+        Self { variance: 1.0, offset_square: 0.0, position_covariance: 0.0, position_offset: 0.0 };
 
     /// The statistics of a data set, as a sample of the data that the network will see.
     pub fn of(data: &Dataset) -> Self {
         let (n, features) = (data.examples() as f64, data.features() as f64);
         let mean_square = data.mean_input().iter().map(|mean| mean * mean).sum::<f64>() / features;
-        let second_moment = data.second_moment();
-        let biased_variance = (second_moment - mean_square).max(0.0);
-        let unbiased = if n > 1.0 { biased_variance * n / (n - 1.0) } else { biased_variance };
-        let offset_square = (mean_square - unbiased / n).max(0.0);
-        // Unbiased, the two add up to the mean square of an input. They still must where a negative offset was cut off: the
-        // mean square is what the first layer's q shows.
-        Self { variance: (second_moment - offset_square).max(0.0), offset_square }
+        let biased_variance = (data.second_moment() - mean_square).max(0.0);
+        let variance = if n > 1.0 { biased_variance * n / (n - 1.0) } else { biased_variance };
+        let offset_square = (mean_square - variance / n).max(0.0);
+        let (position_covariance, position_offset) = between_positions(data);
+        Self { variance, offset_square, position_covariance, position_offset }
     }
 
     /// `γ` of the inputs themselves, and of the first pre-activations where there are no biases.
     pub fn gamma(&self) -> f64 {
         self.offset_square / self.variance
     }
+}
+
+/// Mean product of two different pixels of a channel: of one input, and of two.
+fn between_positions(data: &Dataset) -> (f64, f64) {
+    let Some([channels, height, width]) = data.shape().as_image() else { return (0.0, 0.0) };
+    let (positions, n) = (height * width, data.examples() as f64);
+    if positions < 2 {
+        return (0.0, 0.0);
+    }
+    let pairs = (positions * (positions - 1) * channels) as f64;
+    // Σ_{α≠α'} x_α x_α' = (Σ x_α)² - Σ x_α², channel by channel.
+    let mixed = |values: &mut dyn Iterator<Item = f64>| {
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for value in values {
+            sum += value;
+            squares += value * value;
+        }
+        sum * sum - squares
+    };
+    let same: f64 = data
+        .inputs()
+        .chunks_exact(positions)
+        .map(|plane| mixed(&mut plane.iter().map(|x| f64::from(*x))))
+        .sum::<f64>()
+        / (n * pairs);
+    let mean: f64 = data
+        .mean_input()
+        .chunks_exact(positions)
+        .map(|plane| mixed(&mut plane.iter().copied()))
+        .sum::<f64>()
+        / pairs;
+    // The mean input holds each input once with itself.
+    let between = if n > 1.0 { (n * mean - same) / (n - 1.0) } else { mean };
+    (same, between)
 }
 
 /// The prediction for one layer with weights.
@@ -57,7 +100,8 @@ pub struct LayerPrediction {
     pub bias_variance: f64,
     /// The pre-activations, or why there is no theory for them.
     pub spread: Result<Spread, NoTheory>,
-    /// `χ` from this layer to the next: the factor by which gradients change on the way back.
+    /// `χ` from this layer to the next one by index: the factor by which the squared norm of the gradient, summed over
+    /// units and positions, changes on the way back. In a branch the next layer may stand after it.
     pub chi: Predicted,
     /// `ln` of the gradient's second moment here, relative to the logits: the sum of `ln χ` from here on.
     pub ln_gradient: Predicted,
@@ -70,12 +114,22 @@ pub struct LayerPrediction {
 pub struct Bulk {
     /// The elementwise function between two layers with weights.
     pub function: Pointwise,
+    /// The pool after it.
+    pub pooling: Option<Pooling>,
     /// Variances of the layer after it.
     pub layer: LayerVariance,
     /// How many of the network's transitions are this one.
     pub count: usize,
     /// Its limit of infinite depth.
     pub limit: Asymptotics,
+}
+
+impl Bulk {
+    /// The moments of its function and pool.
+    pub fn dual(&self) -> Dual {
+        Dual::with_pooling(self.function.clone(), self.pooling)
+            .unwrap_or_else(|_| Dual::of(self.function.clone()))
+    }
 }
 
 /// The bias of the untrained classifier.
@@ -111,7 +165,7 @@ impl Prediction {
     ///
     /// # Errors
     ///
-    /// [`NoTheory`] where a layer on the way has none.
+    /// [`NoTheory`] where a layer on the way back has none.
     pub fn ln_gradient(&self) -> Predicted {
         self.layers.first().map_or_else(
             || Err(NoTheory::new("no layer has weights")),
@@ -135,145 +189,53 @@ pub fn predict(
     input: InputStatistics,
     classes: usize,
 ) -> Prediction {
-    let mut walk = Walk {
-        input,
-        spread: None,
-        pending: Vec::new(),
-        duals: Vec::new(),
-        layers: Vec::new(),
-        transitions: Vec::new(),
-        ln_q_variance: 0.0,
-        broken: None,
-        width: 1,
-    };
-    for node in &network.nodes {
-        walk.op(&node.op, inits);
-    }
+    let mut walk = Walk::new(inits);
+    let mut tape = Vec::new();
+    let start = Walk::input(network, input);
+    let output = walk.sequence(&network.nodes, Ok(start), Fluctuation::NONE, &mut tape);
+    walk.layers.sort_by_key(|layer| layer.index);
     let mut layers = walk.layers;
-    let tail = match walk.broken {
-        Some(reason) => Some(reason),
-        None if !walk.pending.is_empty() => Some(NoTheory::new("an activation follows the logits")),
-        None => None,
+    let head = output.and_then(|field| {
+        if field.is_plain_gaussian() {
+            Ok(field)
+        } else {
+            Err(NoTheory::new("the logits are not Gaussian: a layer other than weights comes last"))
+        }
+    });
+    let gradient = head.as_ref().map(|field| Gradient::unit(field.positions()));
+    fill_gradients(&mut layers, &tape, gradient.map_err(Clone::clone));
+    let bulk = match walk.not_plain {
+        Some(reason) => Err(reason),
+        None => bulk(&walk.transitions, &walk.duals, &layers),
     };
-    accumulate_gradients(&mut layers, tail.as_ref());
-    let bulk = bulk(&walk.transitions, &walk.duals, &layers);
-    let last = layers.last().map(|layer| layer.spread.clone());
-    let head = match (tail, last) {
-        (Some(reason), _) => Err(reason),
-        (None, Some(spread)) => spread,
-        (None, None) => Err(NoTheory::new("no layer has weights")),
-    };
+    let head = head.map(|field| field.mean());
     let classes = classes.max(2);
     let prejudice = head.clone().and_then(|spread| prejudice(classes, spread.gamma()));
     let loss = head.and_then(|spread| loss_at_init(classes, spread.q()));
     Prediction { input, layers, bulk, prejudice, loss }
 }
 
-struct Walk {
-    input: InputStatistics,
-    spread: Option<Spread>,
-    pending: Vec<Activation>,
-    duals: Vec<Dual>,
-    layers: Vec<LayerPrediction>,
-    /// Index of the dual and variances of each transition between two layers with weights.
-    transitions: Vec<(usize, LayerVariance)>,
-    ln_q_variance: f64,
-    broken: Option<NoTheory>,
-    width: usize,
-}
-
-impl Walk {
-    fn op(&mut self, op: &Op, inits: &[LayerInit]) {
-        match op {
-            Op::Activation(activation) => self.pending.push(activation.clone()),
-            Op::Flatten => {}
-            Op::Dense(weights) => {
-                let Some(init) = inits.get(weights.index - 1) else { return };
-                let layer =
-                    LayerVariance { weight: init.weight_variance, bias: init.bias_variance };
-                let outcome = match self.broken.clone() {
-                    Some(reason) => Err(reason),
-                    None => self.dense(layer),
-                };
-                let (spread, ln_q_variance) = match outcome {
-                    Ok(spread) => (Ok(spread), Ok(self.ln_q_variance)),
-                    Err(reason) => {
-                        self.broken = Some(reason.clone());
-                        (Err(reason.clone()), Err(reason))
-                    }
-                };
-                self.layers.push(LayerPrediction {
-                    index: weights.index,
-                    kind: op.kind(),
-                    units: weights.outputs,
-                    weight_variance: layer.weight,
-                    bias_variance: layer.bias,
-                    spread,
-                    chi: Err(NoTheory::new("no layer follows")),
-                    ln_gradient: Err(NoTheory::new("no layer follows")),
-                    ln_q_variance,
-                });
-                self.width = weights.outputs;
-                self.pending.clear();
-            }
-            other => {
-                self.broken.get_or_insert_with(|| {
-                    NoTheory::new(format!("`{}` is measured, not yet predicted", other.kind()))
-                });
-            }
+/// Gradients of every layer, and their ratios from each layer to the next.
+fn fill_gradients(
+    layers: &mut [LayerPrediction],
+    tape: &[Back],
+    gradient: Result<Gradient, NoTheory>,
+) {
+    let absent = NoTheory::new("the backward pass does not reach this layer");
+    let count = layers.iter().map(|layer| layer.index).max().unwrap_or(0);
+    let mut found: Vec<Predicted> = vec![Err(absent); count];
+    // What is left at the input is not asked for.
+    let _ = backward(tape, gradient, &mut found);
+    for layer in &mut *layers {
+        let own = layer.index.checked_sub(1).and_then(|at| found.get(at));
+        if let Some(own) = own {
+            layer.ln_gradient.clone_from(own);
         }
-    }
-
-    fn dense(&mut self, layer: LayerVariance) -> Result<Spread, NoTheory> {
-        let Some(spread) = self.spread else {
-            if !self.pending.is_empty() {
-                return Err(NoTheory::new(
-                    "an activation acts on the raw inputs, which are not Gaussian",
-                ));
-            }
-            let first = Spread::first_layer(layer, self.input.variance, self.input.offset_square);
-            self.spread = Some(first);
-            return Ok(first);
-        };
-        let function = Pointwise::new(std::mem::take(&mut self.pending));
-        let known = self.duals.iter().position(|dual| *dual.function() == function);
-        let dual = known.unwrap_or_else(|| {
-            self.duals.push(Dual::of(function));
-            self.duals.len() - 1
-        });
-        let Step { next, chi } = mean_field::step(&self.duals[dual], layer, spread)?;
-        // Of one layer of finite width; a bias dilutes what comes in.
-        let q = spread.q();
-        if q.is_finite() && q > 0.0 {
-            let added =
-                mean_field::log_variance_per_layer(&self.duals[dual], q) / self.width as f64;
-            let second = layer.weight * self.duals[dual].moments(q).second;
-            let share = second / (second + layer.bias);
-            let elasticity =
-                layer.weight * self.duals[dual].moments(q).second_slope * q / (second + layer.bias);
-            self.ln_q_variance =
-                elasticity * elasticity * self.ln_q_variance + share * share * added;
+        if let (Some(Ok(own)), Some(Ok(next))) = (own, found.get(layer.index)) {
+            layer.chi = Ok((own - next).exp());
+        } else if let Some(Err(reason)) = found.get(layer.index) {
+            layer.chi = Err(reason.clone());
         }
-        if let Some(previous) = self.layers.last_mut() {
-            previous.chi = Ok(chi);
-        }
-        self.transitions.push((dual, layer));
-        self.spread = Some(next);
-        Ok(next)
-    }
-}
-
-/// `ln` of the product of `χ` from each layer to the logits.
-fn accumulate_gradients(layers: &mut [LayerPrediction], tail: Option<&NoTheory>) {
-    let mut sum: Predicted = tail.map_or(Ok(0.0), |reason| Err(reason.clone()));
-    for (position, layer) in layers.iter_mut().enumerate().rev() {
-        // The last layer is the reference itself.
-        if let (Ok(so_far), Ok(chi)) = (&sum, &layer.chi) {
-            sum = Ok(so_far + chi.ln());
-        } else if position > 0 && sum.is_ok() && layer.spread.is_err() {
-            sum = layer.spread.clone().map(|_| 0.0);
-        }
-        layer.ln_gradient.clone_from(&sum);
     }
 }
 
@@ -305,9 +267,11 @@ fn bulk(
         .first()
         .ok_or_else(|| NoTheory::new("no layer has weights"))
         .and_then(|layer| layer.spread.clone())?;
-    let dual = &duals[dual];
+    let dual =
+        duals.get(dual).ok_or_else(|| NoTheory::new("a network of one layer has no depth"))?;
     Ok(Bulk {
         function: dual.function().clone(),
+        pooling: dual.pooling(),
         layer,
         count,
         limit: asymptotics(dual, layer, first),
@@ -343,6 +307,7 @@ fn loss_at_init(classes: usize, q: f64) -> Predicted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Activation;
     use crate::spec::network::Architecture;
     use crate::spec::scheme::{InitScheme, Scheme};
     use crate::spec::shape::Shape;
@@ -354,20 +319,6 @@ mod tests {
             .unwrap();
         let inits: Vec<_> = network.weights().iter().map(|w| init.layer(w).unwrap()).collect();
         predict(&network, &inits, InputStatistics::WHITE, 10)
-    }
-
-    /// Few inputs that happen to point apart: the offset is cut off at zero, the mean square stays what it is.
-    #[test]
-    fn the_mean_square_of_the_inputs_survives_a_negative_offset() {
-        let rows = vec![1.0, 0.5, -1.0, 0.0, 0.25, -2.0];
-        let data = Dataset::new("apart", Shape::flat(2).unwrap(), rows).unwrap();
-        let input = InputStatistics::of(&data);
-        assert_eq!(input.offset_square, 0.0);
-        assert!((input.variance - data.second_moment()).abs() < 1e-15);
-        let shifted = data.shifted(3.0).unwrap();
-        let input = InputStatistics::of(&shifted);
-        assert!(input.offset_square > 5.0);
-        assert!((input.variance + input.offset_square - shifted.second_moment()).abs() < 1e-12);
     }
 
     #[test]
@@ -395,18 +346,185 @@ mod tests {
         assert!((p.loss.unwrap() / 10.0_f64.ln() - 1.0).abs() < 0.01);
     }
 
+    fn of_layers(json: &str, init: &InitScheme, input: &Shape) -> Prediction {
+        let layers = serde_json::from_str(json).unwrap();
+        let network = Architecture { layers }.resolve(input).unwrap();
+        let inits: Vec<_> = network.weights().iter().map(|w| init.layer(w).unwrap()).collect();
+        predict(&network, &inits, InputStatistics::WHITE, 10)
+    }
+
+    fn gammas(prediction: &Prediction) -> Vec<f64> {
+        prediction.layers.iter().map(|layer| layer.spread.clone().unwrap().gamma()).collect()
+    }
+
+    const HE: InitScheme = InitScheme::explicit(2.0, 0.0);
+
     #[test]
     fn what_has_no_theory_says_so_and_so_does_all_that_follows() {
-        let layers = serde_json::from_str(
-            r#"[{"dense":64},"relu","batch_norm",{"dense":64},"relu",{"dense":10}]"#,
-        )
-        .unwrap();
-        let network = Architecture { layers }.resolve(&Shape::flat(64).unwrap()).unwrap();
-        let init = InitScheme::explicit(2.0, 0.0);
-        let inits: Vec<_> = network.weights().iter().map(|w| init.layer(w).unwrap()).collect();
-        let p = predict(&network, &inits, InputStatistics::WHITE, 10);
-        assert!(p.layers[0].spread.is_ok());
-        assert!(p.layers[1].spread.is_err() && p.layers[2].spread.is_err());
+        let flat = Shape::flat(64).unwrap();
+        for json in [
+            // The stream of post-activations.
+            r#"[{"dense":64},{"residual":["relu",{"dense":64}]},"relu",{"residual":[{"dense":64}]},"relu",{"dense":10}]"#,
+            r#"[{"dense":64},"relu",{"dropout":0.2},"relu",{"dense":64},{"dense":10}]"#,
+            r#"["relu",{"dense":64},{"dense":10}]"#,
+        ] {
+            let p = of_layers(json, &HE, &flat);
+            let last = p.layers.last().unwrap();
+            assert!(last.spread.is_err() && last.ln_q_variance.is_err(), "{json}");
+            assert!(p.prejudice.is_err() && p.ln_gradient().is_err() && p.loss.is_err(), "{json}");
+        }
+        let p = of_layers(r#"[{"dense":64},"relu",{"dense":10},"relu"]"#, &HE, &flat);
         assert!(p.prejudice.is_err() && p.ln_gradient().is_err());
+        assert!(p.layers[1].spread.is_ok());
+    }
+
+    #[test]
+    fn normalisations_give_their_table() {
+        let flat = Shape::flat(64).unwrap();
+        let of = |block: &str| {
+            let json =
+                format!(r#"[{{"repeat":12,"layers":[{{"dense":256}},{block}]}},{{"dense":10}}]"#);
+            of_layers(&json, &HE, &flat)
+        };
+        let plain = of(r#""relu""#);
+        // Layer and RMS norm before ReLU leave the drift alone.
+        for norm in ["layer_norm", "rms_norm"] {
+            let before = of(&format!(r#""{norm}","relu""#));
+            for (a, b) in gammas(&before).iter().zip(gammas(&plain)) {
+                assert!((a - b).abs() < 1e-12 * (1.0 + b), "{norm}: {a} {b}");
+            }
+            // The first layer comes in at q = 2, all others at 1.
+            assert!((before.ln_gradient().unwrap() + 2.0_f64.ln()).abs() < 1e-12);
+            assert!(before.bulk.is_err() && plain.bulk.is_ok());
+        }
+        // After ReLU, layer norm removes what ReLU has made, and gradients grow towards π/(π - 1) at c = 1.
+        let after = of(r#""relu","layer_norm""#);
+        assert_eq!(gammas(&after), vec![0.0; 13]);
+        let expected = std::f64::consts::PI / (std::f64::consts::PI - 1.0);
+        for layer in &after.layers[..12] {
+            assert!((layer.chi.clone().unwrap() - expected).abs() < 1e-12);
+        }
+        // Batch norm before ReLU: the same mild drift in every layer.
+        let batch = of(r#""batch_norm","relu""#);
+        for gamma in &gammas(&batch)[1..] {
+            assert!((gamma - 1.0 / (std::f64::consts::PI - 1.0)).abs() < 1e-12);
+        }
+        for layer in &batch.layers[1..12] {
+            assert!((layer.chi.clone().unwrap() - expected).abs() < 1e-12);
+        }
+        // After ReLU: neutral on the batch that it is taken over.
+        let neutral = of(r#""relu","batch_norm""#);
+        assert_eq!(gammas(&neutral)[1..], vec![0.0; 12][..]);
+    }
+
+    /// A stream of Gaussian sums: `1 + s² χ` per block, and the correlations of `residual.rs`.
+    #[test]
+    fn residual_streams_add_moments_and_gradients() {
+        let flat = Shape::flat(64).unwrap();
+        let p = of_layers(
+            r#"[{"dense":256,"weight_variance":1.0},
+                {"repeat":50,"layers":[{"residual":[{"dense":256,"weight_variance":1.0},"relu",{"dense":256,"weight_variance":1.0}]}]},
+                {"dense":10,"weight_variance":1.0}]"#,
+            &HE,
+            &flat,
+        );
+        let last = p.layers.last().unwrap().spread.clone().unwrap();
+        assert!((last.c() - 0.924512).abs() < 1e-6, "{last:?}");
+        assert!((last.ln_q() - 50.0 * 1.5_f64.ln()).abs() < 1e-10);
+        assert!((p.ln_gradient().unwrap() - 50.0 * 1.5_f64.ln()).abs() < 1e-10);
+        // Inside a branch the gradient is that of the stream after it, through what is left of the branch.
+        let inner = p.layers[100].ln_gradient.clone().unwrap();
+        assert!(inner.abs() < 1e-12, "{inner}");
+        assert!((p.layers[99].ln_gradient.clone().unwrap() - 0.5_f64.ln()).abs() < 1e-12);
+        // Scaled by 1/√L the gain is bounded.
+        let scaled = of_layers(
+            r#"[{"dense":256},{"repeat":50,"layers":[{"residual":["relu",{"dense":256}],"branch_scale":"1/sqrt(depth)"}]},{"dense":10}]"#,
+            &HE,
+            &flat,
+        );
+        let gain = scaled.ln_gradient().unwrap();
+        assert!((gain - 2.0_f64.ln() - 50.0 * (1.0_f64 / 50.0).ln_1p()).abs() < 1e-10, "{gain}");
+    }
+
+    /// Pools, dropout and nesting reach the same numbers as the maps they are made of.
+    #[test]
+    fn pools_and_dropout_enter_the_walk() {
+        let flat = Shape::flat(64).unwrap();
+        let p = of_layers(
+            r#"[{"dense":256},"relu",{"max_pool":2},{"dense":256},{"max_pool":2},"relu",{"dense":10}]"#,
+            &HE,
+            &flat,
+        );
+        // The largest of ReLUs is ReLU of the largest.
+        assert!((gammas(&p)[1] - 1.041469).abs() < 1e-6);
+        assert!((gammas(&p)[2] - 2.435551).abs() < 2e-6);
+        assert!((p.ln_gradient().unwrap() - 2.0 * 1.5_f64.ln()).abs() < 1e-12);
+        let dropped = of_layers(
+            r#"[{"dense":256},"tanh",{"dropout":0.01},{"dense":10}]"#,
+            &InitScheme::explicit(1.7609546, 0.05),
+            &flat,
+        );
+        let spread = dropped.layers[1].spread.clone().unwrap();
+        let plain = of_layers(
+            r#"[{"dense":256},"tanh",{"dense":10}]"#,
+            &InitScheme::explicit(1.7609546, 0.05),
+            &flat,
+        );
+        let before = plain.layers[1].spread.clone().unwrap();
+        assert!(((spread.q() - 0.05) * 0.99 - (before.q() - 0.05)).abs() < 1e-12);
+        assert!((spread.t() - before.t()).abs() < 1e-15);
+    }
+
+    /// One position is a vector; many equal ones, away from the border, keep to the map of a dense layer.
+    #[test]
+    fn convolutions_keep_to_the_dense_maps_away_from_the_border() {
+        let image = Shape::image(3, 9, 9).unwrap();
+        let conv = of_layers(
+            r#"[{"conv":64,"kernel":3,"padding":0},"tanh",{"conv":64,"kernel":3,"padding":0},"tanh","flatten",{"dense":10}]"#,
+            &InitScheme::explicit(1.9, 0.1),
+            &image,
+        );
+        let dense = of_layers(
+            r#"[{"dense":64},"tanh",{"dense":64},"tanh",{"dense":10}]"#,
+            &InitScheme::explicit(1.9, 0.1),
+            &Shape::flat(64).unwrap(),
+        );
+        for (a, b) in conv.layers.iter().zip(&dense.layers) {
+            let (a, b) = (a.spread.clone().unwrap(), b.spread.clone().unwrap());
+            assert!((a.q() / b.q() - 1.0).abs() < 1e-13 && (a.c() - b.c()).abs() < 1e-13);
+        }
+        // A padded border takes its share, but not from a delta-orthogonal kernel.
+        let padded = r#"[{"conv":27,"kernel":3},"relu",{"conv":64,"kernel":3},"relu","flatten",{"dense":10}]"#;
+        let he = of_layers(padded, &HE, &image);
+        let share = (25.0 / 27.0_f64).powi(2);
+        let q = he.layers[0].spread.clone().unwrap().q();
+        assert!((q - 2.0 * share).abs() < 1e-13, "{q}");
+        assert!(he.ln_gradient().unwrap() < 0.0);
+        let delta = of_layers(
+            r#"[{"conv":27,"kernel":3},"relu",{"conv":27,"kernel":3},"relu","flatten",{"dense":10}]"#,
+            &InitScheme { gain: 2.0_f64.sqrt(), ..InitScheme::new(Scheme::DeltaOrthogonal) },
+            &image,
+        );
+        assert!((delta.layers[1].spread.clone().unwrap().q() - 2.0).abs() < 1e-12);
+    }
+
+    /// White images through a global average: `k(0)` is all that positions share.
+    #[test]
+    fn a_global_average_keeps_what_positions_share() {
+        let image = Shape::image(3, 6, 6).unwrap();
+        let p = of_layers(
+            r#"[{"conv":64,"kernel":1,"padding":0},"relu","global_average_pool",{"dense":10}]"#,
+            &HE,
+            &image,
+        );
+        let logits = p.layers[1].spread.clone().unwrap();
+        // E ReLU² = 1 and k(0) = 1/π at q = 2.
+        let shared = 1.0 / std::f64::consts::PI;
+        let q = 2.0 * (1.0 + 35.0 * shared) / 36.0;
+        assert!((logits.q() / q - 1.0).abs() < 1e-12, "{logits:?} {q}");
+        assert!((logits.t() / (2.0 * shared) - 1.0).abs() < 1e-12, "{logits:?}");
+        let max =
+            of_layers(r#"[{"conv":64},"relu",{"max_pool":2},"flatten",{"dense":10}]"#, &HE, &image);
+        assert!(max.layers[1].spread.clone().unwrap_err().reason.contains("measured"));
     }
 }

@@ -276,9 +276,9 @@ impl Extreme {
         close(&mut outer, 0.0, reach);
         thin(&mut outer, 0.02);
         let width = 2.0 / (1.0 + 0.4 * (2.0 * self.size.ln()).sqrt());
-        let panels = ((high - low) / width).ceil().max(1.0);
-        let base: Vec<f64> =
-            (0..=panels as u32).map(|i| low + (high - low) * f64::from(i) / panels).collect();
+        let base: Vec<f64> = std::iter::successors(Some(low), |edge| Some(edge + width))
+            .take_while(|edge| *edge < high)
+            .collect();
         let rule = GaussLegendre::cached(TWO_POINT);
         let mut gap = Gap::default();
         let mut edges = Vec::new();
