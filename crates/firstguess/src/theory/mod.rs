@@ -3,6 +3,7 @@
 pub mod critical;
 pub mod dual;
 pub mod gaussian_pair;
+pub mod kernel;
 pub mod mean_field;
 pub mod phase;
 pub mod predict;
