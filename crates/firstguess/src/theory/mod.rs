@@ -4,6 +4,7 @@ pub mod convolution;
 pub mod critical;
 pub mod dual;
 pub mod gaussian_pair;
+pub mod kernel;
 pub mod mean_field;
 pub mod norm;
 pub mod phase;

@@ -1,0 +1,185 @@
+//! The elementwise function between two layers, applied to a whole set of Gaussian points.
+
+use super::hermite::Series;
+use super::piecewise::Piecewise;
+use super::points::Points;
+use super::table::Table;
+use super::vector::{self, HomogeneousMap};
+use crate::spec::activation::Activation;
+use crate::theory::NoTheory;
+use crate::theory::dual::{Dual, Pointwise};
+use rayon::prelude::*;
+
+/// Variances beyond this have left the range of every method but the homogeneous one.
+const LARGEST: f64 = 1e200;
+
+/// One elementwise function, prepared for layer after layer.
+pub(super) struct Element {
+    dual: Dual,
+    piecewise: Option<Piecewise>,
+    table: Option<Table>,
+}
+
+/// What became of the points.
+#[derive(Debug, Clone)]
+pub(super) struct Outcome {
+    /// `E φ'²` at each point.
+    pub(super) derivative_second: Vec<f64>,
+    /// Bound on the error of a covariance relative to `√(M_a M_b)`.
+    pub(super) error: f64,
+}
+
+/// Error of the closed forms and of the series.
+const EXACT: f64 = 1e-13;
+
+impl Element {
+    pub(super) fn new(function: &Pointwise) -> Self {
+        Self {
+            dual: Dual::of(function.clone()),
+            piecewise: Piecewise::of(function),
+            table: None,
+        }
+    }
+
+    pub(super) fn function(&self) -> &Pointwise {
+        self.dual.function()
+    }
+
+    /// Carries jointly Gaussian points of mean zero through the function.
+    pub(super) fn apply(&mut self, points: &mut Points) -> Result<Outcome, NoTheory> {
+        if let Some(bad) = points.second.iter().find(|q| !q.is_finite() || **q > LARGEST) {
+            return Err(NoTheory::new(format!(
+                "a variance of {bad:.3e} is beyond the range of the moments"
+            )));
+        }
+        if let Some((left, right)) = self.dual.homogeneous() {
+            return Ok(homogeneous(points, left, right));
+        }
+        if *self.function().functions() == [Activation::Sign] {
+            return Ok(sign(points));
+        }
+        if let Some(series) = Series::new(self.dual.function(), &points.second) {
+            return Ok(self.by_series(points, &series));
+        }
+        if self.piecewise.is_some() {
+            return Ok(self.by_pieces(points));
+        }
+        if matches!(self.function().functions(), [Activation::Erf | Activation::Sin | Activation::Gelu])
+        {
+            return Ok(self.by_closed_form(points));
+        }
+        self.by_table(points)
+    }
+
+    fn by_series(&self, points: &mut Points, series: &Series) -> Outcome {
+        let moments = series.moments(&points.second);
+        series.map(points);
+        let mut derivative_second = Vec::with_capacity(moments.len());
+        for ((q, mean), moment) in points.second.iter_mut().zip(&mut points.mean).zip(&moments) {
+            derivative_second.push(if *q > 0.0 {
+                moment[2]
+            } else {
+                self.dual.moments(0.0).derivative_second
+            });
+            (*mean, *q) = (moment[0], moment[1]);
+        }
+        Outcome { derivative_second, error: EXACT }
+    }
+
+    fn by_pieces(&self, points: &mut Points) -> Outcome {
+        let Some(piecewise) = &self.piecewise else {
+            return Outcome { derivative_second: Vec::new(), error: 0.0 };
+        };
+        let derivative_second = self.derivatives(points);
+        let moments: Vec<[f64; 2]> =
+            points.second.par_iter().map(|q| piecewise.moments(*q)).collect();
+        let second: Vec<f64> = moments.iter().map(|m| m[1]).collect();
+        piecewise.map(points, &second);
+        points.mean = moments.iter().map(|m| m[0]).collect();
+        points.second = second;
+        Outcome { derivative_second, error: EXACT }
+    }
+
+    fn by_closed_form(&self, points: &mut Points) -> Outcome {
+        let moments: Vec<_> = points.second.par_iter().map(|q| self.dual.moments(*q)).collect();
+        let variances = points.second.clone();
+        points.map(|a, b, d| {
+            let scale = (variances[a] * variances[b]).sqrt();
+            let covariance = 0.5 * (variances[a] + variances[b]) - d;
+            let c = if scale > 0.0 { (covariance / scale).clamp(-1.0, 1.0) } else { 0.0 };
+            let kernel = self.dual.cross_kernel(variances[a], variances[b], c);
+            0.5 * (moments[a].second + moments[b].second) - kernel
+        });
+        points.mean = moments.iter().map(|m| m.mean).collect();
+        points.second = moments.iter().map(|m| m.second).collect();
+        Outcome {
+            derivative_second: moments.iter().map(|m| m.derivative_second).collect(),
+            error: EXACT,
+        }
+    }
+
+    fn by_table(&mut self, points: &mut Points) -> Result<Outcome, NoTheory> {
+        let moments: Vec<_> = points.second.par_iter().map(|q| self.dual.moments(*q)).collect();
+        let covered = self.table.as_ref().is_some_and(|table| table.covers(&points.second));
+        if !covered {
+            self.table = Some(Table::new(self.dual.function(), &points.second)?);
+        }
+        let Some(table) = &self.table else {
+            return Err(NoTheory::new("the kernel has no table"));
+        };
+        table.map(points, self.dual.function().value(0.0), &moments);
+        points.mean = moments.iter().map(|m| m.mean).collect();
+        points.second = moments.iter().map(|m| m.second).collect();
+        Ok(Outcome {
+            derivative_second: moments.iter().map(|m| m.derivative_second).collect(),
+            error: table.error(),
+        })
+    }
+
+    fn derivatives(&self, points: &Points) -> Vec<f64> {
+        points.second.par_iter().map(|q| self.dual.moments(*q).derivative_second).collect()
+    }
+}
+
+fn homogeneous(points: &mut Points, left: f64, right: f64) -> Outcome {
+    let (odd, even) = (0.5 * (right + left), 0.5 * (right - left));
+    let root = vector::padded(points.second.iter().map(|q| q.sqrt()));
+    let map = HomogeneousMap {
+        root: &root,
+        odd_square: odd * odd,
+        even_square: even * even,
+        bend: vector::bend(),
+    };
+    if even == 0.0 {
+        points.for_each_row(|row| row.distance.iter_mut().for_each(|d| *d *= odd * odd));
+    } else {
+        vector::apply(points, map);
+    }
+    let square = odd * odd + even * even;
+    for (q, mean) in points.second.iter_mut().zip(&mut points.mean) {
+        *mean = even * (std::f64::consts::FRAC_2_PI * *q).sqrt();
+        *q *= square;
+    }
+    Outcome { derivative_second: vec![square; points.len()], error: EXACT }
+}
+
+/// `½E(sign u - sign v)² = 2θ/π`.
+fn sign(points: &mut Points) -> Outcome {
+    let alive = |q: f64| if q > 0.0 { 1.0 } else { 0.0 };
+    let root: Vec<f64> = points.second.iter().map(|q| q.sqrt()).collect();
+    points.map(|a, b, d| {
+        let scale = root[a] * root[b];
+        if scale == 0.0 {
+            // sign 0 = 0.
+            return 0.5 * (alive(root[a]) + alive(root[b]));
+        }
+        let gap = root[a] - root[b];
+        let complement = ((d - 0.5 * gap * gap) / scale).clamp(0.0, 2.0);
+        2.0 * std::f64::consts::FRAC_2_PI * (0.5 * complement).sqrt().min(1.0).asin()
+    });
+    for (q, mean) in points.second.iter_mut().zip(&mut points.mean) {
+        *q = alive(*q);
+        *mean = 0.0;
+    }
+    Outcome { derivative_second: vec![f64::INFINITY; points.len()], error: EXACT }
+}

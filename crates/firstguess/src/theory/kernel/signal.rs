@@ -1,0 +1,251 @@
+//! What flows between two layers: the inputs as points, per position where there are positions.
+
+use super::element::Element;
+use super::points::Points;
+use super::spatial;
+use crate::spec::activation::Activation;
+use crate::spec::layer::Norm;
+use crate::theory::NoTheory;
+use crate::theory::dual::Pointwise;
+
+/// How positions of an image are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// No positions: one set of points.
+    Flat,
+    /// One set per position; products of different positions are not kept.
+    Equal {
+        /// Rows and columns.
+        extent: [usize; 2],
+    },
+    /// One set that holds every position of every input as a point, the positions of one input together.
+    All {
+        /// Rows and columns.
+        extent: [usize; 2],
+    },
+}
+
+impl Layout {
+    pub(super) fn positions(self) -> usize {
+        match self {
+            Self::Flat => 1,
+            Self::Equal { extent: [h, w] } | Self::All { extent: [h, w] } => h * w,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(super) struct Signal {
+    pub(super) sets: Vec<Points>,
+    pub(super) layout: Layout,
+    pub(super) examples: usize,
+    /// Whether the units are jointly Gaussian over the inputs, or why not.
+    pub(super) gaussian: Result<(), NoTheory>,
+    /// Functions that have not been applied yet.
+    pub(super) pending: Vec<Activation>,
+    /// Factor on the squared gradient of each input since the last layer with weights, and before it.
+    pub(super) gradient: Vec<f64>,
+    pub(super) gradient_before: Vec<f64>,
+    /// Estimated error of a covariance relative to the variances.
+    pub(super) error: f64,
+}
+
+impl Signal {
+    pub(super) fn new(sets: Vec<Points>, layout: Layout, examples: usize) -> Self {
+        Self {
+            sets,
+            layout,
+            examples,
+            gaussian: Ok(()),
+            pending: Vec::new(),
+            gradient: vec![1.0; examples],
+            gradient_before: vec![1.0; examples],
+            error: 1e-15,
+        }
+    }
+
+    /// Applies the functions that wait.
+    pub(super) fn settle(&mut self, elements: &mut Vec<Element>) -> Result<(), NoTheory> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.gaussian.clone()?;
+        let function = Pointwise::new(std::mem::take(&mut self.pending));
+        let known = elements.iter().position(|element| *element.function() == function);
+        let at = known.unwrap_or_else(|| {
+            elements.push(Element::new(&function));
+            elements.len() - 1
+        });
+        let mut slopes = vec![0.0; self.examples];
+        let mut error = 0.0_f64;
+        for set in &mut self.sets {
+            let outcome = elements[at].apply(set)?;
+            error = error.max(outcome.error);
+            let per_example = outcome.derivative_second.len() / self.examples;
+            for (slope, chunk) in
+                slopes.iter_mut().zip(outcome.derivative_second.chunks_exact(per_example))
+            {
+                *slope += chunk.iter().sum::<f64>();
+            }
+        }
+        self.error += error;
+        let positions = self.layout.positions() as f64;
+        for (factor, slope) in self.gradient.iter_mut().zip(slopes) {
+            *factor *= slope / positions;
+        }
+        if function.homogeneity().is_none_or(|h| h.negative_slope != h.positive_slope) {
+            self.gaussian = Err(NoTheory::new(format!(
+                "another layer acts unit by unit on the outputs of `{function}`, which are not Gaussian"
+            )));
+        }
+        Ok(())
+    }
+
+    fn scale_gradient(&mut self, factor: f64) {
+        self.gradient.iter_mut().for_each(|g| *g *= factor);
+    }
+
+    /// A layer with weights of variance `σ_w²/fan_in`; closes one factor of the gradient and returns it, averaged.
+    pub(super) fn through_weights(&mut self, weight: f64, bias: f64) -> f64 {
+        for set in &mut self.sets {
+            set.through_weights(weight, bias);
+        }
+        self.gaussian = Ok(());
+        for (before, factor) in self.gradient_before.iter_mut().zip(&mut self.gradient) {
+            *factor *= weight;
+            *before *= *factor;
+        }
+        let chi = self.gradient.iter().sum::<f64>() / self.examples as f64;
+        self.gradient.fill(1.0);
+        chi
+    }
+
+    /// Drops each unit independently of every other, and of itself at another input.
+    pub(super) fn drop_out(&mut self, keep: f64) {
+        if keep >= 1.0 {
+            return;
+        }
+        let noise = 0.5 * (1.0 / keep - 1.0);
+        for set in &mut self.sets {
+            let second = std::mem::take(&mut set.second);
+            set.map(|a, b, d| d + noise * (second[a] + second[b]));
+            set.second = second.into_iter().map(|m| m / keep).collect();
+        }
+        self.scale_gradient(1.0 / keep);
+        self.gaussian = Err(NoTheory::new("an activation acts on units of which some are dropped"));
+    }
+
+    /// Mean over so many independent units.
+    pub(super) fn average_units(&mut self, size: usize) {
+        let part = 1.0 / size as f64;
+        for set in &mut self.sets {
+            let mean = std::mem::take(&mut set.mean);
+            set.map(|a, b, d| {
+                let gap = mean[a] - mean[b];
+                part * d + (1.0 - part) * 0.5 * gap * gap
+            });
+            for (second, m) in set.second.iter_mut().zip(&mean) {
+                *second = part * *second + (1.0 - part) * m * m;
+            }
+            set.mean = mean;
+        }
+        self.scale_gradient(part);
+    }
+
+    /// A normalisation over `units` units per example or group.
+    pub(super) fn normalize(&mut self, norm: Norm, channels: usize) -> Result<(), NoTheory> {
+        match norm {
+            Norm::Batch => self.normalize_batch(),
+            Norm::Layer => self.normalize_examples(channels, true),
+            Norm::Group(groups) => self.normalize_examples(channels / groups.max(1), true),
+            Norm::Rms => self.normalize_examples(channels, false),
+        }
+    }
+
+    fn normalize_batch(&mut self) -> Result<(), NoTheory> {
+        if let Layout::Equal { .. } = self.layout {
+            return Err(NoTheory::new(format!(
+                "batch norm of an image needs the covariances of all {} positions, more than may be held",
+                self.layout.positions()
+            )));
+        }
+        for set in &mut self.sets {
+            let variance = set.standardize_over_points();
+            if variance.is_nan() || variance <= 0.0 {
+                return Err(NoTheory::new("batch norm divides by the spread of inputs that are all equal"));
+            }
+            // The variance over the batch is that of a unit only where many directions share it.
+            let n = set.len() as f64;
+            let squares: f64 = set
+                .rows(|a, row| {
+                    let own = set.second[a];
+                    let pairs: f64 = row
+                        .iter()
+                        .enumerate()
+                        .map(|(b, d)| (0.5 * (own + set.second[b]) - d).powi(2))
+                        .sum();
+                    own * own + 2.0 * pairs
+                })
+                .into_iter()
+                .sum();
+            self.error += 2.0 * squares / (n * n);
+            self.gradient.iter_mut().for_each(|g| *g /= variance);
+        }
+        Ok(())
+    }
+
+    /// Per example over units and positions: `units` of them, times the positions.
+    fn normalize_examples(&mut self, units: usize, centred: bool) -> Result<(), NoTheory> {
+        let positions = self.layout.positions();
+        let (mut mean, mut second) = (vec![0.0; self.examples], vec![0.0; self.examples]);
+        for set in &self.sets {
+            let per_example = set.len() / self.examples;
+            for (point, (m, s)) in set.mean.iter().zip(&set.second).enumerate() {
+                mean[point / per_example] += m / positions as f64;
+                second[point / per_example] += s / positions as f64;
+            }
+        }
+        if !centred {
+            mean.fill(0.0);
+        }
+        let factors: Vec<f64> =
+            mean.iter().zip(&second).map(|(m, s)| 1.0 / (s - m * m).sqrt()).collect();
+        if factors.iter().any(|f| !f.is_finite()) {
+            return Err(NoTheory::new("a normalisation divides by the spread of units that are all equal"));
+        }
+        for set in &mut self.sets {
+            let per_example = set.len() / self.examples;
+            let spread = |values: &[f64]| -> Vec<f64> {
+                (0..set.len()).map(|point| values[point / per_example]).collect()
+            };
+            let (offsets, factors) = (spread(&mean), spread(&factors));
+            if centred && mean.iter().any(|m| *m != 0.0) {
+                set.subtract(&offsets);
+            }
+            set.scale(&factors);
+        }
+        for (gradient, factor) in self.gradient.iter_mut().zip(&factors) {
+            *gradient *= factor * factor;
+        }
+        // What a finite group misses: the fluctuation of its own variance.
+        self.error += 2.0 / (units * positions) as f64;
+        Ok(())
+    }
+
+    /// Every position a unit of one point per example.
+    pub(super) fn flatten(&mut self) {
+        spatial::flatten(self);
+    }
+
+    /// `x ← x + s·branch`; the units of the two must be independent.
+    pub(super) fn add(&mut self, other: &Self, factor: f64) {
+        for (set, branch) in self.sets.iter_mut().zip(&other.sets) {
+            set.add(branch, factor);
+        }
+        self.error = self.error.max(other.error);
+        if let (Ok(()), Err(_)) = (&self.gaussian, &other.gaussian) {
+            self.gaussian = Err(NoTheory::new("an activation acts on a sum that is not Gaussian"));
+        }
+    }
+}

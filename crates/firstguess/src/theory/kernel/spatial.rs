@@ -1,0 +1,196 @@
+//! Positions: windows of convolutions and pools, and heads that see all of them.
+
+use super::points::Points;
+use super::signal::{Layout, Signal};
+use crate::theory::NoTheory;
+
+/// A square window on its way over an image.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    pub(super) kernel: usize,
+    pub(super) stride: usize,
+    pub(super) padding: usize,
+}
+
+impl Window {
+    /// Positions of the input under output position `at`; `None` for padding.
+    fn taps(
+        self,
+        input: [usize; 2],
+        output: [usize; 2],
+        at: usize,
+    ) -> impl Iterator<Item = Option<usize>> {
+        let (y, x) = (at / output[1] * self.stride, at % output[1] * self.stride);
+        (0..self.kernel * self.kernel).map(move |tap| {
+            let row = (y + tap / self.kernel).checked_sub(self.padding)?;
+            let column = (x + tap % self.kernel).checked_sub(self.padding)?;
+            (row < input[0] && column < input[1]).then_some(row * input[1] + column)
+        })
+    }
+
+    /// All windows, `[output positions][taps]`.
+    pub(super) fn all(self, input: [usize; 2], output: [usize; 2]) -> Vec<Vec<Option<usize>>> {
+        (0..output[0] * output[1]).map(|at| self.taps(input, output, at).collect()).collect()
+    }
+}
+
+/// A convolution without its weights: the mean over the window of each output position, zeros for padding.
+///
+/// ```text
+/// K'_ab(p, p') = k⁻² Σ_β K_ab(p + β, p' + β)
+/// ```
+pub(super) fn convolve(signal: &mut Signal, output: [usize; 2], windows: &[Vec<Option<usize>>]) {
+    let inside: usize = windows.iter().flatten().flatten().count();
+    let taps: usize = windows.iter().map(Vec::len).sum();
+    match signal.layout {
+        Layout::Flat => return,
+        Layout::Equal { .. } => {
+            signal.sets = windows
+                .iter()
+                .map(|window| {
+                    let parts: Vec<&Points> =
+                        window.iter().flatten().map(|at| &signal.sets[*at]).collect();
+                    average_sets(&parts, window.len(), signal.examples)
+                })
+                .collect();
+            signal.layout = Layout::Equal { extent: output };
+        }
+        Layout::All { extent } => {
+            let (from, to) = (extent[0] * extent[1], windows.len());
+            let old = &signal.sets[0];
+            let n = signal.examples * to;
+            let part = |window: &[Option<usize>]| 1.0 / window.len() as f64;
+            let single = |values: &[f64]| -> Vec<f64> {
+                (0..n)
+                    .map(|point| {
+                        let window = &windows[point % to];
+                        let base = point / to * from;
+                        window.iter().flatten().map(|at| values[base + at]).sum::<f64>()
+                            * part(window)
+                    })
+                    .collect()
+            };
+            let mut new = Points::new(single(&old.second), single(&old.mean));
+            new.map(|a, b, _| {
+                let (base_a, base_b) = (a / to * from, b / to * from);
+                let pairs = windows[a % to].iter().zip(&windows[b % to]);
+                let sum: f64 = pairs
+                    .map(|(p, p2)| match (p, p2) {
+                        (Some(p), Some(p2)) => old.distance(base_a + p, base_b + p2),
+                        // Half the square of what stands against a padded zero.
+                        (Some(p), None) => 0.5 * old.second[base_a + p],
+                        (None, Some(p2)) => 0.5 * old.second[base_b + p2],
+                        (None, None) => 0.0,
+                    })
+                    .sum();
+                sum * part(&windows[a % to])
+            });
+            signal.sets = vec![new];
+            signal.layout = Layout::All { extent: output };
+        }
+    }
+    // Taps on padding pass no gradient on.
+    let reached = inside as f64 / taps as f64;
+    signal.gradient.iter_mut().for_each(|g| *g *= reached);
+}
+
+/// The mean of a channel over windows of positions: needs the covariances between positions.
+///
+/// ```text
+/// K'_ab(P, P') = mean_{p ∈ P, p' ∈ P'} K_ab(p, p')
+/// ```
+pub(super) fn average(
+    signal: &mut Signal,
+    layout: Layout,
+    windows: &[Vec<Option<usize>>],
+) -> Result<(), NoTheory> {
+    let Layout::All { extent } = signal.layout else {
+        return Err(NoTheory::new(format!(
+            "averaging over positions needs the covariances of all {} positions, more than may be held",
+            signal.layout.positions()
+        )));
+    };
+    let (from, to) = (extent[0] * extent[1], windows.len());
+    let old = &signal.sets[0];
+    let n = signal.examples * to;
+    let members = |point: usize| {
+        let base = point / to * from;
+        windows[point % to].iter().flatten().map(move |at| base + at)
+    };
+    let pair = |a: usize, b: usize| {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for p in members(a) {
+            for p2 in members(b) {
+                sum += old.distance(p, p2);
+                count += 1.0;
+            }
+        }
+        sum / count
+    };
+    let mean_of = |values: &[f64], point: usize| {
+        let count = members(point).count() as f64;
+        members(point).map(|p| values[p]).sum::<f64>() / count
+    };
+    // E(x̄)² = mean M - ½·(mean of 2d within the window).
+    let within: Vec<f64> = (0..n).map(|point| pair(point, point)).collect();
+    let second =
+        (0..n).map(|point| (mean_of(&old.second, point) - within[point]).max(0.0)).collect();
+    let mean = (0..n).map(|point| mean_of(&old.mean, point)).collect();
+    let mut new = Points::new(second, mean);
+    new.map(|a, b, _| pair(a, b) - 0.5 * (within[a] + within[b]));
+    signal.sets = vec![new];
+    signal.layout = layout;
+    let size = windows.first().map_or(1, Vec::len) as f64;
+    signal.gradient.iter_mut().for_each(|g| *g /= size);
+    Ok(())
+}
+
+/// Every position a unit of one point per example: the mean over equal positions.
+pub(super) fn flatten(signal: &mut Signal) {
+    match signal.layout {
+        Layout::Flat => return,
+        Layout::Equal { .. } => {
+            let parts: Vec<&Points> = signal.sets.iter().collect();
+            signal.sets = vec![average_sets(&parts, parts.len(), signal.examples)];
+        }
+        Layout::All { extent } => {
+            let positions = extent[0] * extent[1];
+            let old = &signal.sets[0];
+            let mean = |values: &[f64]| -> Vec<f64> {
+                values
+                    .chunks_exact(positions)
+                    .map(|chunk| chunk.iter().sum::<f64>() / positions as f64)
+                    .collect()
+            };
+            let mut new = Points::new(mean(&old.second), mean(&old.mean));
+            new.map(|a, b, _| {
+                let sum: f64 =
+                    (0..positions).map(|p| old.distance(a * positions + p, b * positions + p)).sum();
+                sum / positions as f64
+            });
+            signal.sets = vec![new];
+        }
+    }
+    signal.layout = Layout::Flat;
+}
+
+/// `Σ parts / count`.
+fn average_sets(parts: &[&Points], count: usize, examples: usize) -> Points {
+    let part = 1.0 / count as f64;
+    let sum = |of: fn(&Points) -> &[f64]| -> Vec<f64> {
+        let mut sums = vec![0.0; examples];
+        for points in parts {
+            sums.iter_mut().zip(of(points)).for_each(|(sum, x)| *sum += x * part);
+        }
+        sums
+    };
+    let mut new = Points::new(sum(|p| &p.second), sum(|p| &p.mean));
+    new.for_each_row(|row| {
+        for points in parts {
+            for (d, other) in row.distance.iter_mut().zip(points.row(row.index)) {
+                *d += part * other;
+            }
+        }
+    });
+    new
+}

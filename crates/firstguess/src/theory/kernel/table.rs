@@ -1,0 +1,576 @@
+//! The kernel of any other function as a table over both variances and the angle.
+//!
+//! ```text
+//! f_q(z) = φ(√q z)/√M(q),   Δ(q_a, q_b, θ) = ½E[(f_a(u) - f_a(v))(f_b(u) - f_b(v))],   cos θ = c
+//! d' = ½(√M_a - √M_b)² + √(M_a M_b) [½E(f_a - f_b)² + Δ(q_a, q_b, θ)]
+//! ```
+//!
+//! The table holds `Δ/(1 - c)`, which has a limit at `θ = 0`, so that nothing cancels as inputs merge: Chebyshev series in
+//! `ln q` of both inputs, and in `θ` on panels halved until the series has converged. Correlating contracts, so whatever
+//! the angle, interpolating in the variances errs by no more than twice the error of `f_q` itself (derived in
+//! docs/theory/kernel.md).
+
+use super::points::Points;
+use crate::math::chebyshev::ChebyshevBasis;
+use crate::math::quadrature::{GAUSSIAN_RANGE, GaussLegendre};
+use crate::math::special::normal_density;
+use crate::spec::activation::Parity;
+use crate::theory::NoTheory;
+use crate::theory::dual::{Moments, Pointwise};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+use rayon::prelude::*;
+use std::f64::consts::{FRAC_PI_2, PI};
+
+/// Chebyshev nodes per panel in the angle.
+const ANGLES: usize = 12;
+
+/// Most panels in the angle.
+const MAX_PANELS: usize = 96;
+
+/// What the table may err by, relative to `√(M_a M_b)`.
+const TOLERANCE: f64 = 3e-11;
+
+/// Numbers of nodes in `ln q` that are tried.
+const ORDERS: [usize; 10] = [2, 3, 4, 6, 8, 11, 15, 20, 26, 34];
+
+/// Margin around the variances asked for, so that the next layer may find its own inside.
+const MARGIN: f64 = 0.05;
+
+/// Points per panel of the rules in one variable, and of those in two.
+const LINE: usize = 16;
+const PLANE: usize = 12;
+
+/// See the module.
+pub(super) struct Table {
+    low: f64,
+    high: f64,
+    order: usize,
+    even_or_odd: Parity,
+    panels: Vec<Panel>,
+    /// Lower triangular factor of the products of the terms of `f_q` in `ln q`.
+    factor: Vec<f64>,
+    error: f64,
+}
+
+struct Panel {
+    start: f64,
+    end: f64,
+    /// `[angle][order][order]`, Chebyshev coefficients in all three.
+    coefficients: Vec<f64>,
+}
+
+/// The functions `f_q` at the nodes of the window.
+struct Family<'a> {
+    function: &'a Pointwise,
+    roots: Vec<f64>,
+    /// `1/√M`.
+    units: Vec<f64>,
+    /// Places in `z` that panels must not straddle.
+    edges: Vec<f64>,
+}
+
+impl Table {
+    /// Prepares a window that holds every positive variance.
+    pub(super) fn new(function: &Pointwise, variances: &[f64]) -> Result<Self, NoTheory> {
+        let logs = variances.iter().filter(|q| **q > 0.0).map(|q| q.ln());
+        let (mut low, mut high) =
+            logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+        if low > high {
+            (low, high) = (0.0, 0.0);
+        }
+        let margin = MARGIN * (1.0 + high - low);
+        (low, high) = (low - margin, high + margin);
+        let parity = function.parity();
+        let (order, variance_error, family) = choose_order(function, low, high)?;
+        let basis = ChebyshevBasis::new(order);
+        let factor = factor(&family, &basis);
+        let end = if parity == Parity::Neither { PI } else { FRAC_PI_2 };
+        let (panels, angle_error) = resolve_angles(&family, &basis, end);
+        Ok(Self {
+            low,
+            high,
+            order,
+            even_or_odd: parity,
+            panels,
+            factor,
+            error: 2.0 * variance_error + angle_error,
+        })
+    }
+
+    /// Whether every positive variance lies in the window.
+    pub(super) fn covers(&self, variances: &[f64]) -> bool {
+        variances.iter().all(|q| *q == 0.0 || (self.low..=self.high).contains(&q.ln()))
+    }
+
+    /// Bound on the error of a covariance, relative to `√(M_a M_b)`.
+    pub(super) fn error(&self) -> f64 {
+        self.error
+    }
+
+    /// Maps the distances of Gaussian points whose variances the window holds; `zero` is `φ(0)`.
+    pub(super) fn map(&self, points: &mut Points, zero: f64, moments: &[Moments]) {
+        let n = self.order;
+        let roots: Vec<f64> = points.second.iter().map(|q| q.sqrt()).collect();
+        let terms: Vec<Vec<f64>> = points.second.iter().map(|q| self.terms(*q)).collect();
+        let features: Vec<Vec<f64>> = terms.iter().map(|t| self.feature(t)).collect();
+        points.for_each_row(|row| {
+            let a = row.index;
+            let own = moments[a].second;
+            // The series in the angle and the other variance, at this variance.
+            let sections: Vec<Vec<f64>> = self
+                .panels
+                .iter()
+                .map(|panel| {
+                    let blocks = panel.coefficients.chunks_exact(n * n);
+                    blocks.flat_map(|block| contract(block, &terms[a])).collect()
+                })
+                .collect();
+            for (b, d) in row.distance.iter_mut().enumerate() {
+                let other = moments[b].second;
+                let scale = roots[a] * roots[b];
+                if scale == 0.0 {
+                    // One of the two is the origin: φ(0) against a mean.
+                    let mean = if roots[a] == 0.0 { moments[b].mean } else { moments[a].mean };
+                    *d = (0.5 * (own + other) - zero * mean).max(0.0);
+                    continue;
+                }
+                let gap = roots[a] - roots[b];
+                let complement = ((*d - 0.5 * gap * gap) / scale).clamp(0.0, 2.0);
+                let turn = self.turn(complement, &sections, &terms[b]);
+                let shift: f64 =
+                    features[a].iter().zip(&features[b]).map(|(x, y)| (x - y) * (x - y)).sum();
+                let size = own.sqrt() - other.sqrt();
+                let (product, turned) = ((own * other).sqrt(), turn);
+                *d = match turned {
+                    Turn::Ahead(delta) => {
+                        0.5 * size * size + product * (0.5 * shift + delta)
+                    }
+                    Turn::Back(delta) => {
+                        // k(-c) = ± k(c): the covariance changes its sign, the squares do not.
+                        let ahead = 1.0 - 0.5 * shift - delta;
+                        let kernel =
+                            if self.even_or_odd == Parity::Odd { -ahead } else { ahead };
+                        0.5 * (own + other) - product * kernel
+                    }
+                }
+                .max(0.0);
+            }
+        });
+    }
+
+    /// `T_i` of the place of `ln q` in the window.
+    fn terms(&self, q: f64) -> Vec<f64> {
+        let x = if q > 0.0 { q.ln() } else { self.low };
+        chebyshev_terms(2.0 * (x - self.low) / (self.high - self.low) - 1.0, self.order)
+    }
+
+    /// Coordinates in which the distance of two inputs is `E(f_a - f_b)²`.
+    fn feature(&self, terms: &[f64]) -> Vec<f64> {
+        let n = self.order;
+        (0..n)
+            .map(|column| (column..n).map(|row| self.factor[row * n + column] * terms[row]).sum())
+            .collect()
+    }
+
+    fn turn(&self, complement: f64, sections: &[Vec<f64>], terms: &[f64]) -> Turn {
+        let back = self.even_or_odd != Parity::Neither && complement > 1.0;
+        let eps = if back { 2.0 - complement } else { complement };
+        let angle = 2.0 * (0.5 * eps).sqrt().min(1.0).asin();
+        let last = self.panels.len() - 1;
+        let at = self.panels.partition_point(|panel| panel.end < angle).min(last);
+        let panel = &self.panels[at];
+        let t = (2.0 * (angle - panel.start) / (panel.end - panel.start) - 1.0).clamp(-1.0, 1.0);
+        let (mut previous, mut current, mut sum) = (t, 1.0, 0.0);
+        for line in sections[at].chunks_exact(self.order) {
+            let value: f64 = line.iter().zip(terms).map(|(x, y)| x * y).sum();
+            sum += value * current;
+            (previous, current) = (current, 2.0 * t * current - previous);
+        }
+        if back { Turn::Back(eps * sum) } else { Turn::Ahead(eps * sum) }
+    }
+}
+
+/// `Δ` at the angle itself, or at its supplement.
+enum Turn {
+    Ahead(f64),
+    Back(f64),
+}
+
+/// `T_0 .. T_{n-1}` at `t`.
+fn chebyshev_terms(t: f64, n: usize) -> Vec<f64> {
+    let mut terms = Vec::with_capacity(n);
+    let (mut previous, mut current) = (t, 1.0);
+    for _ in 0..n {
+        terms.push(current);
+        (previous, current) = (current, 2.0 * t * current - previous);
+    }
+    terms
+}
+
+/// `Σ_i t_i block_ij`.
+fn contract(block: &[f64], terms: &[f64]) -> Vec<f64> {
+    let n = terms.len();
+    let mut sums = vec![0.0; n];
+    for (row, t) in block.chunks_exact(n).zip(terms) {
+        for (sum, x) in sums.iter_mut().zip(row) {
+            *sum += t * x;
+        }
+    }
+    sums
+}
+
+/// Variances at the nodes of a window.
+fn node_variances(low: f64, high: f64, basis: &ChebyshevBasis) -> Vec<f64> {
+    basis.nodes.iter().map(|t| (low + 0.5 * (t + 1.0) * (high - low)).exp()).collect()
+}
+
+/// The smallest order at which `f_q` is interpolated well between the nodes, with what is left of the error.
+fn choose_order(
+    function: &Pointwise,
+    low: f64,
+    high: f64,
+) -> Result<(usize, f64, Family<'_>), NoTheory> {
+    let mut best: Option<(usize, f64, Family<'_>)> = None;
+    for order in ORDERS {
+        let basis = ChebyshevBasis::new(order);
+        let family = Family::new(function, &node_variances(low, high, &basis))?;
+        let (points, weights) = family.line();
+        let mut worst = 0.0_f64;
+        let coefficients = family.coefficients(&points, &basis);
+        for i in 0..=4 {
+            // Between nodes, and at the ends, where interpolation is at its worst.
+            let t = -1.0 + 2.0 * f64::from(i) / 4.0 + if i == 2 { 0.037 } else { 0.0 };
+            let q = (low + 0.5 * (t + 1.0) * (high - low)).exp();
+            let exact = Family { roots: vec![q.sqrt()], ..family.shell() };
+            let exact = exact.normalised(&points, &weights);
+            let terms = chebyshev_terms(t, order);
+            let mut error = 0.0;
+            for (k, weight) in weights.iter().enumerate() {
+                let value: f64 =
+                    terms.iter().enumerate().map(|(i, t)| t * coefficients[i * points.len() + k]).sum();
+                error += weight * (value - exact[k]) * (value - exact[k]);
+            }
+            worst = worst.max(error.sqrt());
+        }
+        let better = best.as_ref().is_none_or(|(_, error, _)| worst < 0.5 * error);
+        if better {
+            best = Some((order, worst, family));
+        }
+        if worst <= TOLERANCE {
+            break;
+        }
+    }
+    best.ok_or_else(|| NoTheory::new("the kernel has no table"))
+}
+
+impl<'a> Family<'a> {
+    fn new(function: &'a Pointwise, variances: &[f64]) -> Result<Self, NoTheory> {
+        let roots: Vec<f64> = variances.iter().map(|q| q.sqrt()).collect();
+        let edges = edges(function, &roots)?;
+        let mut family = Self { function, units: vec![1.0; roots.len()], roots, edges };
+        let (points, weights) = family.line();
+        family.units = family
+            .roots
+            .iter()
+            .map(|root| {
+                let second: f64 = points
+                    .iter()
+                    .zip(&weights)
+                    .map(|(z, w)| w * function.value(root * z).powi(2))
+                    .sum();
+                if second > 0.0 { second.sqrt().recip() } else { 1.0 }
+            })
+            .collect();
+        Ok(family)
+    }
+
+    /// The same function and edges without any variance.
+    fn shell(&self) -> Self {
+        Self {
+            function: self.function,
+            roots: Vec::new(),
+            units: Vec::new(),
+            edges: self.edges.clone(),
+        }
+    }
+
+    /// A rule for `E` in one variable.
+    fn line(&self) -> (Vec<f64>, Vec<f64>) {
+        let rule = GaussLegendre::cached(LINE);
+        let (mut points, mut weights) = (Vec::new(), Vec::new());
+        for panel in self.edges.windows(2) {
+            let (half, mid) = (0.5 * (panel[1] - panel[0]), 0.5 * (panel[0] + panel[1]));
+            for (x, w) in rule.nodes.iter().zip(&rule.weights) {
+                let z = mid + half * x;
+                points.push(z);
+                weights.push(half * w * normal_density(z));
+            }
+        }
+        (points, weights)
+    }
+
+    /// `f_q` at the points for the only variance there is.
+    fn normalised(&self, points: &[f64], weights: &[f64]) -> Vec<f64> {
+        let root = self.roots[0];
+        let values: Vec<f64> = points.iter().map(|z| self.function.value(root * z)).collect();
+        let second: f64 = values.iter().zip(weights).map(|(v, w)| w * v * v).sum();
+        let unit = if second > 0.0 { second.sqrt().recip() } else { 1.0 };
+        values.into_iter().map(|v| v * unit).collect()
+    }
+
+    /// Chebyshev coefficients of `f_q` in `ln q` at the points, `[order][points]`.
+    fn coefficients(&self, points: &[f64], basis: &ChebyshevBasis) -> Vec<f64> {
+        let order = self.roots.len();
+        let mut rows = vec![0.0; order * points.len()];
+        for (k, z) in points.iter().enumerate() {
+            let values: Vec<f64> = self
+                .roots
+                .iter()
+                .zip(&self.units)
+                .map(|(root, unit)| unit * self.function.value(root * z))
+                .collect();
+            for (i, c) in basis.coefficients(&values).into_iter().enumerate() {
+                rows[i * points.len() + k] = c;
+            }
+        }
+        rows
+    }
+
+    /// `Δ/(1 - c)` of all pairs of nodes at one angle, `[order][order]`.
+    fn ratio(&self, angle: f64) -> Vec<f64> {
+        let order = self.roots.len();
+        let (narrow, wide) = ((0.5 * angle).sin(), (0.5 * angle).cos());
+        let ahead = narrow <= wide;
+        let (narrow, wide) = if ahead { (narrow, wide) } else { (wide, narrow) };
+        let rule = GaussLegendre::cached(PLANE);
+        let mut outer: Vec<f64> =
+            self.edges.iter().map(|e| e.abs()).filter(|e| *e > 0.02 * narrow).collect();
+        outer.extend((1..5).map(|k| f64::from(k) * 2.0 * narrow));
+        close(&mut outer, 0.0, 9.5 * narrow);
+        if !ahead {
+            // With c < 0 only exchanging (u, v) by the sign of the wide variable is a symmetry.
+            let mirrored: Vec<f64> = outer.iter().map(|e| -e).collect();
+            outer.extend(mirrored);
+            close(&mut outer, -9.5 * narrow, 9.5 * narrow);
+        }
+        let reach = 9.5 * wide;
+        let (start, total) = if ahead { (-reach, 2.0) } else { (0.0, 2.0) };
+        let mut gram = vec![0.0; order * order];
+        let mut inner = Vec::new();
+        let mut rows: Vec<f64> = Vec::new();
+        for panel in outer.windows(2) {
+            for (x, w) in rule.nodes.iter().zip(&rule.weights) {
+                let (half, mid) = (0.5 * (panel[1] - panel[0]), 0.5 * (panel[0] + panel[1]));
+                let r = mid + half * x;
+                let outer_weight = total * half * w * normal_density(r / narrow) / narrow;
+                inner.clear();
+                inner.extend(
+                    self.edges
+                        .iter()
+                        .flat_map(|e| [e - r, if ahead { e + r } else { r - e }]),
+                );
+                inner.extend((-4..=4).map(|k| f64::from(k) * 2.0 * wide));
+                close(&mut inner, start, reach);
+                rows.clear();
+                for piece in inner.windows(2) {
+                    let (half, mid) = (0.5 * (piece[1] - piece[0]), 0.5 * (piece[0] + piece[1]));
+                    for (x, w) in rule.nodes.iter().zip(&rule.weights) {
+                        let s = mid + half * x;
+                        let weight = outer_weight * half * w * normal_density(s / wide) / wide;
+                        let (u, v) = if ahead { (s + r, s - r) } else { (r + s, r - s) };
+                        let root_weight = weight.sqrt();
+                        for (root, unit) in self.roots.iter().zip(&self.units) {
+                            let gap = self.function.value(root * u) - self.function.value(root * v);
+                            rows.push(root_weight * unit * gap);
+                        }
+                    }
+                }
+                let matrix = MatRef::from_row_major_slice(&rows, rows.len() / order, order);
+                matmul(
+                    MatMut::from_row_major_slice_mut(&mut gram, order, order),
+                    Accum::Add,
+                    matrix.transpose(),
+                    matrix,
+                    0.5,
+                    Par::Seq,
+                );
+            }
+        }
+        let sine = (0.5 * angle).sin();
+        let complement = 2.0 * sine * sine;
+        gram.iter().map(|x| x / complement).collect()
+    }
+}
+
+/// Factor of `E[c_i c_j]`, the products of the terms of `f_q` in `ln q`.
+fn factor(family: &Family<'_>, basis: &ChebyshevBasis) -> Vec<f64> {
+    let n = family.roots.len();
+    let (points, weights) = family.line();
+    let rows = family.coefficients(&points, basis);
+    let mut gram = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..=i {
+            let (a, b) = (&rows[i * points.len()..], &rows[j * points.len()..]);
+            gram[i * n + j] = weights.iter().zip(a).zip(b).map(|((w, x), y)| w * x * y).sum();
+        }
+    }
+    // The constant term drops out of every difference: it comes last, where it disturbs nothing.
+    let mut lower = vec![0.0; n * n];
+    for j in 1..n {
+        let mut pivot = gram[j * n + j];
+        for k in 1..j {
+            pivot -= lower[j * n + k] * lower[j * n + k];
+        }
+        if pivot <= 1e-24 {
+            continue;
+        }
+        let root = pivot.sqrt();
+        lower[j * n + j] = root;
+        for i in j + 1..n {
+            let mut sum = gram[i * n + j];
+            for k in 1..j {
+                sum -= lower[i * n + k] * lower[j * n + k];
+            }
+            lower[i * n + j] = sum / root;
+        }
+    }
+    lower
+}
+
+/// Halves panels in the angle until their series have converged.
+fn resolve_angles(family: &Family<'_>, basis: &ChebyshevBasis, end: f64) -> (Vec<Panel>, f64) {
+    let angles = ChebyshevBasis::new(ANGLES);
+    let n = family.roots.len();
+    let mut pending = vec![(0.0, 0.5 * end), (0.5 * end, end)];
+    let mut panels: Vec<Panel> = Vec::new();
+    let mut worst = 0.0_f64;
+    while !pending.is_empty() {
+        let done = panels.len() + pending.len() >= MAX_PANELS;
+        let fitted: Vec<(Panel, f64, f64)> =
+            pending.iter().map(|&(start, stop)| fit(family, &angles, start, stop)).collect();
+        pending.clear();
+        for (mut panel, error, absolute) in fitted {
+            let narrow = panel.end - panel.start < 1e-10;
+            if done || narrow || (absolute <= TOLERANCE && error <= 1e-9) {
+                worst = worst.max(absolute);
+                for block in panel.coefficients.chunks_exact_mut(n * n) {
+                    to_coefficients(block, basis);
+                }
+                panels.push(panel);
+            } else {
+                let middle = 0.5 * (panel.start + panel.end);
+                pending.extend([(panel.start, middle), (middle, panel.end)]);
+            }
+        }
+    }
+    panels.sort_by(|a, b| a.start.total_cmp(&b.start));
+    (panels, worst)
+}
+
+/// The series of one panel, its relative and its absolute error.
+fn fit(family: &Family<'_>, angles: &ChebyshevBasis, start: f64, end: f64) -> (Panel, f64, f64) {
+    let n = family.roots.len();
+    let values: Vec<Vec<f64>> = angles
+        .nodes
+        .par_iter()
+        .map(|t| family.ratio(start + 0.5 * (t + 1.0) * (end - start)))
+        .collect();
+    let mut coefficients = vec![0.0; ANGLES * n * n];
+    let (mut tail, mut size) = (0.0_f64, f64::MIN_POSITIVE);
+    let mut line = vec![0.0; ANGLES];
+    for entry in 0..n * n {
+        for (x, matrix) in line.iter_mut().zip(&values) {
+            *x = matrix[entry];
+            size = size.max(x.abs());
+        }
+        let series = angles.coefficients(&line);
+        tail = tail.max(series[ANGLES - 1].abs() + series[ANGLES - 2].abs());
+        for (k, c) in series.into_iter().enumerate() {
+            coefficients[k * n * n + entry] = c;
+        }
+    }
+    let complement = 2.0 * (0.5 * end).sin().powi(2);
+    (Panel { start, end, coefficients }, tail / size, tail * complement)
+}
+
+/// Values at the nodes of both variances become coefficients in both.
+fn to_coefficients(block: &mut [f64], basis: &ChebyshevBasis) {
+    let n = basis.nodes.len();
+    for row in block.chunks_exact_mut(n) {
+        let series = basis.coefficients(row);
+        row.copy_from_slice(&series);
+    }
+    for column in 0..n {
+        let values: Vec<f64> = (0..n).map(|row| block[row * n + column]).collect();
+        for (row, c) in basis.coefficients(&values).into_iter().enumerate() {
+            block[row * n + column] = c;
+        }
+    }
+}
+
+/// Panel edges in `z` that resolve the function at every one of these scales.
+fn edges(function: &Pointwise, roots: &[f64]) -> Result<Vec<f64>, NoTheory> {
+    let (smallest, largest) =
+        roots.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), r| (l.min(*r), h.max(*r)));
+    let breaks = function.breakpoints();
+    let mut edges = vec![0.0];
+    for root in roots {
+        edges.extend(breaks.iter().map(|b| b / root));
+    }
+    let mut width = 2.0 * function.length_scale() / largest;
+    if function.bends_at_every_scale() && breaks.contains(&0.0) {
+        width = width.min(1e-7);
+    }
+    let centres: Vec<f64> =
+        std::iter::once(0.0).chain(breaks.iter().flat_map(|b| [b / smallest, b / largest])).collect();
+    while width < GAUSSIAN_RANGE {
+        edges.extend(centres.iter().flat_map(|c| [c - width, c + width]));
+        width *= 2.0;
+    }
+    edges.extend((-5..=5).map(|k| f64::from(k) * 2.0));
+    close(&mut edges, -GAUSSIAN_RANGE, GAUSSIAN_RANGE);
+    let rule = GaussLegendre::cached(LINE);
+    let square = |a: f64, b: f64, root: f64| {
+        rule.integrate(a, b, |z| {
+            let value = function.value(root * z);
+            value * value * normal_density(z)
+        })
+    };
+    let probes = [smallest, (smallest * largest).sqrt(), largest];
+    let totals = probes
+        .map(|root| edges.windows(2).map(|p| square(p[0], p[1], root)).sum::<f64>().max(1e-300));
+    let mut resolved = vec![-GAUSSIAN_RANGE];
+    let mut pending: Vec<(f64, f64)> = edges.windows(2).rev().map(|p| (p[0], p[1])).collect();
+    while let Some((a, b)) = pending.pop() {
+        let middle = 0.5 * (a + b);
+        let error = probes
+            .iter()
+            .zip(&totals)
+            .map(|(root, total)| {
+                let halves = square(a, middle, *root) + square(middle, b, *root);
+                (square(a, b, *root) - halves).abs() / total
+            })
+            .fold(0.0, f64::max);
+        if error <= 1e-14 {
+            resolved.push(b);
+        } else {
+            pending.extend([(middle, b), (a, middle)]);
+        }
+        if resolved.len() + pending.len() > 1500 {
+            return Err(NoTheory::new(format!(
+                "`{function}` turns too fast for its kernel to be tabulated at the variance {:.3e}",
+                largest * largest
+            )));
+        }
+    }
+    Ok(resolved)
+}
+
+/// Sorts, clips to `[low, high]`, adds the ends and drops doubles.
+fn close(edges: &mut Vec<f64>, low: f64, high: f64) {
+    edges.retain(|e| *e > low && *e < high);
+    edges.extend([low, high]);
+    edges.sort_by(f64::total_cmp);
+    edges.dedup_by(|a, b| (*a - *b).abs() <= 1e-13 * (high - low));
+}
