@@ -1,7 +1,7 @@
 //! The main verb: predict, measure, judge.
 
 use crate::finding::{self, Case};
-use crate::math::stream::Seed;
+use crate::math::stream::{Purpose, Seed, Stream};
 use crate::measure::{self, MeasureError, Options, Progress};
 use crate::report::Report;
 use crate::spec::Spec;
@@ -12,7 +12,8 @@ use crate::spec::network::Network;
 use crate::spec::scheme::{InitScheme, LayerInit, Scheme};
 use crate::theory::critical::{CriticalPoint, edge_of_chaos};
 use crate::theory::dual::Dual;
-use crate::theory::predict::{InputStatistics, predict};
+use crate::theory::kernel::DataKernel;
+use crate::theory::predict::{InputStatistics, Prediction, predict};
 
 /// Why a check could not be made.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -67,7 +68,7 @@ pub fn check(
     let init = concrete_init(&spec.init, &network)?;
     let inits = layer_inits(&init, &network)?;
     let classes = measure::prejudice::classes_of(network.logits());
-    let prediction = predict(&network, &inits, InputStatistics::of(data), classes);
+    let prediction = predict_on(&network, &inits, data, classes, Seed(spec.measure.seed));
     let options = Options::new(Seed(spec.measure.seed), spec.measure.draws);
     let measurement = measure::run(&network, &inits, data, &options, progress)?;
     let findings = finding::judge(&Case {
@@ -77,6 +78,51 @@ pub fn check(
     });
     Ok(Report::new(spec, data, &network, &init, prediction, measurement, findings))
 }
+
+/// Inputs whose kernel is carried through the network; more would take seconds and change little.
+const KERNEL_INPUTS: usize = 1000;
+
+/// Random logits behind the predicted class shares.
+const GUESS_DRAWS: usize = 400;
+
+/// Share of the logits' variance that the low-rank factor of their kernel may leave to independent noise.
+const FACTOR_TOLERANCE: f64 = 1e-6;
+
+/// The prediction for these very inputs, where their kernel can be carried through the network, else for inputs whose pairs
+/// share one correlation.
+///
+/// The class shares are those of Gaussian logits with the kernel of infinite width, sampled: the one random number in a
+/// prediction, from the given seed, with a standard error of a few percent of the shares' spread over networks.
+pub fn predict_on(
+    network: &Network,
+    inits: &[LayerInit],
+    data: &Dataset,
+    classes: usize,
+    seed: Seed,
+) -> Prediction {
+    let mut prediction = predict(network, inits, InputStatistics::of(data), classes);
+    let Ok(part) = data.take(data.examples().min(KERNEL_INPUTS)) else { return prediction };
+    let kernel = DataKernel::new(network, inits, &part);
+    prediction.refine(&kernel, network.residual_blocks == 0);
+    let Ok(logits) = &kernel.logits else { return prediction };
+    prediction.kernel_inputs = Some(part.examples());
+    let classes = network.logits();
+    if classes < 2 {
+        return prediction;
+    }
+    let factor = logits.factor(FACTOR_TOLERANCE, KERNEL_INPUTS);
+    let per_draw = factor.normals_per_draw(classes);
+    let draws = GUESS_DRAWS.min(MAX_NORMALS / per_draw.max(1));
+    let mut normals = vec![0.0; per_draw * draws];
+    Stream::new(seed, 0, 0, Purpose::Logits).fill_normal_f64(0, &mut normals);
+    if let Ok(shares) = factor.class_shares(&normals, classes) {
+        prediction.refine_guess(&shares, logits.agreement(classes).ok());
+    }
+    prediction
+}
+
+/// Normals drawn at most for the predicted shares: 800 MB.
+const MAX_NORMALS: usize = 100_000_000;
 
 /// Draw of each layer with weights, in the order of their index.
 ///

@@ -100,6 +100,7 @@ pub fn prediction_fields(prediction: &Prediction) -> Fields {
     });
     fields
         .number("input_gamma", prediction.input.gamma())
+        .with("kernel_inputs", prediction.kernel_inputs)
         .predicted("ln_gradient", &prediction.ln_gradient())
         .named("guess", &guess)
         .predicted("loss", &prediction.loss)

@@ -2,6 +2,7 @@
 
 mod backward;
 mod field;
+mod on_data;
 mod walk;
 
 use super::dual::{Dual, Pointwise, Pooling};
@@ -150,6 +151,9 @@ pub struct PrejudicePrediction {
 pub struct Prediction {
     /// The inputs it was made for.
     pub input: InputStatistics,
+    /// Inputs whose own kernel stands behind the layers and the first guess; `None` where all pairs of inputs are taken to
+    /// share one correlation.
+    pub kernel_inputs: Option<usize>,
     /// Every layer with weights.
     pub layers: Vec<LayerPrediction>,
     /// The infinitely deep network of the same kind.
@@ -212,7 +216,7 @@ pub fn predict(
     let classes = classes.max(2);
     let prejudice = head.clone().and_then(|spread| prejudice(classes, spread.gamma()));
     let loss = head.and_then(|spread| loss_at_init(classes, spread.q()));
-    Prediction { input, layers, bulk, prejudice, loss }
+    Prediction { input, kernel_inputs: None, layers, bulk, prejudice, loss }
 }
 
 /// Gradients of every layer, and their ratios from each layer to the next.

@@ -34,11 +34,7 @@ const EXACT: f64 = 1e-13;
 
 impl Element {
     pub(super) fn new(function: &Pointwise) -> Self {
-        Self {
-            dual: Dual::of(function.clone()),
-            piecewise: Piecewise::of(function),
-            table: None,
-        }
+        Self { dual: Dual::of(function.clone()), piecewise: Piecewise::of(function), table: None }
     }
 
     pub(super) fn function(&self) -> &Pointwise {
@@ -64,8 +60,10 @@ impl Element {
         if self.piecewise.is_some() {
             return Ok(self.by_pieces(points));
         }
-        if matches!(self.function().functions(), [Activation::Erf | Activation::Sin | Activation::Gelu])
-        {
+        if matches!(
+            self.function().functions(),
+            [Activation::Erf | Activation::Sin | Activation::Gelu]
+        ) {
             return Ok(self.by_closed_form(points));
         }
         self.by_table(points)

@@ -93,9 +93,7 @@ impl LogitKernel {
     /// Derived in docs/theory/mean-field.md.
     pub fn share_variance(&self) -> f64 {
         // asin(1 - ε) = π/2 - 2 asin √(ε/2).
-        let mean = self.mean(FRAC_PI_2, |eps| {
-            FRAC_PI_2 - 2.0 * (0.5 * eps).sqrt().min(1.0).asin()
-        });
+        let mean = self.mean(FRAC_PI_2, |eps| FRAC_PI_2 - 2.0 * (0.5 * eps).sqrt().min(1.0).asin());
         mean / (2.0 * PI)
     }
 
@@ -152,10 +150,7 @@ impl LogitKernel {
     fn mean(&self, same: f64, f: impl Fn(f64) -> f64 + Sync) -> f64 {
         let root: Vec<f64> = self.points.second.iter().map(|q| q.sqrt()).collect();
         let sums = self.points.rows(|a, row| {
-            row.iter()
-                .enumerate()
-                .map(|(b, d)| f(complement(root[a], root[b], *d)))
-                .sum::<f64>()
+            row.iter().enumerate().map(|(b, d)| f(complement(root[a], root[b], *d))).sum::<f64>()
         });
         let n = self.inputs() as f64;
         (same * n + 2.0 * sums.iter().sum::<f64>()) / (n * n)

@@ -68,8 +68,7 @@ impl Series {
         let basis = basis();
         let all = basis.points.len();
         // Half of the line says everything about a function with a symmetry.
-        let (first_node, double) =
-            if powers == Powers::All { (0, 1.0) } else { (all / 2, 2.0) };
+        let (first_node, double) = if powers == Powers::All { (0, 1.0) } else { (all / 2, 2.0) };
         let nodes = all - first_node;
         let stride = variances.len() + WIDTH;
         let used: Vec<usize> = (0..TERMS)
@@ -89,7 +88,9 @@ impl Series {
                     let root = q.sqrt();
                     let start = values.len();
                     values.extend(
-                        basis.points[first_node..].iter().map(|z| double * function.value(root * z)),
+                        basis.points[first_node..]
+                            .iter()
+                            .map(|z| double * function.value(root * z)),
                     );
                     let squares = values[start..].iter().zip(&basis.weights[first_node..]);
                     seconds.push(squares.map(|(v, w)| v * v * w).sum::<f64>() / double);

@@ -106,8 +106,7 @@ impl DataKernel {
         data: &Dataset,
         max_entries: usize,
     ) -> Self {
-        let labels =
-            data.labels().map(|of| Labels { of, classes: data.classes() });
+        let labels = data.labels().map(|of| Labels { of, classes: data.classes() });
         let mut walk = Walk {
             inits,
             labels,
@@ -243,11 +242,8 @@ impl Walk<'_> {
                 };
                 let output = image_extent(node);
                 let init = self.init(*weights)?;
-                let mut window = Window {
-                    kernel: shape.kernel,
-                    stride: shape.stride,
-                    padding: shape.padding,
-                };
+                let mut window =
+                    Window { kernel: shape.kernel, stride: shape.stride, padding: shape.padding };
                 let mut taps = window.all(image_input(node), output);
                 if init.family == WeightFamily::DeltaOrthogonal {
                     // Only the centre of the kernel has weights, the whole of the variance.
@@ -416,7 +412,9 @@ impl Walk<'_> {
             return Err(NoTheory::new("no layer has weights"));
         };
         signal.gaussian.clone().map_err(|_| {
-            NoTheory::new("the outputs are not Gaussian: something follows the last layer with weights")
+            NoTheory::new(
+                "the outputs are not Gaussian: something follows the last layer with weights",
+            )
         })?;
         match (signal.layout, signal.sets.into_iter().next()) {
             (Layout::Flat, Some(points)) => Ok(LogitKernel::new(points, signal.error)),

@@ -251,7 +251,8 @@ fn orthant(h: f64, k: f64, complement: f64, rules: &[Arc<GaussLegendre>; 3]) -> 
             let exponent = -0.5 * (gap / xs + product);
             if exponent > -100.0 {
                 let exact = (-product * xs / (2.0 * (1.0 + rs) * (1.0 + rs))).exp() / rs;
-                sum += half * w * exponent.exp() * (exact - (1.0 + first * xs * (1.0 + second * xs)));
+                sum +=
+                    half * w * exponent.exp() * (exact - (1.0 + first * xs * (1.0 + second * xs)));
             }
         }
         sum /= -TAU;
@@ -276,7 +277,8 @@ mod tests {
     #[test]
     fn orthants_agree_with_the_bivariate_normal_distribution() {
         let rules = [6, 12, 20].map(GaussLegendre::cached);
-        for c in [-1.0, -0.999_999, -0.95, -0.5, 0.0, 0.2, 0.6, 0.92, 0.93, 0.999, 1.0 - 1e-9, 1.0] {
+        for c in [-1.0, -0.999_999, -0.95, -0.5, 0.0, 0.2, 0.6, 0.92, 0.93, 0.999, 1.0 - 1e-9, 1.0]
+        {
             for h in [-3.0, -0.4, 0.0, 0.3, 0.301, 2.0, 9.0] {
                 for k in [-1.0, 0.0, 0.3, 1.9, 2.0, 30.0] {
                     let expected = bivariate_normal_cdf(-h, -k, c);

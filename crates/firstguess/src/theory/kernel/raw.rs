@@ -55,8 +55,7 @@ impl Raw {
         };
         for group in self.values.chunks_exact_mut(run.max(1)) {
             let count = group.len() as f64;
-            let mean =
-                if norm == Norm::Rms { 0.0 } else { group.iter().sum::<f64>() / count };
+            let mean = if norm == Norm::Rms { 0.0 } else { group.iter().sum::<f64>() / count };
             let variance = group.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count;
             let unit = if variance > 0.0 { variance.sqrt().recip() } else { 0.0 };
             group.iter_mut().for_each(|x| *x = (*x - mean) * unit);
@@ -148,8 +147,7 @@ fn gram(mut values: Vec<f64>, count: usize) -> Points {
         .chunks_exact(units)
         .map(|row| row.iter().map(|x| x * x).sum::<f64>() * scale)
         .collect();
-    let mean =
-        values.chunks_exact(units).map(|row| row.iter().sum::<f64>() * scale).collect();
+    let mean = values.chunks_exact(units).map(|row| row.iter().sum::<f64>() * scale).collect();
     // Distances do not know of the origin, their digits do: move it to the middle of the data.
     let mut centre = vec![0.0; units];
     for row in values.chunks_exact(units) {
@@ -168,12 +166,19 @@ fn gram(mut values: Vec<f64>, count: usize) -> Points {
         matmul(
             MatMut::from_row_major_slice_mut(&mut products, rows.len(), high + 1),
             Accum::Replace,
-            MatRef::from_row_major_slice(&values[low * units..(high + 1) * units], rows.len(), units),
-            MatRef::from_row_major_slice(&values[..(high + 1) * units], high + 1, units).transpose(),
+            MatRef::from_row_major_slice(
+                &values[low * units..(high + 1) * units],
+                rows.len(),
+                units,
+            ),
+            MatRef::from_row_major_slice(&values[..(high + 1) * units], high + 1, units)
+                .transpose(),
             1.0,
             Par::Seq,
         );
-        for (Row { index: a, distance }, line) in rows.iter_mut().zip(products.chunks_exact(high + 1)) {
+        for (Row { index: a, distance }, line) in
+            rows.iter_mut().zip(products.chunks_exact(high + 1))
+        {
             for (b, d) in distance.iter_mut().enumerate() {
                 let sum = norms[*a] + norms[b];
                 let mut square = sum - 2.0 * line[b];

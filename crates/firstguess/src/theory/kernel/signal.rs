@@ -173,7 +173,9 @@ impl Signal {
         for set in &mut self.sets {
             let variance = set.standardize_over_points();
             if variance.is_nan() || variance <= 0.0 {
-                return Err(NoTheory::new("batch norm divides by the spread of inputs that are all equal"));
+                return Err(NoTheory::new(
+                    "batch norm divides by the spread of inputs that are all equal",
+                ));
             }
             // The variance over the batch is that of a unit only where many directions share it.
             let n = set.len() as f64;
@@ -212,7 +214,9 @@ impl Signal {
         let factors: Vec<f64> =
             mean.iter().zip(&second).map(|(m, s)| 1.0 / (s - m * m).sqrt()).collect();
         if factors.iter().any(|f| !f.is_finite()) {
-            return Err(NoTheory::new("a normalisation divides by the spread of units that are all equal"));
+            return Err(NoTheory::new(
+                "a normalisation divides by the spread of units that are all equal",
+            ));
         }
         for set in &mut self.sets {
             let per_example = set.len() / self.examples;

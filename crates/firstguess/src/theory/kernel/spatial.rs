@@ -164,8 +164,9 @@ pub(super) fn flatten(signal: &mut Signal) {
             };
             let mut new = Points::new(mean(&old.second), mean(&old.mean));
             new.map(|a, b, _| {
-                let sum: f64 =
-                    (0..positions).map(|p| old.distance(a * positions + p, b * positions + p)).sum();
+                let sum: f64 = (0..positions)
+                    .map(|p| old.distance(a * positions + p, b * positions + p))
+                    .sum();
                 sum / positions as f64
             });
             signal.sets = vec![new];

@@ -109,7 +109,8 @@ pub(super) fn statistics(sets: &[Points], labels: Option<Labels<'_>>) -> LayerSt
                         if i == j {
                             2.0 * sums[i * classes + i] / (members[i] * (members[i] - 1.0))
                         } else {
-                            (sums[i * classes + j] + sums[j * classes + i]) / (members[i] * members[j])
+                            (sums[i * classes + j] + sums[j * classes + i])
+                                / (members[i] * members[j])
                         }
                     })
                     .collect()

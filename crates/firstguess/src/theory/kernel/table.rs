@@ -143,14 +143,11 @@ impl Table {
                 let size = own.sqrt() - other.sqrt();
                 let (product, turned) = ((own * other).sqrt(), turn);
                 *d = match turned {
-                    Turn::Ahead(delta) => {
-                        0.5 * size * size + product * (0.5 * shift + delta)
-                    }
+                    Turn::Ahead(delta) => 0.5 * size * size + product * (0.5 * shift + delta),
                     Turn::Back(delta) => {
                         // k(-c) = ± k(c): the covariance changes its sign, the squares do not.
                         let ahead = 1.0 - 0.5 * shift - delta;
-                        let kernel =
-                            if self.even_or_odd == Parity::Odd { -ahead } else { ahead };
+                        let kernel = if self.even_or_odd == Parity::Odd { -ahead } else { ahead };
                         0.5 * (own + other) - product * kernel
                     }
                 }
@@ -247,8 +244,11 @@ fn choose_order(
             let terms = chebyshev_terms(t, order);
             let mut error = 0.0;
             for (k, weight) in weights.iter().enumerate() {
-                let value: f64 =
-                    terms.iter().enumerate().map(|(i, t)| t * coefficients[i * points.len() + k]).sum();
+                let value: f64 = terms
+                    .iter()
+                    .enumerate()
+                    .map(|(i, t)| t * coefficients[i * points.len() + k])
+                    .sum();
                 error += weight * (value - exact[k]) * (value - exact[k]);
             }
             worst = worst.max(error.sqrt());
@@ -366,9 +366,7 @@ impl<'a> Family<'a> {
                 let outer_weight = total * half * w * normal_density(r / narrow) / narrow;
                 inner.clear();
                 inner.extend(
-                    self.edges
-                        .iter()
-                        .flat_map(|e| [e - r, if ahead { e + r } else { r - e }]),
+                    self.edges.iter().flat_map(|e| [e - r, if ahead { e + r } else { r - e }]),
                 );
                 inner.extend((-4..=4).map(|k| f64::from(k) * 2.0 * wide));
                 close(&mut inner, start, reach);
@@ -522,8 +520,9 @@ fn edges(function: &Pointwise, roots: &[f64]) -> Result<Vec<f64>, NoTheory> {
     if function.bends_at_every_scale() && breaks.contains(&0.0) {
         width = width.min(1e-7);
     }
-    let centres: Vec<f64> =
-        std::iter::once(0.0).chain(breaks.iter().flat_map(|b| [b / smallest, b / largest])).collect();
+    let centres: Vec<f64> = std::iter::once(0.0)
+        .chain(breaks.iter().flat_map(|b| [b / smallest, b / largest]))
+        .collect();
     while width < GAUSSIAN_RANGE {
         edges.extend(centres.iter().flat_map(|c| [c - width, c + width]));
         width *= 2.0;

@@ -94,9 +94,28 @@ fn largest_error(name: &str, variances: &[f64], element: &mut Element) -> f64 {
 #[test]
 fn every_elementwise_kernel_agrees_with_the_scalar_one() {
     for name in [
-        "linear", "relu", "leaky_relu(0.1)", "abs", "erf", "sin", "sign", "gelu", "tanh", "silu", "mish",
-        "softplus", "sigmoid", "gelu_tanh", "squared_relu", "shifted_relu", "hard_tanh", "relu6", "hard_swish",
-        "elu(1)", "selu", "celu(0.5)",
+        "linear",
+        "relu",
+        "leaky_relu(0.1)",
+        "abs",
+        "erf",
+        "sin",
+        "sign",
+        "gelu",
+        "tanh",
+        "silu",
+        "mish",
+        "softplus",
+        "sigmoid",
+        "gelu_tanh",
+        "squared_relu",
+        "shifted_relu",
+        "hard_tanh",
+        "relu6",
+        "hard_swish",
+        "elu(1)",
+        "selu",
+        "celu(0.5)",
     ] {
         let function = Pointwise::from(&activation(name));
         let worst = largest_error(name, &[0.9, 0.5, 0.9000001, 2.1], &mut Element::new(&function));
@@ -115,7 +134,12 @@ fn timing() {
             let k = pool.install(|| kernel(&net, 1.7, 0.05, &data));
             let t = start.elapsed();
             let s = k.layers[9].statistics.clone().unwrap();
-            println!("{name} {threads} threads {t:?} gamma {} q {} err {:e}", s.gamma(), s.q, k.layers[9].error);
+            println!(
+                "{name} {threads} threads {t:?} gamma {} q {} err {:e}",
+                s.gamma(),
+                s.q,
+                k.layers[9].error
+            );
         }
     }
 }

@@ -121,7 +121,8 @@ pub(super) fn bend() -> &'static [f64; BEND_TERMS] {
                 let t2 = theta * theta;
                 let bend = if theta < 0.1 {
                     // The next term is below 1e-19 of the first.
-                    theta * t2
+                    theta
+                        * t2
                         * (1.0 / 3.0
                             - t2 * (1.0 / 30.0
                                 - t2 * (1.0 / 840.0 - t2 * (1.0 / 45360.0 - t2 / 3_991_680.0))))

@@ -1,0 +1,59 @@
+//! The prediction on the user's own inputs: the kernel's numbers in place of those of an idealised data set.
+
+use super::super::kernel::{ClassShares, DataKernel};
+use super::super::mean_field::Spread;
+use super::Prediction;
+
+impl Prediction {
+    /// Replaces what the idealisation "all pairs of inputs share one correlation" says by what the kernel of the actual
+    /// inputs says, layer by layer, where the kernel has an answer.
+    ///
+    /// `V` and `T` are the unbiased ones, so that a measurement on these inputs estimates the same numbers. Gradients follow
+    /// the mean `χ` over the inputs in plain sequences; through residual blocks they stay those of the idealisation.
+    ///
+    /// # References
+    ///
+    /// Derived in docs/theory/mean-field.md, section 7.
+    pub fn refine(&mut self, kernel: &DataKernel, plain_sequence: bool) {
+        for layer in &mut self.layers {
+            let found =
+                kernel.layers.iter().find(|l| l.index == layer.index && l.kind == layer.kind);
+            let Some(found) = found else { continue };
+            if let Ok(statistics) = &found.statistics {
+                layer.spread = Ok(Spread::new(statistics.v, statistics.t));
+            }
+            if let (true, Ok(chi), Ok(_)) = (plain_sequence, &found.chi, &layer.chi) {
+                layer.chi = Ok(*chi);
+            }
+        }
+        if plain_sequence {
+            self.sum_gradients();
+        }
+    }
+
+    /// `ln` of the product of `χ` from each layer to the logits, anew.
+    fn sum_gradients(&mut self) {
+        let mut below = None;
+        for layer in self.layers.iter_mut().rev() {
+            if let (Some(sum), Ok(chi), Ok(_)) = (below, &layer.chi, &layer.ln_gradient) {
+                layer.ln_gradient = Ok(sum + chi.ln());
+            }
+            below = layer.ln_gradient.clone().ok();
+        }
+    }
+
+    /// Replaces the first guess by that of the actual inputs: shares of sampled logits, agreement of their kernel.
+    pub fn refine_guess(&mut self, shares: &ClassShares, agreement: Option<f64>) {
+        let Ok(guess) = &mut self.prejudice else { return };
+        let largest = shares.largest();
+        if !largest.is_empty() {
+            guess.largest_share = largest.iter().sum::<f64>() / largest.len() as f64;
+        }
+        if let Some(agreement) = agreement {
+            guess.agreement = agreement;
+        }
+        if let Some(Ok(spread)) = self.layers.last().map(|layer| &layer.spread) {
+            guess.gamma = spread.gamma();
+        }
+    }
+}
