@@ -116,7 +116,7 @@ pub fn predict_on(
     let mut normals = vec![0.0; per_draw * draws];
     Stream::new(seed, 0, 0, Purpose::Logits).fill_normal_f64(0, &mut normals);
     if let Ok(shares) = factor.class_shares(&normals, classes) {
-        prediction.refine_guess(&shares, logits.agreement(classes).ok());
+        prediction.refine_guess(&shares, part.examples());
     }
     prediction
 }

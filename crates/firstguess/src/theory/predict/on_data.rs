@@ -42,15 +42,21 @@ impl Prediction {
         }
     }
 
-    /// Replaces the first guess by that of the actual inputs: shares of sampled logits, agreement of their kernel.
-    pub fn refine_guess(&mut self, shares: &ClassShares, agreement: Option<f64>) {
+    /// Replaces the first guess by that of the actual inputs: the class shares of sampled logits of `inputs` inputs.
+    ///
+    /// The agreement counts pairs of different inputs, as the measurement does: `(n Σ G_k² - 1)/(n - 1)`.
+    pub fn refine_guess(&mut self, shares: &ClassShares, inputs: usize) {
         let Ok(guess) = &mut self.prejudice else { return };
         let largest = shares.largest();
         if !largest.is_empty() {
             guess.largest_share = largest.iter().sum::<f64>() / largest.len() as f64;
         }
-        if let Some(agreement) = agreement {
-            guess.agreement = agreement;
+        let n = inputs as f64;
+        let pairs: Vec<f64> =
+            shares.draws().map(|draw| draw.iter().map(|share| share * share).sum()).collect();
+        if n > 1.0 && !pairs.is_empty() {
+            let together = pairs.iter().sum::<f64>() / pairs.len() as f64;
+            guess.agreement = (n * together - 1.0) / (n - 1.0);
         }
         if let Some(Ok(spread)) = self.layers.last().map(|layer| &layer.spread) {
             guess.gamma = spread.gamma();
