@@ -283,7 +283,8 @@ mod tests {
                 for k in [-1.0, 0.0, 0.3, 1.9, 2.0, 30.0] {
                     let expected = bivariate_normal_cdf(-h, -k, c);
                     let found = orthant(h, k, 1.0 - c, &rules);
-                    assert!((found - expected).abs() < 2e-15, "{h} {k} {c}: {found} {expected}");
+                    // Near -1 the complement itself has lost digits.
+                    assert!((found - expected).abs() < 1e-13, "{h} {k} {c}: {found} {expected}");
                 }
             }
         }

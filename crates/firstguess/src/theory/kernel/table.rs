@@ -12,6 +12,7 @@
 
 use super::points::Points;
 use crate::math::chebyshev::ChebyshevBasis;
+use crate::math::elementary;
 use crate::math::quadrature::{GAUSSIAN_RANGE, GaussLegendre};
 use crate::math::special::normal_density;
 use crate::spec::activation::Parity;
@@ -20,7 +21,7 @@ use crate::theory::dual::{Moments, Pointwise};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
-use std::f64::consts::{FRAC_PI_2, PI};
+use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
 /// Chebyshev nodes per panel in the angle.
 const ANGLES: usize = 12;
@@ -143,11 +144,14 @@ impl Table {
                 let size = own.sqrt() - other.sqrt();
                 let (product, turned) = ((own * other).sqrt(), turn);
                 *d = match turned {
-                    Turn::Ahead(delta) => 0.5 * size * size + product * (0.5 * shift + delta),
+                    Turn::Ahead(delta) => {
+                        0.5 * size * size + product * (0.5 * shift + delta)
+                    }
                     Turn::Back(delta) => {
                         // k(-c) = ± k(c): the covariance changes its sign, the squares do not.
                         let ahead = 1.0 - 0.5 * shift - delta;
-                        let kernel = if self.even_or_odd == Parity::Odd { -ahead } else { ahead };
+                        let kernel =
+                            if self.even_or_odd == Parity::Odd { -ahead } else { ahead };
                         0.5 * (own + other) - product * kernel
                     }
                 }
@@ -244,11 +248,8 @@ fn choose_order(
             let terms = chebyshev_terms(t, order);
             let mut error = 0.0;
             for (k, weight) in weights.iter().enumerate() {
-                let value: f64 = terms
-                    .iter()
-                    .enumerate()
-                    .map(|(i, t)| t * coefficients[i * points.len() + k])
-                    .sum();
+                let value: f64 =
+                    terms.iter().enumerate().map(|(i, t)| t * coefficients[i * points.len() + k]).sum();
                 error += weight * (value - exact[k]) * (value - exact[k]);
             }
             worst = worst.max(error.sqrt());
@@ -338,15 +339,33 @@ impl<'a> Family<'a> {
     }
 
     /// `Δ/(1 - c)` of all pairs of nodes at one angle, `[order][order]`.
-    fn ratio(&self, angle: f64) -> Vec<f64> {
+    fn ratio(&self, angle: f64, grid: &Grid) -> Vec<f64> {
+        let half_sine = (0.5 * angle).sin();
+        let complement = 2.0 * half_sine * half_sine;
+        let gram = if angle.sin() >= NARROW {
+            let kernel = grid.kernel(angle);
+            grid.same.iter().zip(kernel).map(|(same, k)| same - k).collect()
+        } else {
+            self.rotated(angle)
+        };
+        gram.into_iter().map(|x: f64| x / complement).collect()
+    }
+
+    /// `Δ` where the law of `(u, v)` is narrow: its own axes are the variables.
+    fn rotated(&self, angle: f64) -> Vec<f64> {
         let order = self.roots.len();
         let (narrow, wide) = ((0.5 * angle).sin(), (0.5 * angle).cos());
         let ahead = narrow <= wide;
         let (narrow, wide) = if ahead { (narrow, wide) } else { (wide, narrow) };
         let rule = GaussLegendre::cached(PLANE);
-        let mut outer: Vec<f64> =
-            self.edges.iter().map(|e| e.abs()).filter(|e| *e > 0.02 * narrow).collect();
-        outer.extend((1..5).map(|k| f64::from(k) * 2.0 * narrow));
+        let finest = self.edges.iter().filter(|e| **e > 0.0).fold(f64::INFINITY, |m, e| m.min(*e));
+        let mut outer: Vec<f64> = vec![2.5 * narrow, 5.5 * narrow];
+        // Bends finer than the narrow axis.
+        let mut bend = finest;
+        while bend < 9.5 * narrow {
+            outer.push(bend);
+            bend *= 2.0;
+        }
         close(&mut outer, 0.0, 9.5 * narrow);
         if !ahead {
             // With c < 0 only exchanging (u, v) by the sign of the wide variable is a symmetry.
@@ -355,20 +374,18 @@ impl<'a> Family<'a> {
             close(&mut outer, -9.5 * narrow, 9.5 * narrow);
         }
         let reach = 9.5 * wide;
-        let (start, total) = if ahead { (-reach, 2.0) } else { (0.0, 2.0) };
+        let start = if ahead { -reach } else { 0.0 };
         let mut gram = vec![0.0; order * order];
         let mut inner = Vec::new();
         let mut rows: Vec<f64> = Vec::new();
         for panel in outer.windows(2) {
+            let (half, mid) = (0.5 * (panel[1] - panel[0]), 0.5 * (panel[0] + panel[1]));
             for (x, w) in rule.nodes.iter().zip(&rule.weights) {
-                let (half, mid) = (0.5 * (panel[1] - panel[0]), 0.5 * (panel[0] + panel[1]));
                 let r = mid + half * x;
-                let outer_weight = total * half * w * normal_density(r / narrow) / narrow;
+                let outer_weight = 2.0 * half * w * normal_density(r / narrow) / narrow;
                 inner.clear();
-                inner.extend(
-                    self.edges.iter().flat_map(|e| [e - r, if ahead { e + r } else { r - e }]),
-                );
-                inner.extend((-4..=4).map(|k| f64::from(k) * 2.0 * wide));
+                let mirror = if ahead { 1.0 } else { -1.0 };
+                inner.extend(self.edges.iter().flat_map(|e| [e - r, mirror * (e + mirror * r)]));
                 close(&mut inner, start, reach);
                 rows.clear();
                 for piece in inner.windows(2) {
@@ -395,9 +412,92 @@ impl<'a> Family<'a> {
                 );
             }
         }
-        let sine = (0.5 * angle).sin();
-        let complement = 2.0 * sine * sine;
-        gram.iter().map(|x| x / complement).collect()
+        gram
+    }
+}
+
+/// Where `sin θ` is below this the law of `(u, v)` is too narrow for a fixed grid.
+const NARROW: f64 = 0.1;
+
+/// The functions on a fixed grid of both variables, fine enough for laws no narrower than [`NARROW`].
+struct Grid {
+    points: Vec<f64>,
+    weights: Vec<f64>,
+    /// `[order][points]`.
+    values: Vec<f64>,
+    order: usize,
+    /// `E f_i f_j` at `θ = 0`.
+    same: Vec<f64>,
+}
+
+impl Grid {
+    fn new(family: &Family<'_>) -> Self {
+        let mut edges = family.edges.clone();
+        // 16 points per 6 widths of the narrowest law, within 9 of the wide one.
+        edges.extend((-15..=15).map(|k| f64::from(k) * 0.6));
+        close(&mut edges, -9.0, 9.0);
+        let rule = GaussLegendre::cached(LINE);
+        let (mut points, mut weights) = (Vec::new(), Vec::new());
+        for panel in edges.windows(2) {
+            let (half, mid) = (0.5 * (panel[1] - panel[0]), 0.5 * (panel[0] + panel[1]));
+            for (x, w) in rule.nodes.iter().zip(&rule.weights) {
+                points.push(mid + half * x);
+                weights.push(half * w);
+            }
+        }
+        let mut values = Vec::with_capacity(family.roots.len() * points.len());
+        for (root, unit) in family.roots.iter().zip(&family.units) {
+            values.extend(points.iter().map(|z| unit * family.function.value(root * z)));
+        }
+        let order = family.roots.len();
+        let mut same = vec![0.0; order * order];
+        for i in 0..order {
+            for j in 0..order {
+                let (a, b) = (&values[i * points.len()..], &values[j * points.len()..]);
+                same[i * order + j] = (points.iter().zip(&weights))
+                    .zip(a.iter().zip(b))
+                    .map(|((z, w), (x, y))| w * normal_density(*z) * x * y)
+                    .sum();
+            }
+        }
+        Self { points, weights, values, order, same }
+    }
+
+    /// `E f_i(u) f_j(v)`.
+    fn kernel(&self, angle: f64) -> Vec<f64> {
+        let (sine, cosine) = angle.sin_cos();
+        let n = self.points.len();
+        let mut law = vec![0.0; n * n];
+        let factor = 1.0 / (TAU * sine);
+        for ((row, u), wu) in law.chunks_exact_mut(n).zip(&self.points).zip(&self.weights) {
+            let outer = factor * wu * (-0.5 * u * u).exp();
+            for ((x, v), wv) in row.iter_mut().zip(&self.points).zip(&self.weights) {
+                let t = (v - cosine * u) / sine;
+                let exponent = -0.5 * t * t;
+                *x = if exponent > -45.0 { outer * wv * elementary::exp(exponent) } else { 0.0 };
+            }
+        }
+        let values = MatRef::from_row_major_slice(&self.values, self.order, n);
+        let mut half = vec![0.0; self.order * n];
+        let law = MatRef::from_row_major_slice(&law, n, n);
+        matmul(
+            MatMut::from_row_major_slice_mut(&mut half, self.order, n),
+            Accum::Replace,
+            values,
+            law,
+            1.0,
+            Par::Seq,
+        );
+        let mut kernel = vec![0.0; self.order * self.order];
+        matmul(
+            MatMut::from_row_major_slice_mut(&mut kernel, self.order, self.order),
+            Accum::Replace,
+            MatRef::from_row_major_slice(&half, self.order, n),
+            values.transpose(),
+            1.0,
+            Par::Seq,
+        );
+        kernel
     }
 }
 
@@ -439,6 +539,7 @@ fn factor(family: &Family<'_>, basis: &ChebyshevBasis) -> Vec<f64> {
 /// Halves panels in the angle until their series have converged.
 fn resolve_angles(family: &Family<'_>, basis: &ChebyshevBasis, end: f64) -> (Vec<Panel>, f64) {
     let angles = ChebyshevBasis::new(ANGLES);
+    let grid = Grid::new(family);
     let n = family.roots.len();
     let mut pending = vec![(0.0, 0.5 * end), (0.5 * end, end)];
     let mut panels: Vec<Panel> = Vec::new();
@@ -446,7 +547,7 @@ fn resolve_angles(family: &Family<'_>, basis: &ChebyshevBasis, end: f64) -> (Vec
     while !pending.is_empty() {
         let done = panels.len() + pending.len() >= MAX_PANELS;
         let fitted: Vec<(Panel, f64, f64)> =
-            pending.iter().map(|&(start, stop)| fit(family, &angles, start, stop)).collect();
+            pending.iter().map(|&(start, stop)| fit(family, &grid, &angles, start, stop)).collect();
         pending.clear();
         for (mut panel, error, absolute) in fitted {
             let narrow = panel.end - panel.start < 1e-10;
@@ -467,12 +568,12 @@ fn resolve_angles(family: &Family<'_>, basis: &ChebyshevBasis, end: f64) -> (Vec
 }
 
 /// The series of one panel, its relative and its absolute error.
-fn fit(family: &Family<'_>, angles: &ChebyshevBasis, start: f64, end: f64) -> (Panel, f64, f64) {
+fn fit(family: &Family<'_>, grid: &Grid, angles: &ChebyshevBasis, start: f64, end: f64) -> (Panel, f64, f64) {
     let n = family.roots.len();
     let values: Vec<Vec<f64>> = angles
         .nodes
         .par_iter()
-        .map(|t| family.ratio(start + 0.5 * (t + 1.0) * (end - start)))
+        .map(|t| family.ratio(start + 0.5 * (t + 1.0) * (end - start), grid))
         .collect();
     let mut coefficients = vec![0.0; ANGLES * n * n];
     let (mut tail, mut size) = (0.0_f64, f64::MIN_POSITIVE);
@@ -520,9 +621,8 @@ fn edges(function: &Pointwise, roots: &[f64]) -> Result<Vec<f64>, NoTheory> {
     if function.bends_at_every_scale() && breaks.contains(&0.0) {
         width = width.min(1e-7);
     }
-    let centres: Vec<f64> = std::iter::once(0.0)
-        .chain(breaks.iter().flat_map(|b| [b / smallest, b / largest]))
-        .collect();
+    let centres: Vec<f64> =
+        std::iter::once(0.0).chain(breaks.iter().flat_map(|b| [b / smallest, b / largest])).collect();
     while width < GAUSSIAN_RANGE {
         edges.extend(centres.iter().flat_map(|c| [c - width, c + width]));
         width *= 2.0;
@@ -551,7 +651,7 @@ fn edges(function: &Pointwise, roots: &[f64]) -> Result<Vec<f64>, NoTheory> {
                 (square(a, b, *root) - halves).abs() / total
             })
             .fold(0.0, f64::max);
-        if error <= 1e-14 {
+        if error <= 1e-13 {
             resolved.push(b);
         } else {
             pending.extend([(middle, b), (a, middle)]);
