@@ -67,6 +67,36 @@ impl Window {
         (0..height).flat_map(move |row| (0..width).map(move |column| (row, column)))
     }
 
+    /// Of what a window sees inside the image, the share that another one sees through the same taps, on average over pairs
+    /// of different positions: 1 without padding.
+    ///
+    /// Opposite borders lose opposite taps to the padding, so that covariances of positions lose more than variances.
+    pub fn common_share(&self) -> f64 {
+        let positions = (self.output[0] * self.output[1]) as f64;
+        if self.centre_only || positions < 2.0 {
+            return 1.0;
+        }
+        let (mut single, mut pairs) = (1.0, 1.0);
+        for (input, output) in self.input.iter().zip(&self.output) {
+            let present = |tap: usize| {
+                let inside = |out: &usize| {
+                    (out * self.stride + tap)
+                        .checked_sub(self.padding)
+                        .is_some_and(|at| at < *input)
+                };
+                (0..*output).filter(inside).count() as f64 / *output as f64
+            };
+            let shares: Vec<f64> = (0..self.side).map(present).collect();
+            single *= shares.iter().sum::<f64>() / self.side as f64;
+            pairs *= shares.iter().map(|share| share * share).sum::<f64>() / self.side as f64;
+        }
+        if single == 0.0 {
+            return 0.0;
+        }
+        // All pairs hold each position once with itself.
+        (positions * pairs / single - 1.0) / (positions - 1.0)
+    }
+
     /// Weighted sum of `values` over the window of each output position; what lies in the padding counts as zero.
     pub fn gather(&self, values: &[f64]) -> Vec<f64> {
         self.outputs()
@@ -122,7 +152,7 @@ pub fn mode_factor(side: usize, frequency: [f64; 2]) -> f64 {
             if below.abs() < 1e-12 {
                 // Multiples of 2π are the uniform wave again, seen by an odd window; an even one alternates.
                 let turns = (w / std::f64::consts::TAU).round();
-                if side % 2 == 0 && turns % 2.0 != 0.0 { -1.0 } else { 1.0 }
+                if side.is_multiple_of(2) && turns % 2.0 != 0.0 { -1.0 } else { 1.0 }
             } else {
                 (side as f64 * half).sin() / below
             }
@@ -169,6 +199,35 @@ mod tests {
             let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
             let (left, right) = (dot(&y, &w.gather(&x)), dot(&w.scatter(&y), &x));
             assert!((left - right).abs() < 1e-13, "{w:?}: {left} {right}");
+        }
+    }
+
+    #[test]
+    fn common_taps_are_counted_over_pairs() {
+        for w in [window(3, 1, 1, 3), window(3, 2, 1, 7), window(5, 1, 2, 4), window(3, 1, 0, 5)] {
+            let taps: Vec<Vec<(usize, usize)>> = w
+                .outputs()
+                .map(|(row, column)| {
+                    let valid = |out: usize, tap: usize| {
+                        (out * w.stride + tap)
+                            .checked_sub(w.padding)
+                            .is_some_and(|at| at < w.input[0])
+                    };
+                    (0..w.side)
+                        .flat_map(|y| (0..w.side).map(move |x| (y, x)))
+                        .filter(|(y, x)| valid(row, *y) && valid(column, *x))
+                        .collect()
+                })
+                .collect();
+            let single: usize = taps.iter().map(Vec::len).sum();
+            let mut common = 0;
+            for (i, a) in taps.iter().enumerate() {
+                for (j, b) in taps.iter().enumerate() {
+                    common += if i == j { 0 } else { a.iter().filter(|t| b.contains(t)).count() };
+                }
+            }
+            let expected = common as f64 / (single * (taps.len() - 1)) as f64;
+            assert!((w.common_share() - expected).abs() < 1e-14, "{w:?}: {expected}");
         }
     }
 

@@ -8,6 +8,7 @@ pub mod kernel;
 pub mod mean_field;
 pub mod norm;
 pub mod phase;
+pub mod phase_diagram;
 pub mod predict;
 pub mod prejudice;
 pub mod residual;

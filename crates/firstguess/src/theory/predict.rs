@@ -99,7 +99,7 @@ pub struct LayerPrediction {
     pub weight_variance: f64,
     /// `σ_b²`.
     pub bias_variance: f64,
-    /// The pre-activations, or why there is no theory for them.
+    /// The pre-activations, or why there is no theory for them. Positions of a convolution count as further inputs.
     pub spread: Result<Spread, NoTheory>,
     /// `χ` from this layer to the next one by index: the factor by which the squared norm of the gradient, summed over
     /// units and positions, changes on the way back. In a branch the next layer may stand after it.
@@ -509,7 +509,9 @@ mod tests {
             &InitScheme { gain: 2.0_f64.sqrt(), ..InitScheme::new(Scheme::DeltaOrthogonal) },
             &image,
         );
-        assert!((delta.layers[1].spread.clone().unwrap().q() - 2.0).abs() < 1e-12);
+        // 3 channels into 27: σ_w² = 2/9 at the centre tap; then He's 2, and no position loses anything.
+        let deep = delta.layers[1].spread.clone().unwrap();
+        assert!((deep.q() - 2.0 / 9.0).abs() < 1e-12, "{deep:?} {:?}", delta.layers[0]);
     }
 
     /// White images through a global average: `k(0)` is all that positions share.

@@ -119,7 +119,9 @@ pub(super) fn backward(
             }
             (Back::Conv { weight, window }, Ok(gradient)) => {
                 let mut at = window.scatter(&gradient.at);
-                at.iter_mut().for_each(|value| *value *= weight);
+                for value in &mut at {
+                    *value *= weight;
+                }
                 Ok(Gradient { at, ln_scale: gradient.ln_scale }.rescaled())
             }
             (Back::Windows { windows, positions }, Ok(gradient)) => {

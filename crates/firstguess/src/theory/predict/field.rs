@@ -81,6 +81,21 @@ impl Field {
             .scaled(1.0 / self.positions() as f64)
     }
 
+    /// Moments over inputs and positions alike, as they are measured: two draws of an input and a position.
+    pub(super) fn over_positions(&self) -> Spread {
+        let mean = self.mean();
+        let positions = self.positions() as f64;
+        if positions < 2.0 {
+            return mean;
+        }
+        let elsewhere = self.across.two_inputs;
+        mean.map(|v, t| {
+            let q = v + t;
+            let shared = (t + (positions - 1.0) * elsewhere * q) / positions;
+            (v + (t - shared), shared)
+        })
+    }
+
     pub(super) fn moments(&self) -> UnitMoments {
         UnitMoments { spread: self.mean(), mean_ratio: self.mean_ratio }
     }
@@ -93,13 +108,12 @@ impl Field {
         let mut known: Vec<(Spread, Spread)> = Vec::new();
         for spread in &mut self.spreads {
             let found = known.iter().rev().find(|(before, _)| before == spread).map(|pair| pair.1);
-            let after = match found {
-                Some(after) => after,
-                None => {
-                    let after = f(*spread)?;
-                    known.push((*spread, after));
-                    after
-                }
+            let after = if let Some(after) = found {
+                after
+            } else {
+                let after = f(*spread)?;
+                known.push((*spread, after));
+                after
             };
             *spread = after;
         }
@@ -177,12 +191,20 @@ impl Field {
         let parts: Vec<(f64, f64)> = self.spreads.iter().map(|s| s.at_scale(scale)).collect();
         let v = window.gather(&parts.iter().map(|p| p.0).collect::<Vec<_>>());
         let t = window.gather(&parts.iter().map(|p| p.1).collect::<Vec<_>>());
-        let spreads: Vec<Spread> = v
-            .into_iter()
-            .zip(t)
-            .map(|(v, t)| Spread::with_scale(v, t, scale).through_weights(layer))
-            .collect();
-        self.set_after_weights(layer, spreads, before, channels);
+        let seen_by_each: Vec<Spread> =
+            v.into_iter().zip(t).map(|(v, t)| Spread::with_scale(v, t, scale)).collect();
+        let spreads = seen_by_each.iter().map(|spread| spread.through_weights(layer)).collect();
+        let common = window.common_share();
+        self.across.same_input *= common;
+        self.across.two_inputs *= common;
+        let inside = Spread::with_scale(0.0, 0.0, scale);
+        let seen = seen_by_each.iter().fold(inside, |sum, part| sum.plus(*part));
+        self.set_after_weights(
+            layer,
+            spreads,
+            seen.scaled(1.0 / seen_by_each.len() as f64),
+            channels,
+        );
         self.extent = window.output;
     }
 

@@ -120,9 +120,8 @@ impl<'a> Walk<'a> {
                     Op::GlobalAveragePool => self.average(field, [1, 1], None, tape),
                     Op::Norm(norm) => self.norm(field, *norm, tape),
                     Op::Dropout { keep } => self.dropout(field, *keep, tape),
-                    Op::Flatten => Ok(field),
                     // Layers with weights and residual blocks are taken above.
-                    Op::Dense(_) | Op::Conv(..) | Op::Residual { .. } => Ok(field),
+                    Op::Flatten | Op::Dense(_) | Op::Conv(..) | Op::Residual { .. } => Ok(field),
                 });
                 if let Err(reason) = &after {
                     tape.push(Back::Broken(reason.clone()));
@@ -164,12 +163,11 @@ impl<'a> Walk<'a> {
             .duals
             .iter()
             .position(|dual| *dual.function() == function && dual.pooling() == pooling);
-        let index = match known {
-            Some(index) => index,
-            None => {
-                self.duals.push(Dual::with_pooling(function, pooling)?);
-                self.duals.len() - 1
-            }
+        let index = if let Some(index) = known {
+            index
+        } else {
+            self.duals.push(Dual::with_pooling(function, pooling)?);
+            self.duals.len() - 1
         };
         let phi = &self.duals[index];
         if phi.pooling().is_some() || !phi.function().functions().is_empty() {
@@ -223,7 +221,7 @@ impl<'a> Walk<'a> {
         let (weight_variance, bias_variance) = self
             .init(weights)
             .map_or((f64::NAN, f64::NAN), |init| (init.weight_variance, init.bias_variance));
-        let spread = after.as_ref().map(Field::mean).map_err(Clone::clone);
+        let spread = after.as_ref().map(Field::over_positions).map_err(Clone::clone);
         let ln_q_variance = after.as_ref().map_err(Clone::clone).and_then(|field| {
             let own = field.fluctuation.clone()?;
             Ok(own.elasticity * own.elasticity * start.variance + own.variance)
@@ -556,11 +554,10 @@ fn activation_on(mut field: Field, activation: &Activation) -> Result<Field, NoT
         Law::Gaussian { .. } => Err(NoTheory::new(format!(
             "`{activation}` after a pool: only activations that never fall commute with the largest of several units"
         ))),
-        Law::Input if *activation == Activation::Linear => Ok(field),
+        Law::Input | Law::Moments { .. } if *activation == Activation::Linear => Ok(field),
         Law::Input => {
             Err(NoTheory::new("an activation acts on the raw inputs, which are not Gaussian"))
         }
-        Law::Moments { .. } if *activation == Activation::Linear => Ok(field),
         Law::Moments { what } => Err(NoTheory::new(format!(
             "`{activation}` acts on {what}, which is not Gaussian: no closed map, the measurement has it"
         ))),

@@ -85,7 +85,7 @@ fn the_kernel_agrees_with_the_density_of_two_maxima() {
         let phi: Activation = name.parse().unwrap();
         let k = size as f64;
         for c in [0.0, 0.3, 0.7] {
-            let r = (1.0 - c * c as f64).sqrt();
+            let r = (1.0_f64 - c * c).sqrt();
             let mut kernel = 0.0;
             for (x, wx) in rule.points.iter().zip(&rule.weights) {
                 for (y, wy) in rule.points.iter().zip(&rule.weights) {

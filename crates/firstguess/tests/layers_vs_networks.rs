@@ -1,0 +1,150 @@
+//! Every kind of layer that theory predicts, against ensembles of finite networks.
+//!
+//! Inputs are orthogonal vectors of one length, so that theory's assumption on the data holds exactly. Each number is held
+//! to four standard errors plus an allowance for finite width and batch, stated as `bias`: with it these tests see an
+//! error of 5 % in any of q, V, and the gradient's ratio, and of 5 % of q in T.
+
+use firstguess::math::stream::Seed;
+use firstguess::measure::{Estimate, Measurement, Options, run};
+use firstguess::spec::layer::Layer;
+use firstguess::spec::{Architecture, Dataset, InitScheme, Shape};
+use firstguess::theory::predict::{InputStatistics, Prediction, predict};
+
+const EXAMPLES: usize = 48;
+const FEATURES: usize = 64;
+const WIDTH: usize = 384;
+const DRAWS: usize = 60;
+
+/// `√N₀ e_a`: mean square 1, products exactly 0.
+fn orthogonal_inputs() -> Dataset {
+    let mut values = vec![0.0_f32; EXAMPLES * FEATURES];
+    for a in 0..EXAMPLES {
+        values[a * FEATURES + a] = (FEATURES as f32).sqrt();
+    }
+    Dataset::new("orthogonal", Shape::flat(FEATURES).expect("valid"), values).expect("valid")
+}
+
+/// Independent pixels of mean square 1; many channels bring every product close to 0.
+fn white_images(channels: usize, side: usize) -> Dataset {
+    let shape = Shape::image(channels, side, side).expect("valid");
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut sign = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        if state & 1 == 0 { 1.0_f32 } else { -1.0 }
+    };
+    let values = (0..EXAMPLES * channels * side * side).map(|_| sign()).collect();
+    Dataset::new("white images", shape, values).expect("valid")
+}
+
+fn both(json: &str, init: &InitScheme, data: &Dataset) -> (Prediction, Measurement) {
+    let layers: Vec<Layer> = serde_json::from_str(json).expect("layers");
+    let network = Architecture { layers }.resolve(&data.shape()).expect("resolves");
+    let inits: Vec<_> = network.weights().iter().map(|w| init.layer(w).expect("draws")).collect();
+    let prediction = predict(&network, &inits, InputStatistics::of(data), 2);
+    let measured =
+        run(&network, &inits, data, &Options::new(Seed(5), DRAWS), &mut ()).expect("runs");
+    (prediction, measured)
+}
+
+fn close(what: &str, measured: &Estimate, theory: f64, bias: f64) {
+    let error = (measured.value - theory).abs();
+    let allowed = 4.0 * measured.std_error.unwrap_or(0.0) + bias;
+    assert!(error <= allowed, "{what}: measured {measured:?}, theory {theory}, allowed {allowed}");
+}
+
+fn agree(json: &str, init: &InitScheme, data: &Dataset, relative: f64) -> Prediction {
+    let (prediction, measured) = both(json, init, data);
+    assert_eq!(prediction.layers.len(), measured.layers.len());
+    for (theory, seen) in prediction.layers.iter().zip(&measured.layers) {
+        let at = format!("{json}, layer {}", theory.index);
+        let spread = theory.spread.clone().unwrap_or_else(|why| panic!("{at}: {why}"));
+        let q = spread.q();
+        close(&format!("{at}, q"), &seen.q, q, relative * q);
+        close(&format!("{at}, V"), &seen.v, spread.v(), relative * spread.v());
+        close(&format!("{at}, T"), &seen.t, spread.t(), relative * q);
+        if let Ok(ln) = &theory.ln_gradient {
+            let ratio = ln.exp();
+            // The smallest layer that the gradient passes fluctuates most: its width sets the allowance.
+            let bias = 2.0 * relative * ratio;
+            close(&format!("{at}, gradient"), &seen.cotangent_gradient, ratio, bias);
+        }
+    }
+    prediction
+}
+
+fn json(block: &str, repeats: usize) -> String {
+    format!(r#"[{{"dense":{WIDTH}}},{{"repeat":{repeats},"layers":[{block}]}},{{"dense":16}}]"#)
+}
+
+const HE: InitScheme = InitScheme::explicit(2.0, 0.0);
+
+#[test]
+fn pools_of_dense_units() {
+    let data = orthogonal_inputs();
+    for block in [
+        r#""relu",{"max_pool":2},{"dense":384}"#,
+        r#""tanh",{"max_pool":4},{"dense":384}"#,
+        r#""gelu",{"max_pool":2},{"dense":384}"#,
+        r#""relu",{"average_pool":4},{"dense":384}"#,
+        r#""relu",{"min_pool":2},{"dense":384}"#,
+        r#"{"max_pool":2},"selu",{"dense":384}"#,
+    ] {
+        agree(&json(block, 3), &InitScheme::explicit(1.6, 0.1), &data, 0.04);
+    }
+}
+
+#[test]
+fn residual_blocks() {
+    let data = orthogonal_inputs();
+    for block in [
+        r#"{"residual":["relu",{"dense":384}]}"#,
+        r#"{"residual":["tanh",{"dense":384},"tanh",{"dense":384}],"branch_scale":"1/sqrt(depth)"}"#,
+        r#"{"residual":["relu",{"dense":384}],"shortcut":[{"dense":384}],"branch_scale":0.5}"#,
+        // A stream that collects post-activations: their means add up.
+        r#"{"residual":[{"dense":384},"relu"]}"#,
+        r#"{"residual":["layer_norm","relu",{"dense":384}]}"#,
+        r#"{"residual":[{"residual":["relu",{"dense":384}]},"tanh",{"dense":384}]}"#,
+    ] {
+        agree(&json(block, 3), &InitScheme::explicit(1.2, 0.1), &data, 0.05);
+    }
+}
+
+#[test]
+fn normalisations() {
+    let data = orthogonal_inputs();
+    for block in [
+        r#""layer_norm","relu",{"dense":384}"#,
+        r#""relu","layer_norm",{"dense":384}"#,
+        r#""rms_norm","gelu",{"dense":384}"#,
+        r#""relu","rms_norm",{"dense":384}"#,
+        r#"{"group_norm":4},"relu",{"dense":384}"#,
+    ] {
+        agree(&json(block, 3), &InitScheme::explicit(1.5, 0.1), &data, 0.05);
+    }
+    // The batch is finite: 1/48 of the variance is what each unit's mean takes, and gradients feel it twice.
+    for block in [r#""batch_norm","relu",{"dense":384}"#, r#""relu","batch_norm",{"dense":384}"#] {
+        agree(&json(block, 3), &HE, &data, 0.08);
+    }
+}
+
+#[test]
+fn dropout_between_layers() {
+    agree(&json(r#""tanh",{"dropout":0.2},{"dense":384}"#, 3), &HE, &orthogonal_inputs(), 0.05);
+}
+
+#[test]
+fn convolutions() {
+    let data = white_images(16, 6);
+    for body in [
+        r#"{"conv":64,"kernel":3},"relu",{"conv":64,"kernel":3},"relu","flatten""#,
+        r#"{"conv":64,"kernel":3,"stride":2},"tanh",{"conv":64,"kernel":3},"tanh","flatten""#,
+        r#"{"conv":64,"kernel":3},"relu",{"conv":64,"kernel":3},"relu","global_average_pool""#,
+        r#"{"conv":64,"kernel":3},"relu",{"average_pool":2},{"conv":64,"kernel":3},"relu","flatten""#,
+        r#"{"conv":64,"kernel":3},{"residual":["relu",{"conv":64,"kernel":3}]},"relu","flatten""#,
+        r#"{"conv":64,"kernel":3},"batch_norm","relu",{"conv":64,"kernel":3},"relu","flatten""#,
+    ] {
+        agree(&format!("[{body},{{\"dense\":16}}]"), &InitScheme::explicit(1.8, 0.05), &data, 0.08);
+    }
+}
