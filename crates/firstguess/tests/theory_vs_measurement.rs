@@ -6,6 +6,8 @@
 //! Smallest error seen: 3 % of the weight variance, at every hidden layer from 1 to 49 and for every activation. It is
 //! planted in [`fifty_layers`], which fails if the error goes unnoticed. (The fiftieth layer has ten units: it sees 9 %.)
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
+
 use firstguess::finding::Severity;
 use firstguess::math::stream::{Purpose, Seed, Stream};
 use firstguess::measure::{Estimate, Measurement, Options, run};

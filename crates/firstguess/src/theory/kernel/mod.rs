@@ -125,7 +125,7 @@ impl DataKernel {
                 data.shape()
             )))
         };
-        let logits = outcome.and_then(|stream| walk.logits(stream));
+        let logits = outcome.and_then(Walk::logits);
         if let Err(reason) = &logits {
             walk.give_up(&network.weights(), reason);
         }
@@ -242,13 +242,14 @@ impl Walk<'_> {
                 };
                 let output = image_extent(node);
                 let init = self.init(*weights)?;
-                let mut window =
+                let window =
                     Window { kernel: shape.kernel, stride: shape.stride, padding: shape.padding };
                 let mut taps = window.all(image_input(node), output);
                 if init.family == WeightFamily::DeltaOrthogonal {
                     // Only the centre of the kernel has weights, the whole of the variance.
-                    let centre = shape.kernel / 2 * shape.kernel + shape.kernel / 2;
-                    window.kernel = 1;
+                    // An even kernel has its centre at (k-1)/2, as the networks draw it.
+                    let middle = (shape.kernel - 1) / 2;
+                    let centre = middle * shape.kernel + middle;
                     taps = taps.into_iter().map(|t| vec![t[centre]]).collect();
                 }
                 let positions = signal.layout.positions() + output[0] * output[1];
@@ -372,7 +373,7 @@ impl Walk<'_> {
             ));
         }
         let outer = self.previous.take();
-        let mut side = |walk: &mut Self, nodes: &[Node], start: Signal| {
+        let side = |walk: &mut Self, nodes: &[Node], start: Signal| {
             walk.previous = None;
             let start = Signal {
                 gradient: vec![1.0; start.examples],
@@ -407,7 +408,7 @@ impl Walk<'_> {
         self.record(index, "residual".to_owned(), None, signal)
     }
 
-    fn logits(&self, stream: Stream) -> Result<LogitKernel, NoTheory> {
+    fn logits(stream: Stream) -> Result<LogitKernel, NoTheory> {
         let Stream::Signal(signal) = stream else {
             return Err(NoTheory::new("no layer has weights"));
         };

@@ -123,12 +123,12 @@ impl Piecewise {
                 let along = if facing { complement } else { 2.0 - complement };
                 let moments = truncated_moments(h, k, along, &self.rules);
                 let (mut power_a, mut product) = (1.0, 0.0);
-                for i in 0..3 {
+                for (of_a, row) in first.powers.iter().zip(&moments) {
                     let mut power_b = 1.0;
-                    for j in 0..3 {
-                        let weight = first.powers[i] * second.powers[j];
+                    for (of_b, moment) in second.powers.iter().zip(row) {
+                        let weight = of_a * of_b;
                         if weight != 0.0 {
-                            product += weight * power_a * power_b * moments[i][j];
+                            product += weight * power_a * power_b * moment;
                         }
                         power_b *= b.root;
                     }

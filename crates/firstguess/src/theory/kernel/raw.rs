@@ -58,7 +58,9 @@ impl Raw {
             let mean = if norm == Norm::Rms { 0.0 } else { group.iter().sum::<f64>() / count };
             let variance = group.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count;
             let unit = if variance > 0.0 { variance.sqrt().recip() } else { 0.0 };
-            group.iter_mut().for_each(|x| *x = (*x - mean) * unit);
+            for x in group {
+                *x = (*x - mean) * unit;
+            }
         }
     }
 
@@ -118,15 +120,15 @@ impl Raw {
 
     /// The channels at one position.
     pub(super) fn points_at(&self, position: usize) -> Points {
-        gram(self.gather(std::iter::once(position)), self.examples)
+        gram(self.gather(&std::iter::once(position)), self.examples)
     }
 
     /// The channels at every position, position after position within an example.
     pub(super) fn points_everywhere(&self, positions: usize) -> Points {
-        gram(self.gather(0..positions), self.examples * positions)
+        gram(self.gather(&0..positions), self.examples * positions)
     }
 
-    fn gather(&self, positions: impl Iterator<Item = usize> + Clone) -> Vec<f64> {
+    fn gather(&self, positions: &(impl Iterator<Item = usize> + Clone)) -> Vec<f64> {
         let [channels, height, width] = self.shape.as_image().unwrap_or([self.features(), 1, 1]);
         let area = height * width;
         let mut values = Vec::new();

@@ -144,14 +144,11 @@ impl Table {
                 let size = own.sqrt() - other.sqrt();
                 let (product, turned) = ((own * other).sqrt(), turn);
                 *d = match turned {
-                    Turn::Ahead(delta) => {
-                        0.5 * size * size + product * (0.5 * shift + delta)
-                    }
+                    Turn::Ahead(delta) => 0.5 * size * size + product * (0.5 * shift + delta),
                     Turn::Back(delta) => {
                         // k(-c) = ± k(c): the covariance changes its sign, the squares do not.
                         let ahead = 1.0 - 0.5 * shift - delta;
-                        let kernel =
-                            if self.even_or_odd == Parity::Odd { -ahead } else { ahead };
+                        let kernel = if self.even_or_odd == Parity::Odd { -ahead } else { ahead };
                         0.5 * (own + other) - product * kernel
                     }
                 }
@@ -248,8 +245,11 @@ fn choose_order(
             let terms = chebyshev_terms(t, order);
             let mut error = 0.0;
             for (k, weight) in weights.iter().enumerate() {
-                let value: f64 =
-                    terms.iter().enumerate().map(|(i, t)| t * coefficients[i * points.len() + k]).sum();
+                let value: f64 = terms
+                    .iter()
+                    .enumerate()
+                    .map(|(i, t)| t * coefficients[i * points.len() + k])
+                    .sum();
                 error += weight * (value - exact[k]) * (value - exact[k]);
             }
             worst = worst.max(error.sqrt());
@@ -568,7 +568,13 @@ fn resolve_angles(family: &Family<'_>, basis: &ChebyshevBasis, end: f64) -> (Vec
 }
 
 /// The series of one panel, its relative and its absolute error.
-fn fit(family: &Family<'_>, grid: &Grid, angles: &ChebyshevBasis, start: f64, end: f64) -> (Panel, f64, f64) {
+fn fit(
+    family: &Family<'_>,
+    grid: &Grid,
+    angles: &ChebyshevBasis,
+    start: f64,
+    end: f64,
+) -> (Panel, f64, f64) {
     let n = family.roots.len();
     let values: Vec<Vec<f64>> = angles
         .nodes
@@ -621,8 +627,9 @@ fn edges(function: &Pointwise, roots: &[f64]) -> Result<Vec<f64>, NoTheory> {
     if function.bends_at_every_scale() && breaks.contains(&0.0) {
         width = width.min(1e-7);
     }
-    let centres: Vec<f64> =
-        std::iter::once(0.0).chain(breaks.iter().flat_map(|b| [b / smallest, b / largest])).collect();
+    let centres: Vec<f64> = std::iter::once(0.0)
+        .chain(breaks.iter().flat_map(|b| [b / smallest, b / largest]))
+        .collect();
     while width < GAUSSIAN_RANGE {
         edges.extend(centres.iter().flat_map(|c| [c - width, c + width]));
         width *= 2.0;

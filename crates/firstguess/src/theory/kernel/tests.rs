@@ -7,7 +7,7 @@ use crate::spec::activation::Activation;
 use crate::spec::network::Architecture;
 use crate::spec::scheme::InitScheme;
 use crate::spec::shape::Shape;
-use crate::theory::dual::{Correlation, Dual};
+use crate::theory::dual::Dual;
 use crate::theory::mean_field::{LayerVariance, Spread, trajectory};
 
 /// Uneven numbers in (-1, 1) without structure.
@@ -97,9 +97,28 @@ fn largest_error(name: &str, variances: &[f64], element: &mut Element) -> f64 {
 #[test]
 fn every_elementwise_kernel_agrees_with_the_scalar_one() {
     for name in [
-        "linear", "relu", "leaky_relu(0.1)", "abs", "erf", "sin", "sign", "gelu", "tanh", "silu", "mish",
-        "softplus", "sigmoid", "gelu_tanh", "squared_relu", "shifted_relu", "hard_tanh", "relu6", "hard_swish",
-        "elu(1)", "selu", "celu(0.5)",
+        "linear",
+        "relu",
+        "leaky_relu(0.1)",
+        "abs",
+        "erf",
+        "sin",
+        "sign",
+        "gelu",
+        "tanh",
+        "silu",
+        "mish",
+        "softplus",
+        "sigmoid",
+        "gelu_tanh",
+        "squared_relu",
+        "shifted_relu",
+        "hard_tanh",
+        "relu6",
+        "hard_swish",
+        "elu(1)",
+        "selu",
+        "celu(0.5)",
     ] {
         let function = Pointwise::from(&activation(name));
         let worst = largest_error(name, &[0.9, 0.5, 0.9000001, 2.1], &mut Element::new(&function));
@@ -177,12 +196,13 @@ fn shifted_data_have_their_published_drift() {
     ] {
         // Rows of a Hadamard matrix without the constant one: orthogonal, centred over the features.
         let inputs = (1..16_u32)
-            .flat_map(|a| (0..16_u32).map(move |i| if (a & i).count_ones() % 2 == 0 { 1.0 } else { -1.0 }))
+            .flat_map(|a| {
+                (0..16_u32).map(move |i| if (a & i).count_ones() % 2 == 0 { 1.0 } else { -1.0 })
+            })
             .map(|x: f32| x + shift)
             .collect();
         let data = Dataset::new("hadamard", shape, inputs).unwrap();
-        let net =
-            Architecture::mlp(&activation(name), hidden + 1, 32, 10).resolve(&shape).unwrap();
+        let net = Architecture::mlp(&activation(name), hidden + 1, 32, 10).resolve(&shape).unwrap();
         let found = kernel(&net, 2.0, 0.0, &data).layers[hidden].statistics.clone().unwrap();
         assert!((found.gamma() - gamma).abs() < 1e-5 * gamma, "{name} {shift}: {}", found.gamma());
     }
@@ -199,7 +219,8 @@ fn bits(kernel: &DataKernel) -> Vec<u64> {
 #[test]
 fn threads_change_no_bit() {
     let shape = Shape::image(3, 4, 4).unwrap();
-    let data = gaussian_data(150, shape, 0.2).with_labels((0..150).map(|i| i % 3).collect(), 3).unwrap();
+    let data =
+        gaussian_data(150, shape, 0.2).with_labels((0..150).map(|i| i % 3).collect(), 3).unwrap();
     let net = network(
         r#"[{"conv":16},"tanh","flatten",{"dense":20},"relu","batch_norm",{"dense":20},"elu(1)",{"dense":3}]"#,
         shape,
@@ -233,7 +254,9 @@ fn normalisations_have_their_known_effect_on_drift() {
     let shape = Shape::flat(64).unwrap();
     // Rows of a Hadamard matrix: orthogonal inputs, so that batches lose nothing but the mean.
     let inputs = (1..64_u32)
-        .flat_map(|a| (0..64_u32).map(move |i| if (a & i).count_ones() % 2 == 0 { 1.0 } else { -1.0 }))
+        .flat_map(|a| {
+            (0..64_u32).map(move |i| if (a & i).count_ones() % 2 == 0 { 1.0 } else { -1.0 })
+        })
         .collect();
     let data = Dataset::new("hadamard", shape, inputs).unwrap();
     let block = |inner: &str, count: usize| {
@@ -297,7 +320,10 @@ fn residual_blocks_follow_their_recursion() {
 fn convolutions_sum_over_their_window() {
     let shape = Shape::image(2, 3, 3).unwrap();
     let data = gaussian_data(5, shape, 0.3);
-    let net = network(r#"[{"conv":8},"relu",{"conv":8,"stride":2,"padding":1},"flatten",{"dense":3}]"#, shape);
+    let net = network(
+        r#"[{"conv":8},"relu",{"conv":8,"stride":2,"padding":1},"flatten",{"dense":3}]"#,
+        shape,
+    );
     let found = kernel(&net, 1.7, 0.1, &data).logits.unwrap();
     let dual = Dual::new(&activation("relu"));
     let raw = |a: usize, b: usize, p: usize| {
@@ -322,8 +348,11 @@ fn convolutions_sum_over_their_window() {
     };
     for (a, b) in [(0, 1), (2, 2), (4, 3)] {
         // The dense layer after the ReLU-free second convolution is a mean over its four positions.
-        let flat: f64 =
-            (0..2).flat_map(|y| (0..2).map(move |x| (y, x))).map(|(y, x)| second(a, b, y, x)).sum::<f64>() / 4.0;
+        let flat: f64 = (0..2)
+            .flat_map(|y| (0..2).map(move |x| (y, x)))
+            .map(|(y, x)| second(a, b, y, x))
+            .sum::<f64>()
+            / 4.0;
         let expected = 1.7 * flat + 0.1;
         assert!((found.covariance(a, b) - expected).abs() < 1e-12, "{a} {b}");
     }
@@ -336,7 +365,8 @@ fn averages_over_positions_use_their_covariances() {
     let data = gaussian_data(6, shape, 0.3);
     // One position is left after the pool of 4: the same as the global average, and as a mean of the inputs.
     let global = r#"[{"conv":8,"kernel":1},"global_average_pool",{"dense":3}]"#;
-    let pooled = r#"[{"conv":8,"kernel":1},{"average_pool":2},{"average_pool":2},"flatten",{"dense":3}]"#;
+    let pooled =
+        r#"[{"conv":8,"kernel":1},{"average_pool":2},{"average_pool":2},"flatten",{"dense":3}]"#;
     let inputs = r#"["global_average_pool",{"dense":8},{"dense":3}]"#;
     let of = |json: &str| kernel(&network(json, shape), 1.3, 0.2, &data).logits.unwrap();
     let (global, pooled, inputs) = (of(global), of(pooled), of(inputs));
@@ -377,7 +407,9 @@ fn what_has_no_theory_says_so() {
     // Other shapes of data, no inits, and a single input: answers, not panics.
     let net = network(r#"[{"dense":8},"relu",{"dense":4}]"#, shape);
     assert!(DataKernel::new(&net, &[], &data).logits.is_err());
-    assert!(kernel(&net, 2.0, 0.0, &gaussian_data(3, Shape::flat(5).unwrap(), 0.0)).logits.is_err());
+    assert!(
+        kernel(&net, 2.0, 0.0, &gaussian_data(3, Shape::flat(5).unwrap(), 0.0)).logits.is_err()
+    );
     let single = kernel(&net, 2.0, 0.0, &gaussian_data(1, shape, 0.0));
     assert_eq!(single.layers[1].statistics.as_ref().unwrap().v, 0.0);
     assert!((single.logits.unwrap().share_variance() - 0.25).abs() < 1e-15);

@@ -101,7 +101,8 @@ impl BlockMap for HomogeneousMap<'_> {
 fn complement(distance: f64, gap: f64, scale: f64) -> f64 {
     let ratio = (distance - gap) / if scale > 0.0 { scale } else { f64::INFINITY };
     // `max` first: a NaN becomes 0.
-    ratio.max(0.0).min(2.0)
+    let positive = ratio.max(0.0);
+    if positive > 2.0 { 2.0 } else { positive }
 }
 
 /// Terms of the polynomial for the bend of `|x|`: 16 digits.
