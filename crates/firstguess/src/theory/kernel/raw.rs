@@ -125,7 +125,7 @@ impl Raw {
 
     /// The channels at every position, position after position within an example.
     pub(super) fn points_everywhere(&self, positions: usize) -> Points {
-        gram(self.gather(&0..positions), self.examples * positions)
+        gram(self.gather(&(0..positions)), self.examples * positions)
     }
 
     fn gather(&self, positions: &(impl Iterator<Item = usize> + Clone)) -> Vec<f64> {
