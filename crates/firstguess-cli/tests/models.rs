@@ -102,7 +102,7 @@ fn unusable_models_end_with_two() {
 #[test]
 fn what_has_no_theory_says_so() {
     let (_folder, path) = broken(
-        "[init]\nscheme = \"he_normal\"\n[network]\nlayers = [{ conv = 8 }, \"relu\", \"layer_norm\", { dense = 10 }]",
+        "[init]\nscheme = \"he_normal\"\n[network]\nlayers = [\"tanh\", { dense = 32 }, \"relu\", { dense = 10 }]",
     );
     let answer = json(&["predict", &path]);
     assert!(answer["phase"].is_null() && answer["phase_reason"].is_string(), "{answer}");

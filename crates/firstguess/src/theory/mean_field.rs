@@ -41,6 +41,9 @@ pub fn variance_map(phi: &Dual, layer: LayerVariance, q: f64) -> f64 {
 /// Below this variance `φ` acts as its two slopes at zero, where `φ(0) = 0`.
 const LINEAR_REGIME: f64 = 1e-30;
 
+/// Beyond this variance a function that ends in straight lines is one of them, and powers of `q` near the end of f64.
+const STRAIGHT_REGIME: f64 = 1e100;
+
 /// Beyond these the spread of a homogeneous function is carried with a separate exponent.
 const RESCALE_ABOVE: f64 = 1e100;
 const RESCALE_BELOW: f64 = 1e-100;
@@ -156,8 +159,11 @@ pub struct Activated {
 /// [`NoTheory`] where `q` leaves the range in which the activation has finite moments.
 pub fn activate(phi: &Dual, state: Spread) -> Result<Activated, NoTheory> {
     let ln_q = state.ln_q();
+    let far = if ln_q > STRAIGHT_REGIME.ln() { phi.tangent_at_infinity() } else { None };
     let straight = if phi.homogeneous().is_some() {
         Some(phi)
+    } else if far.is_some() {
+        far.as_ref()
     } else if ln_q < LINEAR_REGIME.ln() && state.v + state.t > 0.0 {
         phi.tangent_at_zero()
     } else {
@@ -178,7 +184,7 @@ pub fn activate(phi: &Dual, state: Spread) -> Result<Activated, NoTheory> {
         let moments = phi.moments(0.0);
         return Ok(activated(Spread::new(0.0, moments.second), &moments));
     }
-    if !q.is_finite() || q > 1e200 {
+    if !q.is_finite() || q > STRAIGHT_REGIME {
         return Err(NoTheory::new(format!(
             "the variance q = exp({ln_q:.1}) is beyond the range of the moments"
         )));

@@ -30,7 +30,7 @@ use crate::spec::gaussian_pair::{Branch, PairError, PairFamily, PairTable};
 /// use firstguess::spec::gaussian_pair::{Branch, PairError};
 /// let phi = PairActivation::new(2.0, Branch::Odd)?;
 /// // √2 sin(½π erf(x/√2))
-/// assert!((phi.table().value(1.0) - 1.242_151_985_135_14).abs() < 1e-13);
+/// assert!((phi.table().value(1.0) - 1.242_151_985_136_14).abs() < 1e-13);
 /// assert_eq!("gaussian_odd(2)".parse(), Ok(Activation::GaussianPair(phi)));
 /// # Ok::<(), PairError>(())
 /// ```

@@ -1,8 +1,8 @@
 //! The first guess of a data set: what the kernel of the logits says of the shares of the classes.
 
+use super::angle::{AngleSeries, angle_of};
 use super::points::Points;
 use super::statistics::complement;
-use crate::math::chebyshev::{ChebyshevBasis, clenshaw};
 use crate::math::quadrature::GaussLegendre;
 use crate::math::special::{ln_normal_cdf, normal_density};
 use crate::theory::NoTheory;
@@ -273,50 +273,31 @@ impl Factor {
     }
 }
 
-/// Chebyshev nodes per panel in the angle.
-const NODES: usize = 20;
+/// Error of the series for the agreement.
+const TOLERANCE: f64 = 1e-10;
 
 /// `A_N` as a function of the angle, negative correlations included.
-struct AgreementTable {
-    classes: usize,
-    /// Ends and coefficients of panels that share the angles from 0 to π.
-    panels: Vec<(f64, f64, Vec<f64>)>,
+enum AgreementTable {
+    Two,
+    More(AngleSeries),
 }
 
 impl AgreementTable {
     fn new(classes: usize) -> Result<Self, NoTheory> {
-        if classes < 2 {
-            return Err(NoTheory::new("agreement needs two classes"));
+        match classes {
+            0 | 1 => Err(NoTheory::new("agreement needs two classes")),
+            2 => Ok(Self::Two),
+            _ => AngleSeries::new(TOLERANCE, |angle| agreement(classes, angle)).map(Self::More),
         }
-        let mut table = Self { classes, panels: Vec::new() };
-        if classes == 2 {
-            return Ok(table);
-        }
-        let basis = ChebyshevBasis::new(NODES);
-        // The angle over which agreement is lost shrinks with the number of classes.
-        let edges = [0.0, PI / 16.0, PI / 8.0, PI / 4.0, FRAC_PI_2, 0.75 * PI, PI];
-        for pair in edges.windows(2) {
-            let (start, end) = (pair[0], pair[1]);
-            let values = basis
-                .nodes
-                .par_iter()
-                .map(|t| agreement(classes, start + 0.5 * (t + 1.0) * (end - start)))
-                .collect::<Result<Vec<f64>, NoTheory>>()?;
-            table.panels.push((start, end, basis.coefficients(&values)));
-        }
-        Ok(table)
     }
 
     /// `A_N` at `c = 1 - complement`.
     fn at(&self, complement: f64) -> f64 {
-        let angle = 2.0 * (0.5 * complement).sqrt().min(1.0).asin();
-        if self.classes == 2 {
-            return 1.0 - angle / PI;
+        let angle = angle_of(complement);
+        match self {
+            Self::Two => 1.0 - angle / PI,
+            Self::More(series) => series.at(angle),
         }
-        let last = self.panels.len() - 1;
-        let (start, end, series) =
-            &self.panels[self.panels.partition_point(|p| p.1 < angle).min(last)];
-        clenshaw(series, 2.0 * (angle - start) / (end - start) - 1.0)
     }
 }
 

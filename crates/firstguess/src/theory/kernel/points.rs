@@ -21,6 +21,7 @@ pub(super) struct Points {
     pub(super) mean: Vec<f64>,
     /// `d_ab`, `b < a`, at `a(a-1)/2 + b`.
     distance: Vec<f64>,
+    count: usize,
 }
 
 /// One row of the triangle on its way through a map.
@@ -34,12 +35,12 @@ pub(super) struct Row<'a> {
 impl Points {
     /// Points of zero distance, to be filled.
     pub(super) fn new(second: Vec<f64>, mean: Vec<f64>) -> Self {
-        let n = second.len();
-        Self { second, mean, distance: vec![0.0; n * n.saturating_sub(1) / 2] }
+        let count = second.len();
+        Self { second, mean, distance: vec![0.0; count * count.saturating_sub(1) / 2], count }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.second.len()
+        self.count
     }
 
     /// `d_ab`, in either order.

@@ -2,9 +2,9 @@
 
 use super::element::Element;
 use super::points::Points;
-use super::spatial;
+use super::{pooled, spatial};
 use crate::spec::activation::Activation;
-use crate::spec::layer::Norm;
+use crate::spec::layer::{Norm, PoolKind};
 use crate::theory::NoTheory;
 use crate::theory::dual::Pointwise;
 
@@ -72,19 +72,35 @@ impl Signal {
         }
         self.gaussian.clone()?;
         let function = Pointwise::new(std::mem::take(&mut self.pending));
+        if function.functions().is_empty() {
+            return Ok(());
+        }
         let known = elements.iter().position(|element| *element.function() == function);
         let at = known.unwrap_or_else(|| {
             elements.push(Element::new(&function));
             elements.len() - 1
         });
+        self.apply(|set| elements[at].apply(set).map(|o| (o.derivative_second, o.error)))?;
+        if function.homogeneity().is_none_or(|h| h.negative_slope != h.positive_slope) {
+            self.gaussian = Err(NoTheory::new(format!(
+                "another layer acts unit by unit on the outputs of `{function}`, which are not Gaussian"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Applies a map of Gaussian points, which gives `E φ'²` of each and its error.
+    fn apply(
+        &mut self,
+        mut map: impl FnMut(&mut Points) -> Result<(Vec<f64>, f64), NoTheory>,
+    ) -> Result<(), NoTheory> {
         let mut slopes = vec![0.0; self.examples];
         let mut error = 0.0_f64;
         for set in &mut self.sets {
-            let outcome = elements[at].apply(set)?;
-            error = error.max(outcome.error);
-            let per_example = outcome.derivative_second.len() / self.examples;
-            for (slope, chunk) in
-                slopes.iter_mut().zip(outcome.derivative_second.chunks_exact(per_example))
+            let (derivative_second, own) = map(set)?;
+            error = error.max(own);
+            let per_example = derivative_second.len() / self.examples;
+            for (slope, chunk) in slopes.iter_mut().zip(derivative_second.chunks_exact(per_example))
             {
                 *slope += chunk.iter().sum::<f64>();
             }
@@ -94,11 +110,19 @@ impl Signal {
         for (factor, slope) in self.gradient.iter_mut().zip(slopes) {
             *factor *= slope / positions;
         }
-        if function.homogeneity().is_none_or(|h| h.negative_slope != h.positive_slope) {
-            self.gaussian = Err(NoTheory::new(format!(
-                "another layer acts unit by unit on the outputs of `{function}`, which are not Gaussian"
-            )));
-        }
+        Ok(())
+    }
+
+    /// The functions that wait and then the largest or smallest of so many independent units.
+    pub(super) fn pool_units(&mut self, kind: PoolKind, size: usize) -> Result<(), NoTheory> {
+        self.gaussian.clone()?;
+        let function = Pointwise::new(std::mem::take(&mut self.pending));
+        // Summed over the units of a pool: the factor on the squared norm of the gradient.
+        self.apply(|set| pooled::apply(&function, kind, size, set))?;
+        self.gaussian = Err(NoTheory::new(format!(
+            "another layer acts unit by unit on the outputs of `{}`, which are not Gaussian",
+            kind.key()
+        )));
         Ok(())
     }
 

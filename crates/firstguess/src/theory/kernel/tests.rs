@@ -62,8 +62,7 @@ fn kernel(network: &Network, weight: f64, bias: f64, data: &Dataset) -> DataKern
     DataKernel::new(network, &inits, data)
 }
 
-const CORRELATIONS: [f64; 10] =
-    [-1.0, -1.0 + 1e-7, -0.7, -0.1, 0.0, 0.4, 0.95, 0.999, 1.0 - 1e-12, 1.0];
+const CORRELATIONS: [f64; 6] = [-1.0, -0.7, 0.2, 0.95, 1.0 - 1e-12, 1.0];
 
 fn largest_error(name: &str, variances: &[f64], element: &mut Element) -> f64 {
     let dual = Dual::new(&activation(name));
@@ -121,8 +120,8 @@ fn every_elementwise_kernel_agrees_with_the_scalar_one() {
         "celu(0.5)",
     ] {
         let function = Pointwise::from(&activation(name));
-        let worst = largest_error(name, &[0.9, 0.5, 0.9000001, 2.1], &mut Element::new(&function));
-        println!("{name}: {worst:e}");
+        let worst = largest_error(name, &[0.9, 0.9000001, 2.1], &mut Element::new(&function));
+        assert!(worst < 1e-9, "{name}: {worst:e}");
     }
 }
 
@@ -220,9 +219,9 @@ fn bits(kernel: &DataKernel) -> Vec<u64> {
 fn threads_change_no_bit() {
     let shape = Shape::image(3, 4, 4).unwrap();
     let data =
-        gaussian_data(150, shape, 0.2).with_labels((0..150).map(|i| i % 3).collect(), 3).unwrap();
+        gaussian_data(60, shape, 0.2).with_labels((0..60).map(|i| i % 3).collect(), 3).unwrap();
     let net = network(
-        r#"[{"conv":16},"tanh","flatten",{"dense":20},"relu","batch_norm",{"dense":20},"elu(1)",{"dense":3}]"#,
+        r#"[{"conv":16},"tanh","flatten",{"dense":20},"relu","batch_norm",{"dense":20},"hard_tanh",{"dense":3}]"#,
         shape,
     );
     let run = |threads| {
@@ -269,8 +268,10 @@ fn normalisations_have_their_known_effect_on_drift() {
     // Plain ReLU, and layer norm before it, grow alike.
     for count in 1..4 {
         let plain = gamma(r#""relu""#, count);
-        assert!((gamma(r#""layer_norm","relu""#, count) / plain - 1.0).abs() < 1e-12);
-        assert!((gamma(r#""rms_norm","relu""#, count) / plain - 1.0).abs() < 1e-12);
+        for norm in [r#""layer_norm","relu""#, r#""rms_norm","relu""#] {
+            let found = gamma(norm, count);
+            assert!((found / plain - 1.0).abs() < 1e-12, "{norm} {count}: {found} {plain}");
+        }
     }
     assert!((gamma(r#""relu""#, 1) - 0.46694221).abs() < 1e-8);
     // Layer norm after it: nothing is left.
@@ -429,4 +430,112 @@ fn blank_inputs_are_carried_along() {
             assert!((found - expected).abs() < 1e-9, "{name} {a}: {found} {expected}");
         }
     }
+}
+
+/// From the smallest to the largest variances, in one table or series each; the scalar kernel is the reference.
+#[test]
+fn variances_of_every_size_are_tabulated() {
+    for (name, variances) in [
+        ("relu", vec![1e-12, 1.0, 1e6]),
+        ("erf", vec![1e-12, 1.0, 1e6]),
+        ("gelu", vec![1e-12, 1.0, 1e6]),
+        ("hard_tanh", vec![1e-12, 0.5, 1e6]),
+        ("tanh", vec![1e-12, 1e-12 * 1.1]),
+        ("tanh", vec![1e-3, 3.0]),
+        ("tanh", vec![20.0, 45.0]),
+        ("silu", vec![1e-12, 1.2e-12]),
+        ("silu", vec![300.0, 200.0]),
+        ("mish", vec![9e5, 1e6]),
+        ("tanh", vec![9e5, 1e6]),
+        ("elu(1)", vec![1e-12, 1.3e-12]),
+        ("elu(1)", vec![900.0, 1000.0]),
+    ] {
+        let function = Pointwise::from(&activation(name));
+        largest_error(name, &variances, &mut Element::new(&function));
+    }
+}
+
+/// Pools of independent units after any homogeneous function, against the published drift of one layer.
+#[test]
+fn pools_of_units_have_their_known_drift() {
+    let shape = Shape::flat(16).unwrap();
+    let inputs = (0..16 * 16).map(|i| if i % 17 == 0 { 4.0 } else { 0.0 }).collect();
+    let data = Dataset::new("orthogonal", shape, inputs).unwrap();
+    for (pool, gamma) in [
+        (r#""relu",{"max_pool":2}"#, 1.04146922),
+        (r#""relu",{"max_pool":4}"#, 2.42925851),
+        (r#""relu",{"average_pool":2}"#, 0.93388441),
+        (r#""relu",{"average_pool":4}"#, 1.86776883),
+        (r#"{"max_pool":2}"#, 0.46694221),
+        (r#"{"max_pool":4}"#, 2.15493355),
+    ] {
+        let json = format!(r#"[{{"dense":16}},{pool},{{"dense":4}}]"#);
+        let found = statistics_of(&json, shape, &data, 1);
+        assert!((found.gamma() / gamma - 1.0).abs() < 1e-8, "{pool}: {}", found.gamma());
+    }
+    // Gradients: 1 - 2^-K for ReLU under a maximum, 1/(2K) under a mean.
+    for (pool, slope) in [(r#"{"max_pool":2}"#, 0.75), (r#"{"average_pool":4}"#, 0.125)] {
+        let json = format!(r#"[{{"dense":16}},"relu",{pool},{{"dense":4}}]"#);
+        let found = kernel(&network(&json, shape), 2.0, 0.0, &data);
+        assert!((found.layers[0].chi.clone().unwrap() / (2.0 * slope) - 1.0).abs() < 1e-12);
+    }
+}
+
+/// Two classes in closed form, three against the law for one correlation, and independence at none.
+#[test]
+fn agreement_covers_every_correlation() {
+    let same = |c: f64| LogitKernel::new(points(&[1.0, 2.0, 0.5], |_, _| c), 0.0);
+    for c in [-0.45, -0.1, 0.0, 0.3, 0.9, 1.0] {
+        let kernel = same(c);
+        // Nine pairs, three of them of an input with itself.
+        let pair = |classes: usize| (9.0 * kernel.agreement(classes).unwrap() - 3.0) / 6.0;
+        assert!((pair(2) - 0.5 - c.asin() / std::f64::consts::PI).abs() < 1e-12);
+        if c >= 0.0 {
+            for classes in [3, 10] {
+                let law = crate::theory::prejudice::GuessLaw::from_correlation(
+                    classes,
+                    c.min(0.999_999_999_999),
+                );
+                let expected = law.unwrap().agreement().value;
+                assert!(
+                    (pair(classes) - expected).abs()
+                        < 2e-6 * (1.0 - c) + 2e-6 * f64::from(u8::from(c == 1.0)) + 1e-9,
+                    "{classes} {c}: {} {expected}",
+                    pair(classes)
+                );
+            }
+        }
+        assert!(
+            (kernel.share_variance() - (0.5 * kernel.agreement(2).unwrap() - 0.25)).abs() < 1e-12
+        );
+    }
+    // Opposite inputs never agree among three classes or more... of which the largest is one's smallest.
+    let opposite = LogitKernel::new(points(&[1.0, 1.0], |_, _| -1.0), 0.0);
+    assert!((opposite.agreement(3).unwrap() - 0.5).abs() < 1e-9);
+    // The derivative of A₃ is continuous where the two methods meet.
+    let at = |c: f64| (9.0 * same(c).agreement(3).unwrap() - 3.0) / 6.0;
+    let (left, right) = ((at(0.0) - at(-1e-3)) / 1e-3, (at(1e-3) - at(0.0)) / 1e-3);
+    assert!((left - right).abs() < 1e-3, "{left} {right}");
+}
+
+/// Negative correlations against counting: 40 000 triples of pairs.
+#[test]
+fn negative_agreement_matches_a_count() {
+    use crate::math::stream::{Purpose, Seed, Stream};
+    let (classes, c, draws) = (4, -0.6_f64, 40_000);
+    let mut normals = vec![0.0_f64; draws * 2 * classes];
+    Stream::new(Seed(5), 0, 0, Purpose::Test).fill_normal_f64(0, &mut normals);
+    let factor = LogitKernel::new(points(&[1.0, 1.0], |_, _| c), 0.0).factor(1e-12, 2);
+    let padded: Vec<f64> = normals
+        .chunks_exact(2 * classes)
+        .flat_map(|n| n.iter().copied().chain(std::iter::repeat_n(0.0, 2 * classes)))
+        .collect();
+    let shares = factor.class_shares(&padded, classes).unwrap();
+    let agree = shares.largest().iter().filter(|m| **m == 1.0).count() as f64 / draws as f64;
+    let expected = 2.0
+        * LogitKernel::new(points(&[1.0, 1.0], |_, _| c), 0.0).agreement(classes).unwrap()
+        - 1.0;
+    let error = (expected * (1.0 - expected) / draws as f64).sqrt();
+    assert!(((agree - expected) / error).abs() < 4.0, "{agree} {expected}");
+    assert!(expected < 0.1);
 }

@@ -47,6 +47,20 @@ pub(super) fn apply(points: &mut Points, map: impl BlockMap) {
     points.for_each_row(|row| arch.dispatch(RowPass { map, row }));
 }
 
+/// The same, then `repair(a, before, after)` on each row for what the map is not good for.
+pub(super) fn apply_and_repair(
+    points: &mut Points,
+    map: impl BlockMap,
+    repair: impl Fn(usize, &[f64], &mut [f64]) + Sync,
+) {
+    let arch = Arch::new();
+    points.for_each_row(|Row { index, distance }| {
+        let before = distance.to_vec();
+        arch.dispatch(RowPass { map, row: Row { index, distance: &mut *distance } });
+        repair(index, &before, distance);
+    });
+}
+
 /// A copy that a whole block may be read from at any valid start.
 pub(super) fn padded(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.collect();
