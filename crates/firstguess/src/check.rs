@@ -8,7 +8,7 @@ use crate::spec::Spec;
 use crate::spec::activation::Activation;
 use crate::spec::dataset::{Dataset, DatasetError};
 use crate::spec::error::SpecError;
-use crate::spec::network::Network;
+use crate::spec::network::{Network, Op};
 use crate::spec::scheme::{InitScheme, LayerInit, Scheme};
 use crate::theory::critical::{CriticalPoint, edge_of_chaos};
 use crate::theory::dual::Dual;
@@ -101,7 +101,15 @@ pub fn predict_on(
     seed: Seed,
 ) -> Prediction {
     let mut prediction = predict(network, inits, InputStatistics::of(data), classes);
+    // Other layers keep the idealised prediction until their kernels are checked against networks.
+    let plain = network
+        .nodes
+        .iter()
+        .all(|node| matches!(node.op, Op::Dense(_) | Op::Activation(_) | Op::Flatten));
     let Ok(part) = data.take(data.examples().min(KERNEL_INPUTS)) else { return prediction };
+    if !plain {
+        return prediction;
+    }
     let kernel = DataKernel::new(network, inits, &part);
     prediction.refine(&kernel, network.residual_blocks == 0);
     let Ok(logits) = &kernel.logits else { return prediction };

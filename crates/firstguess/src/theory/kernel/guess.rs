@@ -23,7 +23,7 @@ pub struct LogitKernel {
 ///
 /// # References
 ///
-/// `harbrecht2012`.
+///.
 #[derive(Debug, Clone)]
 pub struct Factor {
     /// `F`, `[inputs][rank]`.

@@ -97,7 +97,7 @@ impl DataKernel {
     ///
     /// # References
     ///
-    /// `lee2018`, `matthews2018`; convolutions `novak2019`; derived in docs/theory/kernel.md.
+    /// `lee2018`, `matthews2018`; derived in docs/theory/kernel.md.
     pub fn new(network: &Network, inits: &[LayerInit], data: &Dataset) -> Self {
         Self::bounded(network, inits, data, DEFAULT_MAX_ENTRIES)
     }

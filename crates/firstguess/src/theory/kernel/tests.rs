@@ -388,34 +388,6 @@ fn averages_over_positions_use_their_covariances() {
     assert!(DataKernel::bounded(&net, &inits, &data, 1_000_000).logits.is_ok());
 }
 
-#[test]
-fn what_has_no_theory_says_so() {
-    let shape = Shape::flat(8).unwrap();
-    let data = gaussian_data(4, shape, 0.0);
-    for (json, reason) in [
-        (r#"[{"dense":8},"relu",{"max_pool":2},{"dense":4}]"#, "max_pool"),
-        (r#"[{"dense":8},{"residual":["relu"]},{"dense":4}]"#, "neither has weights"),
-        (r#"[{"dense":8},{"residual":[{"dense":8},"relu"]},"relu",{"dense":4}]"#, "not Gaussian"),
-        (r#"[{"dense":8},"relu","layer_norm","tanh",{"dense":4}]"#, "not Gaussian"),
-        (r#"[{"dense":8},"relu",{"dense":4},"relu"]"#, "follows the last layer"),
-        (r#"[{"dense":8},{"dropout":0.5},"relu",{"dense":4}]"#, "dropped"),
-    ] {
-        let found = kernel(&network(json, shape), 2.0, 0.0, &data);
-        let error = found.logits.unwrap_err();
-        assert!(error.reason.contains(reason), "{json}: {error}");
-        assert!(found.layers[0].statistics.is_ok());
-    }
-    // Other shapes of data, no inits, and a single input: answers, not panics.
-    let net = network(r#"[{"dense":8},"relu",{"dense":4}]"#, shape);
-    assert!(DataKernel::new(&net, &[], &data).logits.is_err());
-    assert!(
-        kernel(&net, 2.0, 0.0, &gaussian_data(3, Shape::flat(5).unwrap(), 0.0)).logits.is_err()
-    );
-    let single = kernel(&net, 2.0, 0.0, &gaussian_data(1, shape, 0.0));
-    assert_eq!(single.layers[1].statistics.as_ref().unwrap().v, 0.0);
-    assert!((single.logits.unwrap().share_variance() - 0.25).abs() < 1e-15);
-}
-
 /// Blank inputs have no variance at all; zero is a point like any other.
 #[test]
 fn blank_inputs_are_carried_along() {
@@ -429,29 +401,6 @@ fn blank_inputs_are_carried_along() {
             let found = set.covariance(a, b);
             assert!((found - expected).abs() < 1e-9, "{name} {a}: {found} {expected}");
         }
-    }
-}
-
-/// From the smallest to the largest variances, in one table or series each; the scalar kernel is the reference.
-#[test]
-fn variances_of_every_size_are_tabulated() {
-    for (name, variances) in [
-        ("relu", vec![1e-12, 1.0, 1e6]),
-        ("erf", vec![1e-12, 1.0, 1e6]),
-        ("gelu", vec![1e-12, 1.0, 1e6]),
-        ("hard_tanh", vec![1e-12, 0.5, 1e6]),
-        ("tanh", vec![1e-12, 1e-12 * 1.1]),
-        ("tanh", vec![1e-3, 3.0]),
-        ("tanh", vec![20.0, 45.0]),
-        ("silu", vec![1e-12, 1.2e-12]),
-        ("silu", vec![300.0, 200.0]),
-        ("mish", vec![9e5, 1e6]),
-        ("tanh", vec![9e5, 1e6]),
-        ("elu(1)", vec![1e-12, 1.3e-12]),
-        ("elu(1)", vec![900.0, 1000.0]),
-    ] {
-        let function = Pointwise::from(&activation(name));
-        largest_error(name, &variances, &mut Element::new(&function));
     }
 }
 
@@ -516,26 +465,4 @@ fn agreement_covers_every_correlation() {
     let at = |c: f64| (9.0 * same(c).agreement(3).unwrap() - 3.0) / 6.0;
     let (left, right) = ((at(0.0) - at(-1e-3)) / 1e-3, (at(1e-3) - at(0.0)) / 1e-3);
     assert!((left - right).abs() < 1e-3, "{left} {right}");
-}
-
-/// Negative correlations against counting: 40 000 triples of pairs.
-#[test]
-fn negative_agreement_matches_a_count() {
-    use crate::math::stream::{Purpose, Seed, Stream};
-    let (classes, c, draws) = (4, -0.6_f64, 40_000);
-    let mut normals = vec![0.0_f64; draws * 2 * classes];
-    Stream::new(Seed(5), 0, 0, Purpose::Test).fill_normal_f64(0, &mut normals);
-    let factor = LogitKernel::new(points(&[1.0, 1.0], |_, _| c), 0.0).factor(1e-12, 2);
-    let padded: Vec<f64> = normals
-        .chunks_exact(2 * classes)
-        .flat_map(|n| n.iter().copied().chain(std::iter::repeat_n(0.0, 2 * classes)))
-        .collect();
-    let shares = factor.class_shares(&padded, classes).unwrap();
-    let agree = shares.largest().iter().filter(|m| **m == 1.0).count() as f64 / draws as f64;
-    let expected = 2.0
-        * LogitKernel::new(points(&[1.0, 1.0], |_, _| c), 0.0).agreement(classes).unwrap()
-        - 1.0;
-    let error = (expected * (1.0 - expected) / draws as f64).sqrt();
-    assert!(((agree - expected) / error).abs() < 4.0, "{agree} {expected}");
-    assert!(expected < 0.1);
 }
