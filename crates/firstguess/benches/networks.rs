@@ -4,7 +4,8 @@
 
 use divan::Bencher;
 use firstguess::math::stream::{Purpose, Seed, Stream};
-use firstguess::net::{Masks, Program, Record, Tape, Wanted, Weights, loss};
+use firstguess::net::loss::{LossGradient, cross_entropy_into};
+use firstguess::net::{Masks, Program, Recipe, Record, Tape, Weights};
 use firstguess::spec::layer::Layer;
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::{Activation, Architecture, InitScheme, Network, Shape};
@@ -44,9 +45,10 @@ fn pool(threads: usize) -> rayon::ThreadPool {
 /// 32 `ReLU` networks of width 1024 and depth 20 on 1000 inputs, class shares only.
 #[divan::bench(args = [1, 2], sample_count = 3, sample_size = 1)]
 fn direct_engine(bencher: Bencher<'_, '_>, threads: usize) {
-    let network =
-        must(Architecture::mlp(&Activation::Relu, 20, 1024, 1024).resolve(&must(Shape::flat(1024))));
-    let init = must(he(&network));
+    let network = must(
+        Architecture::mlp(&Activation::Relu, 20, 1024, 1024).resolve(&must(Shape::flat(1024))),
+    );
+    let recipe = must(Recipe::new(&network, &must(he(&network))));
     let program = Program::new(&network, Record::Nothing);
     let input = normals(1000 * 1024);
     let pool = pool(threads);
@@ -55,10 +57,10 @@ fn direct_engine(bencher: Bencher<'_, '_>, threads: usize) {
             (0..32_u64)
                 .into_par_iter()
                 .map_init(
-                    || (must(Weights::zeros(&network)), Tape::new(&program)),
-                    |(weights, tape), draw| {
-                        must(weights.redraw(&init, Seed(0), draw));
-                        must(tape.forward(weights, &input, Masks::Off, |_| {}))[0]
+                    || Tape::new(&program),
+                    |tape, draw| {
+                        let drawing = recipe.draw(Seed(0), draw);
+                        must(tape.forward_drawn(&drawing, &input, Masks::Off, |_| {}))[0]
                     },
                 )
                 .collect::<Vec<f32>>()
@@ -78,6 +80,7 @@ fn fill_normals(bencher: Bencher<'_, '_>) {
 struct Training<'p> {
     weights: Weights,
     gradient: Weights,
+    loss: LossGradient,
     tape: Tape<'p>,
     classes: usize,
 }
@@ -87,27 +90,40 @@ impl<'p> Training<'p> {
         Self {
             weights: must(Weights::draw(network, &must(he(network)), Seed(0), 0)),
             gradient: must(Weights::zeros(network)),
+            loss: LossGradient { values: Vec::new(), gradient: Vec::new() },
             tape: Tape::new(program),
             classes: network.logits(),
         }
     }
 
-    /// Forward, cross-entropy, backward: the gradient of the batch's sum is left in `gradient`.
-    fn gradient(&mut self, input: &[f32], labels: &[u32]) {
+    fn forward(&mut self, input: &[f32], labels: &[u32]) {
         let logits = must(self.tape.forward(&self.weights, input, Masks::Off, |_| {}));
-        let loss = must(loss::cross_entropy(logits, self.classes, labels));
-        self.gradient.clear();
-        let wanted = Wanted { weights: Some(&mut self.gradient), ..Wanted::default() };
-        must(self.tape.backward(&self.weights, &loss.gradient, wanted, |_| {}));
+        must(cross_entropy_into(logits, self.classes, labels, &mut self.loss));
     }
 
-    fn update(&mut self, rate: f32) {
-        for (layer, gradient) in self.weights.layers.iter_mut().zip(&self.gradient.layers) {
-            for (w, g) in layer.weight.iter_mut().zip(&gradient.weight) {
-                *w -= rate * g;
-            }
-            for (b, g) in layer.bias.iter_mut().zip(&gradient.bias) {
-                *b -= rate * g;
+    /// Forward, backward and update in one.
+    fn descend(&mut self, input: &[f32], labels: &[u32]) {
+        self.forward(input, labels);
+        must(self.tape.descend(&mut self.weights, &self.loss.gradient, RATE, |_| {}));
+    }
+
+    /// Forward and backward: the gradient is left for others to add to.
+    fn gradient(&mut self, input: &[f32], labels: &[u32]) {
+        self.forward(input, labels);
+        let Self { weights, gradient, loss, tape, .. } = self;
+        must(tape.weight_gradient(weights, &loss.gradient, gradient));
+    }
+}
+
+const RATE: f64 = 1e-4 / 64.0;
+
+/// `into += scale · from`.
+fn add(into: &mut Weights, scale: f32, from: &Weights) {
+    for (into, from) in into.layers.iter_mut().zip(&from.layers) {
+        let pairs = [(&mut into.weight, &from.weight), (&mut into.bias, &from.bias)];
+        for (into, from) in pairs {
+            for (into, from) in into.iter_mut().zip(from) {
+                *into += scale * from;
             }
         }
     }
@@ -125,42 +141,32 @@ fn mlp_step(bencher: Bencher<'_, '_>) {
     let program = Program::new(&network, Record::WeightGradients);
     let mut training = Training::new(&network, &program);
     let (input, labels) = (normals(64 * 784), labels(64));
-    bencher.bench_local(|| {
-        training.gradient(&input, &labels);
-        training.update(1e-4 / 64.0);
-    });
+    bencher.bench_local(|| training.descend(&input, &labels));
 }
 
 const CNN: &str = r#"[{"conv":32},"relu",{"max_pool":2},{"conv":64},"relu",{"max_pool":2},"flatten",{"dense":10}]"#;
 
 /// 3-32-64 channels under 3x3 kernels with pools and a dense head, 32x32 images, batch 64: forward, backward, SGD.
-/// Two threads share the batch.
 #[divan::bench(args = [1, 2], sample_count = 20, sample_size = 4)]
 fn cnn_step(bencher: Bencher<'_, '_>, threads: usize) {
     let network = must(network(CNN, must(Shape::image(3, 32, 32))));
     let program = Program::new(&network, Record::WeightGradients);
-    let mut parts: Vec<_> = (0..threads).map(|_| Training::new(&network, &program)).collect();
-    let share = 64 / threads;
     let (input, labels) = (normals(64 * 3 * 1024), labels(64));
-    let pool = pool(threads);
+    let mut first = Training::new(&network, &program);
+    if threads == 1 {
+        bencher.bench_local(|| first.descend(&input, &labels));
+        return;
+    }
+    // Each of two threads takes half of the batch.
+    let mut second = Training::new(&network, &program);
+    let (pool, half) = (pool(2), 32 * 3 * 1024);
     bencher.bench_local(|| {
-        pool.install(|| {
-            parts
-                .par_iter_mut()
-                .zip(input.par_chunks_exact(share * 3072).zip(labels.par_chunks_exact(share)))
-                .for_each(|(part, (input, labels))| part.gradient(input, labels));
-            if let [first, second] = &mut parts[..] {
-                for (sum, term) in first.gradient.layers.iter_mut().zip(&second.gradient.layers) {
-                    for (sum, term) in sum.weight.iter_mut().zip(&term.weight) {
-                        *sum += term;
-                    }
-                    for (sum, term) in sum.bias.iter_mut().zip(&term.bias) {
-                        *sum += term;
-                    }
-                }
-                second.gradient.clone_from(&first.gradient);
-            }
-            parts.par_iter_mut().for_each(|part| part.update(1e-4 / 64.0));
-        });
+        pool.join(
+            || first.gradient(&input[..half], &labels[..32]),
+            || second.gradient(&input[half..], &labels[32..]),
+        );
+        add(&mut first.gradient, 1.0, &second.gradient);
+        add(&mut first.weights, -1e-4 / 64.0, &first.gradient);
+        second.weights.clone_from(&first.weights);
     });
 }

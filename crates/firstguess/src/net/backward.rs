@@ -165,7 +165,9 @@ impl<T: Scalar> Tape<'_, T> {
             }
         }
         // After the gradient of the input: descending changes the weights that it goes through.
-        if outcome.is_ok() && let Some(layer) = step.index.checked_sub(1) {
+        if outcome.is_ok()
+            && let Some(layer) = step.index.checked_sub(1)
+        {
             outcome = match (sink, source) {
                 (Some((product, weights)), _) => {
                     let layer = &mut weights.layers[layer];

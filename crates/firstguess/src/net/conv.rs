@@ -45,10 +45,7 @@ impl Conv {
         let image = |shape: Shape| shape.as_image().unwrap_or([shape.size(), 1, 1]);
         let mut conv = Self { input: image(input), output: image(output), window, shifted: None };
         let ConvWindow { kernel, stride, padding, groups } = window;
-        if stride == 1
-            && kernel > 1
-            && padding < kernel
-            && conv.group_channels() >= SHIFTED_OUTPUTS
+        if stride == 1 && kernel > 1 && padding < kernel && conv.group_channels() >= SHIFTED_OUTPUTS
         {
             conv.shifted = Some(Shifted {
                 forward: Frame::new(conv.input, padding, kernel, groups),

@@ -3,7 +3,10 @@
     clippy::inline_always,
     reason = "a call that is not inlined into the dispatched loop is compiled for the baseline instruction set"
 )]
-#![expect(clippy::needless_range_loop, reason = "strided loops over several slices, which vectorise")]
+#![expect(
+    clippy::needless_range_loop,
+    reason = "strided loops over several slices, which vectorise"
+)]
 
 use super::scalar::Scalar;
 use crate::spec::layer::PoolKind;
@@ -123,7 +126,12 @@ impl Pool {
             }
             PoolKind::Max | PoolKind::Min if self.is_disjoint() => {
                 let indices = &indices[..output_gradient.len()];
-                Arch::new().dispatch(Spread { pool: self, output_gradient, indices, input_gradient });
+                Arch::new().dispatch(Spread {
+                    pool: self,
+                    output_gradient,
+                    indices,
+                    input_gradient,
+                });
             }
             PoolKind::Max | PoolKind::Min => {
                 let indices = indices.chunks_exact(per_example);

@@ -8,7 +8,10 @@
     clippy::inline_always,
     reason = "a call that is not inlined into the dispatched loop is compiled for the baseline instruction set"
 )]
-#![expect(clippy::needless_range_loop, reason = "constant bounds, so that the sums stay in registers")]
+#![expect(
+    clippy::needless_range_loop,
+    reason = "constant bounds, so that the sums stay in registers"
+)]
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -197,7 +200,9 @@ impl Frame {
                     let first = group * per_group + tile * ROWS;
                     let mut from = [T::default(); ROWS];
                     if let Some(start) = start {
-                        for (slot, value) in from.iter_mut().zip(&start[first..(group + 1) * per_group]) {
+                        for (slot, value) in
+                            from.iter_mut().zip(&start[first..(group + 1) * per_group])
+                        {
                             *slot = *value;
                         }
                     }

@@ -1,8 +1,8 @@
 //! The buffers of one run through a network, forward and backward.
 
-use super::dropout::Masks;
 use super::activation;
 use super::drawing::Drawing;
+use super::dropout::Masks;
 use super::error::{NetError, Pass};
 use super::program::{Program, Record, Step, StepOp};
 use super::reduce::non_finite;
