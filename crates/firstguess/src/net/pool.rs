@@ -12,6 +12,7 @@ use super::scalar::Scalar;
 use crate::spec::layer::PoolKind;
 use crate::spec::shape::Shape;
 use pulp::{Arch, Simd, WithSimd};
+use std::hint::select_unpredictable; // a branch would keep a loop from vectorising
 
 /// The largest, the mean or the smallest value of each window.
 ///
@@ -189,36 +190,68 @@ struct Extremes<'a, T, B> {
 }
 
 impl<T: Scalar, B: Fn(T, T) -> bool + Copy> Extremes<'_, T, B> {
-    /// `STRIDE` is that of the pool, or 0 for any.
+    /// Calls `row` with every row of windows and every row of the image under it.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "an example has at most 2^26 values")]
-    fn rows<const STRIDE: usize>(self) {
-        let Pool { channels, input: [height, width], output: [rows, columns], window, .. } =
-            *self.pool;
-        let (step, beats) = (self.pool.stride, self.beats);
-        let stride = if STRIDE == 0 { step } else { STRIDE };
-        let examples = self.input.chunks_exact(channels * height * width);
+    fn each_row(self, row: impl Fn(usize, &[T], usize, &mut [T], &mut [u32])) {
+        let Pool {
+            channels, input: [height, width], output: [rows, columns], window, stride, ..
+        } = *self.pool;
         let size = channels * rows * columns;
         let results = self.output.chunks_exact_mut(size).zip(self.indices.chunks_exact_mut(size));
-        for (example, (output, indices)) in examples.zip(results) {
+        for (example, (output, indices)) in
+            self.input.chunks_exact(channels * height * width).zip(results)
+        {
             let lines = output.chunks_exact_mut(columns).zip(indices.chunks_exact_mut(columns));
             for (line, (best, index)) in lines.enumerate() {
-                let corner = (line / rows * height + line % rows * step) * width;
-                for (tap, (i, j)) in
-                    (0..window[0]).flat_map(|i| (0..window[1]).map(move |j| (i, j))).enumerate()
-                {
-                    let at = corner + i * width + j;
-                    let taps = &example[at..=at + (columns - 1) * stride];
-                    for x in 0..columns {
-                        let value = taps[x * stride];
-                        let position = (at + x * stride) as u32;
-                        let better = tap == 0 || beats(value, best[x]);
-                        best[x] = if better { value } else { best[x] };
-                        index[x] = if better { position } else { index[x] };
-                    }
+                let corner = (line / rows * height + line % rows * stride) * width;
+                for i in 0..window[0] {
+                    let first = corner + i * width;
+                    let taps = &example[first..first + (columns - 1) * stride + window[1]];
+                    row(i, taps, first, best, index);
                 }
             }
         }
+    }
+
+    /// Windows side by side: of `WIDE` columns, and as far apart.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "an example has at most 2^26 values")]
+    fn adjacent<const WIDE: usize>(self) {
+        let beats = self.beats;
+        self.each_row(
+            #[inline(always)]
+            |i, taps, first, best, index| {
+                let mut position = first as u32;
+                let windows = taps.as_chunks::<WIDE>().0;
+                for ((best, index), taps) in best.iter_mut().zip(index.iter_mut()).zip(windows) {
+                    let (mut value, mut at) = (*best, *index);
+                    for (j, tap) in taps.iter().enumerate() {
+                        let better = (i + j == 0) | beats(*tap, value);
+                        value = select_unpredictable(better, *tap, value);
+                        at = select_unpredictable(better, position + j as u32, at);
+                    }
+                    (*best, *index) = (value, at);
+                    position += WIDE as u32;
+                }
+            },
+        );
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "an example has at most 2^26 values")]
+    fn any(self) {
+        let (beats, stride) = (self.beats, self.pool.stride);
+        self.each_row(|i, taps, first, best, index| {
+            let corners = (0..taps.len()).step_by(stride);
+            for ((best, index), corner) in best.iter_mut().zip(index.iter_mut()).zip(corners) {
+                let window = &taps[corner..taps.len().min(corner + self.pool.window[1])];
+                for (j, tap) in window.iter().enumerate() {
+                    if i + j == 0 || beats(*tap, *best) {
+                        (*best, *index) = (*tap, (first + corner + j) as u32);
+                    }
+                }
+            }
+        });
     }
 }
 
@@ -227,10 +260,10 @@ impl<T: Scalar, B: Fn(T, T) -> bool + Copy> WithSimd for Extremes<'_, T, B> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        match self.pool.stride {
-            1 => self.rows::<1>(),
-            2 => self.rows::<2>(),
-            _ => self.rows::<0>(),
+        match (self.pool.window[1], self.pool.stride) {
+            (2, 2) => self.adjacent::<2>(),
+            (3, 3) => self.adjacent::<3>(),
+            _ => self.any(),
         }
     }
 }
@@ -244,29 +277,41 @@ struct Spread<'a, T> {
 }
 
 impl<T: Scalar> Spread<'_, T> {
+    /// Windows of at most `WIDE` columns, as far apart; 0 for any.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "an example has at most 2^26 values")]
-    fn rows<const STRIDE: usize>(self) {
-        let Pool { channels, input: [height, width], output: [rows, columns], window, .. } =
-            *self.pool;
-        let step = self.pool.stride;
-        let stride = if STRIDE == 0 { step } else { STRIDE };
+    fn rows<const WIDE: usize>(self) {
+        let Pool {
+            channels, input: [height, width], output: [rows, columns], window, stride, ..
+        } = *self.pool;
         let size = channels * rows * columns;
         let examples = self.input_gradient.chunks_exact_mut(channels * height * width);
         let sources = self.output_gradient.chunks_exact(size).zip(self.indices.chunks_exact(size));
         for (example, (gradient, indices)) in examples.zip(sources) {
             let lines = gradient.chunks_exact(columns).zip(indices.chunks_exact(columns));
             for (line, (gradient, indices)) in lines.enumerate() {
-                let corner = (line / rows * height + line % rows * step) * width;
+                let corner = (line / rows * height + line % rows * stride) * width;
                 for i in 0..window[0] {
                     let first = corner + i * width;
-                    let span = (columns - 1) * stride + window[1];
-                    let row = &mut example[first..first + span];
-                    for x in 0..columns {
-                        for j in 0..window[1] {
-                            let position = (first + x * stride + j) as u32;
-                            let taken = indices[x] == position;
-                            row[x * stride + j] = if taken { gradient[x] } else { T::ZERO };
+                    let row = &mut example[first..first + (columns - 1) * stride + window[1]];
+                    let sources = gradient.iter().zip(indices);
+                    if WIDE > 0 {
+                        let mut position = first as u32;
+                        // Zero columns do not reach this.
+                        let windows = row.chunks_exact_mut(WIDE.max(1));
+                        for (to, (g, index)) in windows.zip(sources) {
+                            for (j, to) in to.iter_mut().enumerate() {
+                                let taken = *index == position + j as u32;
+                                *to = select_unpredictable(taken, *g, T::ZERO);
+                            }
+                            position += WIDE as u32;
+                        }
+                    } else {
+                        for ((g, index), x) in sources.zip((0..).step_by(stride)) {
+                            for (j, to) in row[x..x + window[1]].iter_mut().enumerate() {
+                                let taken = *index == (first + x + j) as u32;
+                                *to = if taken { *g } else { T::ZERO };
+                            }
                         }
                     }
                 }
@@ -280,8 +325,9 @@ impl<T: Scalar> WithSimd for Spread<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        match self.pool.stride {
-            2 => self.rows::<2>(),
+        match (self.pool.window[1], self.pool.stride) {
+            (2, 2) => self.rows::<2>(),
+            (3, 3) => self.rows::<3>(),
             _ => self.rows::<0>(),
         }
     }
