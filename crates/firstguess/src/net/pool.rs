@@ -240,11 +240,11 @@ impl<T: Scalar, B: Fn(T, T) -> bool + Copy> Extremes<'_, T, B> {
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "an example has at most 2^26 values")]
     fn any(self) {
-        let (beats, stride) = (self.beats, self.pool.stride);
+        let (beats, stride, wide) = (self.beats, self.pool.stride, self.pool.window[1]);
         self.each_row(|i, taps, first, best, index| {
             let corners = (0..taps.len()).step_by(stride);
             for ((best, index), corner) in best.iter_mut().zip(index.iter_mut()).zip(corners) {
-                let window = &taps[corner..taps.len().min(corner + self.pool.window[1])];
+                let window = &taps[corner..taps.len().min(corner + wide)];
                 for (j, tap) in window.iter().enumerate() {
                     if i + j == 0 || beats(*tap, *best) {
                         (*best, *index) = (*tap, (first + corner + j) as u32);
