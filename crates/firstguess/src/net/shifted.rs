@@ -28,7 +28,7 @@ pub trait Lanes: Copy + Default + Add<Output = Self> + 'static {
         b: Self::Vector<S>,
         c: Self::Vector<S>,
     ) -> Self::Vector<S>;
-    fn add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// The whole vectors at the start of a slice.
     fn vectors<S: Simd>(values: &[Self]) -> &[Self::Vector<S>];
     fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [Self::Vector<S>];
@@ -52,7 +52,7 @@ macro_rules! lanes {
                 simd.$mul_add(a, b, c)
             }
             #[inline(always)]
-            fn add<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+            fn plus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
                 simd.$add(a, b)
             }
             #[inline(always)]
@@ -343,7 +343,7 @@ impl<T: Lanes> Correlate<'_, T> {
             for (wide, row) in rows {
                 let sums = T::vectors::<S>(&wide[..whole]);
                 for (to, sum) in T::vectors_mut::<S>(&mut row[..whole]).iter_mut().zip(sums) {
-                    *to = T::add(simd, *sum, T::splat(simd, start));
+                    *to = T::plus(simd, *sum, T::splat(simd, start));
                 }
                 for (to, sum) in row[whole..].iter_mut().zip(&wide[whole..]) {
                     *to = *sum + start;
@@ -422,7 +422,7 @@ impl<T: Lanes> Outer<'_, T> {
                     let at = k * self.stride + first;
                     let totals = T::vectors_mut::<S>(&mut sums[at..at + pair]);
                     for (total, fresh) in totals.iter_mut().zip(fresh[k]) {
-                        *total = T::add(simd, *total, fresh);
+                        *total = T::plus(simd, *total, fresh);
                     }
                 }
             }
