@@ -360,9 +360,9 @@ impl<T: Lanes> WithSimd for Correlate<'_, T> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         // 32 registers or 16.
         if S::F32_LANES >= 16 {
-            self.tiles::<S, 8>(simd)
+            self.tiles::<S, 8>(simd);
         } else {
-            self.tiles::<S, 4>(simd)
+            self.tiles::<S, 4>(simd);
         }
         self.take_columns(simd);
     }
@@ -437,7 +437,11 @@ impl<T: Lanes> WithSimd for Outer<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let positions = self.along.len() / self.stride;
         transpose(self.gradient, positions, self.along, self.stride);
-        if S::F32_LANES >= 16 { self.tiles::<S, 9>(simd) } else { self.tiles::<S, 3>(simd) }
+        if S::F32_LANES >= 16 {
+            self.tiles::<S, 9>(simd);
+        } else {
+            self.tiles::<S, 3>(simd);
+        }
     }
 }
 
