@@ -4,6 +4,8 @@ use super::error::{NetError, Pass};
 use super::program::{Operand, Record, Step, StepOp};
 use super::residual::ResidualSum;
 use super::scalar::Scalar;
+use super::scale::{rescale, shift};
+use super::source::{Drawn, Source};
 use super::tape::{LayerView, Tape, Wanted, non_finite};
 use super::weights::Weights;
 use std::mem::{swap, take};
@@ -23,6 +25,17 @@ impl<T: Scalar> Tape<'_, T> {
         &mut self,
         weights: &Weights<T>,
         logits_gradient: &[T],
+        wanted: Wanted<'_, T>,
+        observer: impl FnMut(LayerView<'_, T>),
+    ) -> Result<(), NetError> {
+        self.backward_from(&mut Drawn(weights), logits_gradient, wanted, observer)
+    }
+
+    /// [`Tape::backward`] on weights that may not exist: the source of the forward pass.
+    pub(crate) fn backward_from(
+        &mut self,
+        source: &mut impl Source<T>,
+        logits_gradient: &[T],
         mut wanted: Wanted<'_, T>,
         mut observer: impl FnMut(LayerView<'_, T>),
     ) -> Result<(), NetError> {
@@ -38,7 +51,8 @@ impl<T: Scalar> Tape<'_, T> {
                 "the program records nothing; make it with Record::Gradients",
             ));
         }
-        program.check_weights(weights)?;
+        source.check(program)?;
+        source.begin_backward();
         if let Some(gradient) = wanted.weights.as_deref() {
             if program.record < Record::WeightGradients {
                 return Err(NetError::NotRecorded(
@@ -61,8 +75,9 @@ impl<T: Scalar> Tape<'_, T> {
         }
         self.gradients[output.gradient_slot][..logits_gradient.len()]
             .copy_from_slice(logits_gradient);
+        self.gradient_exponents[program.output] = 0;
         for position in (0..program.steps.len()).rev() {
-            self.backward_step(position, weights, &mut wanted, &mut observer)?;
+            self.backward_step(position, source, &mut wanted, &mut observer)?;
         }
         self.input_gradient = wanted.input;
         Ok(())
@@ -71,7 +86,7 @@ impl<T: Scalar> Tape<'_, T> {
     fn backward_step(
         &mut self,
         position: usize,
-        weights: &Weights<T>,
+        source: &mut impl Source<T>,
         wanted: &mut Wanted<'_, T>,
         observer: &mut impl FnMut(LayerView<'_, T>),
     ) -> Result<(), NetError> {
@@ -85,7 +100,8 @@ impl<T: Scalar> Tape<'_, T> {
         let gradient = &buffer[..out.size * self.batch];
         let kept =
             (program.record == Record::WeightGradients).then(|| self.value(step.input.value));
-        if let Some(view) = step.view(self.batch, gradient, kept) {
+        let exponent = self.gradient_exponents[step.output];
+        if let Some(view) = step.view(self.batch, gradient, kept, exponent) {
             observer(view);
         }
         if let Some(weights) = wanted.weights.as_deref_mut() {
@@ -95,7 +111,7 @@ impl<T: Scalar> Tape<'_, T> {
         for (operand, is_branch) in [(Some(step.input), false), (step.branch, true)] {
             let Some(operand) = operand else { continue };
             if (program.values[operand.value].trained || wanted.input) && outcome.is_ok() {
-                outcome = self.operand_gradient(position, operand, is_branch, weights, gradient);
+                outcome = self.operand_gradient(position, operand, is_branch, source, gradient);
             }
         }
         self.gradients[out.gradient_slot] = buffer;
@@ -135,7 +151,7 @@ impl<T: Scalar> Tape<'_, T> {
         position: usize,
         operand: Operand,
         is_branch: bool,
-        weights: &Weights<T>,
+        source: &mut impl Source<T>,
         gradient: &[T],
     ) -> Result<(), NetError> {
         let program = self.program;
@@ -147,36 +163,65 @@ impl<T: Scalar> Tape<'_, T> {
             swap(&mut target, &mut self.term);
         }
         let result = &mut target[..len];
+        let mut again = take(&mut self.again);
         let saved = &self.saved[position];
-        let layer = step.index.checked_sub(1).map(|position| &weights.layers[position]);
-        match (&step.op, layer) {
-            (StepOp::Dense(dense), Some(layer)) => {
-                dense.input_gradient(layer, self.batch, gradient, result);
+        match &step.op {
+            StepOp::Dense(_) => {
+                let input = match (program.record, step.again) {
+                    (Record::Inputs | Record::WeightGradients, None) => {
+                        Some(self.value(operand.value))
+                    }
+                    (Record::Inputs, Some(activation)) => {
+                        let producer = &program.steps[activation];
+                        if let StepOp::Activation(activation) = &producer.op {
+                            let before = self.value(producer.input.value);
+                            T::activate(activation, before, &mut again[..len]);
+                        }
+                        Some(&again[..len])
+                    }
+                    _ => None,
+                };
+                if let Some(place) = step.place(self.batch) {
+                    source.input_gradient(place, input, gradient, result)?;
+                }
             }
-            (StepOp::Conv(conv), Some(layer)) => {
-                conv.input_gradient(layer, gradient, result, &mut self.patches);
+            StepOp::Conv(conv) => {
+                if let Some(weights) = source.drawn(step.index.saturating_sub(1)) {
+                    conv.input_gradient(weights, gradient, result, &mut self.patches);
+                }
             }
-            // A layer with weights always has an index.
-            (StepOp::Dense(_) | StepOp::Conv(_), None) => {}
-            (StepOp::Activation(activation), _) => {
+            StepOp::Activation(activation) => {
                 T::activate_backward(activation, self.value(operand.value), gradient, result);
             }
-            (StepOp::Pool(pool), _) => pool.backward(gradient, result, &saved.indices),
-            (StepOp::GlobalAverage(pool), _) => pool.backward(gradient, result),
-            (StepOp::Norm(norm), _) => {
+            StepOp::Pool(pool) => pool.backward(gradient, result, &saved.indices),
+            StepOp::GlobalAverage(pool) => pool.backward(gradient, result),
+            StepOp::Norm(norm) => {
                 norm.backward(self.value(step.output), gradient, result, &saved.inverse_std);
             }
-            (StepOp::Dropout(dropout), _) => dropout.apply(self.masks, gradient, result),
-            (StepOp::Sum(sum), _) if is_branch => sum.branch_gradient(gradient, result),
-            (StepOp::Sum(_), _) => ResidualSum::shortcut_gradient(gradient, result),
+            StepOp::Dropout(dropout) => dropout.apply(self.masks, gradient, result),
+            StepOp::Sum(sum) if is_branch => sum.branch_gradient(gradient, result),
+            StepOp::Sum(_) => ResidualSum::shortcut_gradient(gradient, result),
+        }
+        self.again = again;
+        let mut exponent = self.gradient_exponents[step.output];
+        if self.carrying && step.op.grows() {
+            exponent += rescale(result);
         }
         if operand.adds {
+            let known = self.gradient_exponents[operand.value];
+            let common = known.max(exponent);
+            if known != exponent {
+                shift(result, exponent - common);
+                shift(&mut self.term[..len], known - common);
+            }
+            exponent = common;
             // `term` holds the gradient so far, `target` the new term.
             for (sum, term) in self.term[..len].iter_mut().zip(&*result) {
                 *sum += *term;
             }
             swap(&mut target, &mut self.term);
         }
+        self.gradient_exponents[operand.value] = exponent;
         let outcome = step.check_finite(Pass::Backward, &target[..len]);
         self.gradients[value.gradient_slot] = target;
         outcome

@@ -4,6 +4,8 @@ use super::dropout::Masks;
 use super::error::{NetError, Pass};
 use super::program::{Record, StepOp};
 use super::scalar::Scalar;
+use super::scale::{power_of_two, rescale};
+use super::source::{Drawn, Source, rescale_bias};
 use super::tape::{LayerView, Tape};
 use super::weights::Weights;
 use std::mem::take;
@@ -25,6 +27,17 @@ impl<T: Scalar> Tape<'_, T> {
         weights: &Weights<T>,
         input: &[T],
         masks: Masks,
+        observer: impl FnMut(LayerView<'_, T>),
+    ) -> Result<&[T], NetError> {
+        self.forward_from(&mut Drawn(weights), input, masks, observer)
+    }
+
+    /// [`Tape::forward`] on weights that may not exist.
+    pub(crate) fn forward_from(
+        &mut self,
+        source: &mut impl Source<T>,
+        input: &[T],
+        masks: Masks,
         mut observer: impl FnMut(LayerView<'_, T>),
     ) -> Result<&[T], NetError> {
         let program = self.program;
@@ -40,11 +53,11 @@ impl<T: Scalar> Tape<'_, T> {
         if let Some(position) = input.iter().position(|x| *x * T::ZERO != T::ZERO) {
             return Err(NetError::Input { position, value: input[position].to_f64() });
         }
-        program.check_weights(weights)?;
+        source.check(program)?;
         self.prepare(batch)?;
         self.values[program.values[0].slot][..input.len()].copy_from_slice(input);
         for position in 0..program.steps.len() {
-            self.forward_step(position, weights, batch, &mut observer)?;
+            self.forward_step(position, source, batch, &mut observer)?;
         }
         self.batch = batch;
         Ok(self.logits())
@@ -53,7 +66,7 @@ impl<T: Scalar> Tape<'_, T> {
     fn forward_step(
         &mut self,
         position: usize,
-        weights: &Weights<T>,
+        source: &mut impl Source<T>,
         batch: usize,
         observer: &mut impl FnMut(LayerView<'_, T>),
     ) -> Result<(), NetError> {
@@ -69,34 +82,54 @@ impl<T: Scalar> Tape<'_, T> {
         };
         let input = read(step.input.value);
         let saved = &mut self.saved[position];
-        let layer = step.index.checked_sub(1).map(|position| &weights.layers[position]);
-        match (&step.op, layer) {
-            (StepOp::Dense(dense), Some(layer)) => dense.forward(layer, batch, input, output),
-            (StepOp::Conv(conv), Some(layer)) => {
-                conv.forward(layer, input, output, &mut self.patches);
+        let mut exponent = self.exponents[step.input.value];
+        // A layer with weights always has an index.
+        let layer = step.index.saturating_sub(1);
+        match &step.op {
+            StepOp::Dense(_) => {
+                if let Some(place) = step.place(batch) {
+                    source.forward(place, power_of_two(-exponent), input, output)?;
+                }
             }
-            // A layer with weights always has an index.
-            (StepOp::Dense(_) | StepOp::Conv(_), None) => {}
-            (StepOp::Activation(activation), _) => T::activate(activation, input, output),
-            (StepOp::Pool(pool), _) => {
+            StepOp::Conv(conv) => {
+                if let Some(weights) = source.drawn(layer) {
+                    conv.forward(weights, input, output, &mut self.patches);
+                    let scale = power_of_two(-exponent);
+                    rescale_bias(&weights.bias, conv.positions(), scale, output);
+                }
+            }
+            StepOp::Activation(activation) => T::activate(activation, input, output),
+            StepOp::Pool(pool) => {
                 let keep = program.record > Record::Nothing;
                 pool.forward(input, output, keep.then_some(&mut saved.indices));
             }
-            (StepOp::GlobalAverage(pool), _) => pool.forward(input, output),
-            (StepOp::Norm(norm), _) => {
+            StepOp::GlobalAverage(pool) => pool.forward(input, output),
+            StepOp::Norm(norm) => {
                 if !norm.has_statistics(batch) {
                     return Err(NetError::BatchTooSmall { index: step.index });
                 }
                 norm.forward(input, output, &mut saved.inverse_std);
             }
-            (StepOp::Dropout(dropout), _) => dropout.apply(self.masks, input, output),
-            (StepOp::Sum(sum), _) => {
+            StepOp::Dropout(dropout) => dropout.apply(self.masks, input, output),
+            StepOp::Sum(sum) => {
                 let branch = step.branch.map_or(input, |branch| read(branch.value));
+                let other =
+                    step.branch.map_or(exponent, |branch| self.exponents[branch.value]);
                 sum.forward(input, branch, output);
+                if other != exponent {
+                    let (carried, added) = (exponent, other);
+                    exponent = carried.max(added);
+                    let shares = [carried, added].map(|e| power_of_two(e - exponent));
+                    sum.forward_scaled(shares, input, branch, output);
+                }
             }
         }
         step.check_finite(Pass::Forward, output)?;
-        if let Some(view) = step.view(batch, output, Some(input)) {
+        if self.carrying && program.homogeneous && step.op.grows() {
+            exponent += rescale(output);
+        }
+        self.exponents[step.output] = exponent;
+        if let Some(view) = step.view(batch, output, Some(input), exponent) {
             observer(view);
         }
         self.values[out.slot] = buffer;

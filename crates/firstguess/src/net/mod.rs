@@ -22,6 +22,8 @@ mod program;
 mod residual;
 pub mod sample;
 mod scalar;
+pub(crate) mod scale;
+mod source;
 mod tape;
 mod weights;
 
@@ -32,5 +34,6 @@ pub use dropout::Masks;
 pub use error::NetError;
 pub use program::{MAX_BYTES, Program, Record};
 pub use scalar::Scalar;
+pub(crate) use source::{Drawn, Place, Source};
 pub use tape::{LayerView, Tape, Wanted, WeightKind};
 pub use weights::{LayerWeights, Weights};

@@ -47,6 +47,12 @@ pub struct Tape<'p, T = f32> {
     pub(super) term: Vec<T>,
     /// Part of the unfolded input of one example of a convolution.
     pub(super) patches: Vec<T>,
+    /// The input of a dense layer, computed again.
+    pub(super) again: Vec<T>,
+    /// Whether values may be carried as multiples of a power of two, and of which, one for each value and its gradient.
+    pub(super) carrying: bool,
+    pub(super) exponents: Vec<i32>,
+    pub(super) gradient_exponents: Vec<i32>,
     /// Examples of the last complete forward pass; zero before there was one.
     pub(super) batch: usize,
     pub(super) masks: Masks,
@@ -78,6 +84,8 @@ pub struct LayerView<'a, T = f32> {
     pub positions: usize,
     /// `[batch, units, positions]`: pre-activations, or their gradients.
     pub values: &'a [T],
+    /// Values stand for `2^exponent` times themselves: not 0 only on a tape that carries them ([`Tape::carrying`]).
+    pub exponent: i32,
     /// What went into the layer, `[batch, …]`. In a backward pass only under [`Record::WeightGradients`].
     pub input: Option<&'a [T]>,
 }
@@ -116,10 +124,29 @@ impl<'p, T: Scalar> Tape<'p, T> {
             saved: vec![Saved::default(); program.steps.len()],
             term: Vec::new(),
             patches: Vec::new(),
+            again: Vec::new(),
+            carrying: false,
+            exponents: vec![0; program.values.len()],
+            gradient_exponents: vec![0; program.values.len()],
             batch: 0,
             masks: Masks::Off,
             input_gradient: false,
         }
+    }
+
+    /// The same tape, whose values stand for a power of two times themselves where they would leave the range of the type.
+    ///
+    /// Forward in networks of homogeneous layers (linear, ReLU, leaky ReLU, absolute value; no normalisation), backward in
+    /// any. Within the range nothing changes, beyond it digits are those of a type without limits. Observers see the
+    /// exponent in [`LayerView::exponent`]. Not for gradients of weights.
+    #[must_use]
+    pub fn carrying(self) -> Self {
+        Self { carrying: true, ..self }
+    }
+
+    /// Logits stand for `2^exponent` times themselves.
+    pub fn logits_exponent(&self) -> i32 {
+        self.exponents[self.program.output]
     }
 
     /// The logits of the last forward pass, `[batch, logits]`; empty before there was one.
@@ -158,6 +185,7 @@ impl<'p, T: Scalar> Tape<'p, T> {
             }
         }
         grow(&mut self.term, WHAT, program.sum_size * batch)?;
+        grow(&mut self.again, WHAT, program.again_size * batch)?;
         for (step, saved) in program.steps.iter().zip(&mut self.saved) {
             match &step.op {
                 StepOp::Conv(conv) => grow(&mut self.patches, WHAT, conv.patch_size())?,
@@ -205,13 +233,15 @@ impl Step {
         batch: usize,
         values: &'a [T],
         input: Option<&'a [T]>,
+        exponent: i32,
     ) -> Option<LayerView<'a, T>> {
         let (kind, units, positions) = match &self.op {
             StepOp::Dense(dense) => (WeightKind::Dense, dense.outputs, 1),
             StepOp::Conv(conv) => (WeightKind::Conv, conv.outputs(), conv.positions()),
             _ => return None,
         };
-        Some(LayerView { index: self.index, kind, batch, units, positions, values, input })
+        let index = self.index;
+        Some(LayerView { index, kind, batch, units, positions, values, exponent, input })
     }
 
     /// An error if any value is infinite or NaN.
