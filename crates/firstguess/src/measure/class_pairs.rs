@@ -113,6 +113,13 @@ impl ClassSums {
     }
 }
 
+#[cfg(test)]
+impl ClassDraw {
+    pub(super) fn product(&self, k: usize, l: usize) -> f64 {
+        self.products[k * self.squares.len() + l]
+    }
+}
+
 /// [`ClassDraw`] over the ensemble.
 #[derive(Debug, Clone)]
 pub(super) struct RunningPairs {

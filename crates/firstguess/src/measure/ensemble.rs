@@ -198,7 +198,10 @@ impl Absent {
 
 impl LayerEnsemble {
     fn finish(&self, plan: &LayerPlan, options: &Options, absent: &Absent) -> LayerMeasurement {
-        let moments = self.moments.finish();
+        let mut moments = self.moments.finish();
+        if !options.layers {
+            moments.name_absence("only the logits were looked at");
+        }
         let gaussianity = if options.gaussianity {
             self.sample.finish()
         } else {

@@ -22,6 +22,9 @@ pub(super) const PASS_MEMORY: u64 = 256 << 20;
 /// Bytes for all networks at work at once.
 const MEMORY: u64 = 8 << 30;
 
+/// Multiplications of a draw that takes about a tenth of a second.
+const LONG: u64 = 1 << 33;
+
 /// Inputs whose gradients are measured, at most.
 const GRADIENT_EXAMPLES: usize = 4096;
 
@@ -155,7 +158,10 @@ impl<'a> Job<'a> {
         let bytes = buffers.saturating_add(weights).max(1);
         let threads = rayon::current_num_threads();
         let fitting = usize::try_from(MEMORY / bytes).unwrap_or(usize::MAX).max(1);
-        if fitting >= threads { 4 * threads } else { fitting }
+        // Long ones come one to a thread: a stop need not wait for four.
+        let operations = self.network.parameters().saturating_mul(self.data.examples() as u64);
+        let each = if operations > LONG { 1 } else { 4 };
+        if fitting >= threads { each * threads } else { fitting }
     }
 
     /// The engine, before any network was drawn.

@@ -16,6 +16,7 @@ pub mod moments;
 pub mod prejudice;
 mod run;
 pub mod stopping;
+pub mod tangent;
 #[cfg(test)]
 mod tests;
 pub mod units;

@@ -194,6 +194,16 @@ pub struct EnsembleMoments {
     pub constant_units: Estimate,
 }
 
+impl EnsembleMoments {
+    /// Says why nothing was measured.
+    pub(super) fn name_absence(&mut self, reason: &'static str) {
+        let none = Estimate::missing(reason);
+        let ln_q = LnMoment { mean: none, variance: none };
+        *self =
+            Self { q: none, v: none, t: none, c: none, gamma: none, ln_q, constant_units: none };
+    }
+}
+
 const ONE_INPUT: &str = "needs two inputs";
 
 impl RunningMoments {

@@ -100,6 +100,13 @@ pub enum MeasureError {
     )]
     Engine { problem: String },
 
+    /// Weight gradients from Gram matrices are not to be had for such networks.
+    #[error(
+        "the tangent kernel is measured for dense networks on at most 1000 inputs, got {problem}; take fewer inputs or \
+         another network"
+    )]
+    Tangent { problem: String },
+
     /// The networks could not be drawn or run.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -203,7 +210,7 @@ pub(super) fn run_within(
     Ok(ensemble.finish(&plan, data, options, job.gradient_examples(), reason))
 }
 
-fn check(network: &Network, data: &Dataset, options: &Options) -> Result<(), MeasureError> {
+pub(super) fn check(network: &Network, data: &Dataset, options: &Options) -> Result<(), MeasureError> {
     if !(1..=MAX_DRAWS).contains(&options.draws) {
         return Err(MeasureError::Draws { draws: options.draws });
     }
