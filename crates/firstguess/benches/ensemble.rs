@@ -33,7 +33,8 @@ fn inputs(examples: usize, features: usize, variable: &str) -> Dataset {
 }
 
 fn shares(bencher: Bencher<'_, '_>, data: &Dataset, depth: usize, draws: usize, engine: Engine) {
-    let network = must(Architecture::mlp(&Activation::Relu, depth, 1024, 10).resolve(&data.shape()));
+    let network =
+        must(Architecture::mlp(&Activation::Relu, depth, 1024, 10).resolve(&data.shape()));
     let he = InitScheme::explicit(2.0, 0.0);
     let init: Vec<_> = network.weights().iter().map(|layer| must(he.layer(layer))).collect();
     let options = Options { engine, ..Options::shares_only(Seed(0), draws) };

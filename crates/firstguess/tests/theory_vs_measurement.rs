@@ -72,8 +72,7 @@ impl Case {
     fn measure(self, data: &Dataset, draws: usize, gradients: bool) -> Measurement {
         let network = self.network(data);
         let inits = firstguess::layer_inits(&self.init(), &network).unwrap();
-        let options =
-            Options { gradients, gaussianity: false, ..Options::new(Seed(1), draws) };
+        let options = Options { gradients, gaussianity: false, ..Options::new(Seed(1), draws) };
         run(&network, &inits, data, &options, &mut ()).unwrap()
     }
 

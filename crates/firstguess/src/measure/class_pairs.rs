@@ -87,11 +87,8 @@ impl ClassSums {
                 let total: f64 = row(k).iter().zip(row(l)).map(|(a, b)| a * b).sum();
                 let (n, m) = (self.counts[k] as f64, self.counts[l] as f64);
                 // A pair of one class leaves out the products of inputs with themselves.
-                let (sum, pairs) = if k == l {
-                    (total - self.squares[k], n * (n - 1.0))
-                } else {
-                    (total, n * m)
-                };
+                let (sum, pairs) =
+                    if k == l { (total - self.squares[k], n * (n - 1.0)) } else { (total, n * m) };
                 let group = if k == l { &mut same } else { &mut different };
                 *group = (group.0 + sum, group.1 + pairs);
                 if pairs > 0.0 {
@@ -168,8 +165,7 @@ impl RunningPairs {
                 }
             }
         }
-        for (running, pair) in
-            [(&mut self.same, draw.same), (&mut self.different, draw.different)]
+        for (running, pair) in [(&mut self.same, draw.same), (&mut self.different, draw.different)]
         {
             if let Some((product, square)) = pair {
                 running.push(product, square);
@@ -216,7 +212,8 @@ mod tests {
         let mut running = RunningPairs::new(4);
         running.push(&sums.finish());
         let found = running.finish().unwrap();
-        let product = |a: usize, b: usize| f64::from(rows[a][0] * rows[b][0] + rows[a][1] * rows[b][1]);
+        let product =
+            |a: usize, b: usize| f64::from(rows[a][0] * rows[b][0] + rows[a][1] * rows[b][1]);
         let of_class = |k: u32| (0..5).filter(move |a| labels[*a] == k);
         let square = |k: u32| {
             let (sum, n) = of_class(k).fold((0.0, 0.0), |(s, n), a| (s + product(a, a), n + 1.0));

@@ -94,7 +94,10 @@ enum Sampling<'a> {
 }
 
 impl<'a> Job<'a> {
-    #[expect(clippy::too_many_arguments, reason = "what all networks share, each from its own place")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what all networks share, each from its own place"
+    )]
     pub(super) fn new(
         network: &'a Network,
         init: &'a [LayerInit],
@@ -146,9 +149,8 @@ impl<'a> Job<'a> {
 
     /// Networks drawn between two reports of progress: a few per thread, or as many as fit into memory.
     pub(super) fn draws_at_once(&self) -> usize {
-        let pass = |block: &Block| {
-            self.programs.of(block, self.choice).bytes::<f32>(block.examples.len())
-        };
+        let pass =
+            |block: &Block| self.programs.of(block, self.choice).bytes::<f32>(block.examples.len());
         let buffers = self.blocks.iter().map(pass).max().unwrap_or(0);
         let weights = match self.choice {
             Choice::Direct => self.network.parameters().saturating_mul(4),

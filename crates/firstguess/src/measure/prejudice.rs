@@ -72,13 +72,7 @@ impl Guesses {
     }
 
     /// The same of logits that stand for `scale` times themselves.
-    pub fn add_scaled(
-        &mut self,
-        block: &[f32],
-        logits: usize,
-        labels: Option<&[u32]>,
-        scale: f64,
-    ) {
+    pub fn add_scaled(&mut self, block: &[f32], logits: usize, labels: Option<&[u32]>, scale: f64) {
         if logits == 0 {
             return;
         }

@@ -210,7 +210,11 @@ pub(super) fn run_within(
     Ok(ensemble.finish(&plan, data, options, job.gradient_examples(), reason))
 }
 
-pub(super) fn check(network: &Network, data: &Dataset, options: &Options) -> Result<(), MeasureError> {
+pub(super) fn check(
+    network: &Network,
+    data: &Dataset,
+    options: &Options,
+) -> Result<(), MeasureError> {
     if !(1..=MAX_DRAWS).contains(&options.draws) {
         return Err(MeasureError::Draws { draws: options.draws });
     }

@@ -261,9 +261,12 @@ fn overflow_is_reported_and_the_layers_before_it_measured() {
 #[test]
 fn homogeneous_networks_are_measured_at_any_size() {
     let data = gaussian(5, 20, 2);
-    for (weight, engine) in
-        [(8.0, Engine::Direct), (8.0, Engine::Conditioned), (0.5, Engine::Direct), (0.5, Engine::Conditioned)]
-    {
+    for (weight, engine) in [
+        (8.0, Engine::Direct),
+        (8.0, Engine::Conditioned),
+        (0.5, Engine::Direct),
+        (0.5, Engine::Conditioned),
+    ] {
         let (network, init) = mlp("relu", [200, 100, 2], (weight, 0.0), &data);
         let options = Options { engine, ..options(40) };
         let found = run(&network, &init, &data, &options, &mut ()).unwrap();

@@ -113,8 +113,7 @@ impl<T: Scalar> Tape<'_, T> {
             StepOp::Dropout(dropout) => dropout.apply(self.masks, input, output),
             StepOp::Sum(sum) => {
                 let branch = step.branch.map_or(input, |branch| read(branch.value));
-                let other =
-                    step.branch.map_or(exponent, |branch| self.exponents[branch.value]);
+                let other = step.branch.map_or(exponent, |branch| self.exponents[branch.value]);
                 sum.forward(input, branch, output);
                 if other != exponent {
                     let (carried, added) = (exponent, other);

@@ -148,7 +148,10 @@ impl StepOp {
         match self {
             Self::Activation(activation) => matches!(
                 activation,
-                Activation::Linear | Activation::Relu | Activation::LeakyRelu { .. } | Activation::Abs
+                Activation::Linear
+                    | Activation::Relu
+                    | Activation::LeakyRelu { .. }
+                    | Activation::Abs
             ),
             Self::Norm(_) => false,
             Self::Dense(_)

@@ -65,8 +65,9 @@ mod tests {
 
     #[test]
     fn values_far_from_one_are_rescaled_without_losing_a_digit() {
-        for (size, expected) in [(1.5_f32, 0), (1e12, 0), (1.1e20, 66), (3e-30, -99), (-3e38, 127)] {
-            let mut values: Vec<f32> = (0..40_u8).map(|i| size * f32::from(i) / 64.0).collect();
+        for (size, expected) in [(1.5_f32, 0), (1e12, 0), (1.1e20, 66), (3e-30, -99), (-3e38, 127)]
+        {
+            let mut values: Vec<f32> = (0..40_u8).map(|i| size * (f32::from(i) / 64.0)).collect();
             let before = values.clone();
             let exponent = rescale(&mut values);
             // The largest is 39/64 of the size.

@@ -131,7 +131,8 @@ impl Report {
         let names: Vec<&str> = m.stop.watched.iter().map(|watched| watched.name).collect();
         match (m.stop.reason, m.stop.precision) {
             ("precision", Some(precision)) => {
-                text += &format!("; enough: {} within {:.3} %", names.join(", "), 100.0 * precision);
+                text +=
+                    &format!("; enough: {} within {:.3} %", names.join(", "), 100.0 * precision);
             }
             ("budget", _) => {
                 let worst = m.stop.watched.iter().filter_map(|watched| watched.relative_error);
@@ -227,8 +228,8 @@ impl Report {
     /// How alike inputs of one class and of two are, first and last.
     fn class_line(&self) -> Option<String> {
         let layers = &self.measurement.layers;
-        let [first, last] = [layers.first()?, layers.last()?]
-            .map(|layer| layer.class_correlation.as_ref());
+        let [first, last] =
+            [layers.first()?, layers.last()?].map(|layer| layer.class_correlation.as_ref());
         let (first, last) = (first?, last?);
         if !last.same.is_known() || !last.different.is_known() {
             return None;

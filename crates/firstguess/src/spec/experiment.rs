@@ -129,13 +129,7 @@ impl Engine {
 
 impl Default for MeasureSpec {
     fn default() -> Self {
-        Self {
-            seed: 0,
-            draws: 32,
-            engine: Engine::Auto,
-            precision: None,
-            shares_only: false,
-        }
+        Self { seed: 0, draws: 32, engine: Engine::Auto, precision: None, shares_only: false }
     }
 }
 

@@ -32,9 +32,11 @@ pub(super) fn direct(layer: &WeightLayer, sizes: Sizes, kept: bool) -> f64 {
 pub(super) fn conditioned(layer: &WeightLayer, sizes: Sizes) -> f64 {
     let (inputs, outputs) = (layer.fan_in as f64, layer.outputs as f64);
     let (n, g) = (sizes.distinct as f64, sizes.examples as f64);
-    let forward = n * n * (inputs + outputs) / THIN + n * n * n / 3.0 / FACTOR + n * outputs / NORMALS;
+    let forward =
+        n * n * (inputs + outputs) / THIN + n * n * n / 3.0 / FACTOR + n * outputs / NORMALS;
     let narrow = outputs.min(g);
-    let backward = (2.0 * g * n * outputs + g * narrow * (outputs + inputs) + 4.0 * g * n * inputs) / THIN
+    let backward = (2.0 * g * n * outputs + g * narrow * (outputs + inputs) + 4.0 * g * n * inputs)
+        / THIN
         + (g * g * g / 3.0 + 2.0 * g * n * n) / FACTOR
         + (n * outputs + narrow * inputs) / NORMALS;
     forward + backward * sizes.signals as f64

@@ -178,7 +178,8 @@ mod tests {
         for i in 0..n {
             for j in 0..n {
                 let exact: f64 = row(i).zip(row(j)).map(|(a, b)| a * b).sum();
-                let found: f64 = (0..=i.min(j)).map(|k| factor.lower[(i, k)] * factor.lower[(j, k)]).sum();
+                let found: f64 =
+                    (0..=i.min(j)).map(|k| factor.lower[(i, k)] * factor.lower[(j, k)]).sum();
                 worst = worst.max((found - exact).abs() / columns as f64);
             }
         }

@@ -88,16 +88,15 @@ impl<'a> Law<'a> {
         gradients: bool,
         by_cost: bool,
     ) -> Self {
-        let rows = if rows_stay_equal(network) {
-            Rows::of(data.inputs(), data.features())
-        } else {
-            None
-        };
+        let rows =
+            if rows_stay_equal(network) { Rows::of(data.inputs(), data.features()) } else { None };
         let sizes = sizes(data, rows.as_ref(), gradients);
         let direct = network
             .weights()
             .iter()
-            .map(|layer| by_cost && cost::direct(layer, sizes, false) < cost::conditioned(layer, sizes))
+            .map(|layer| {
+                by_cost && cost::direct(layer, sizes, false) < cost::conditioned(layer, sizes)
+            })
             .collect();
         Self { inits, direct, rows, backward: gradients, data: OnceLock::new() }
     }
@@ -141,9 +140,10 @@ pub(super) fn obstacle(network: &Network, inits: &[LayerInit]) -> Option<String>
     let mut found = None;
     network.visit(&mut |node| {
         let problem = match &node.op {
-            Op::Conv(weights, _) => {
-                Some(format!("layer {} is a convolution, whose weights act on many positions", weights.index))
-            }
+            Op::Conv(weights, _) => Some(format!(
+                "layer {} is a convolution, whose weights act on many positions",
+                weights.index
+            )),
             Op::Dense(weights) => inits.get(weights.index - 1).and_then(|init| {
                 let normal = matches!(
                     init.family,

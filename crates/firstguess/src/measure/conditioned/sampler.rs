@@ -208,7 +208,8 @@ impl<'l, 's> Sampler<'l, 's> {
         let (inputs, outputs) = (place.dense.inputs, place.dense.outputs);
         let (rows, gradients) = (factor.rows(), gradient.len() / outputs);
         // M Mᵀ = G Gᵀ: the gradients themselves where they have fewer columns than rows.
-        let root = if outputs > gradients { Factor::of(gradient, gradients, outputs) } else { None };
+        let root =
+            if outputs > gradients { Factor::of(gradient, gradients, outputs) } else { None };
         let rank = if root.is_some() { gradients } else { outputs };
         let path = root.as_ref().map_or(Path::Direct, |root| root.path);
         let (forward, backward) =

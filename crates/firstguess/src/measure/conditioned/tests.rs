@@ -76,7 +76,8 @@ fn same_law(what: &str, direct: &[f64], conditioned: &[f64]) {
             largest = largest.max(gap.abs());
         }
     }
-    let size = (direct.len() * conditioned.len()) as f64 / (direct.len() + conditioned.len()) as f64;
+    let size =
+        (direct.len() * conditioned.len()) as f64 / (direct.len() + conditioned.len()) as f64;
     assert!(largest * size.sqrt() < 2.23, "{what}: the laws are {largest} apart");
 }
 
@@ -90,7 +91,8 @@ fn statistics(draw: &Draw, layer: usize, spread: bool) -> Vec<(&'static str, f64
         all.push(("gamma", t / v));
         all.push(("class pair", found.pairs.as_ref().unwrap().product(0, 1)));
     }
-    for (name, gradient) in ["ln |g|²", "ln |g|² of a random gradient"].into_iter().zip(found.gradients)
+    for (name, gradient) in
+        ["ln |g|²", "ln |g|² of a random gradient"].into_iter().zip(found.gradients)
     {
         all.push((name, gradient.map_or(f64::NAN, |g| g.mean.ln())));
     }
@@ -100,7 +102,13 @@ fn statistics(draw: &Draw, layer: usize, spread: bool) -> Vec<(&'static str, f64
     all
 }
 
-fn compare(name: &str, case: &(Network, Vec<LayerInit>), data: &Dataset, usual: usize, spread: bool) {
+fn compare(
+    name: &str,
+    case: &(Network, Vec<LayerInit>),
+    data: &Dataset,
+    usual: usize,
+    spread: bool,
+) {
     let draws = draws(usual);
     let direct = ensemble(case, data, Engine::Direct, draws);
     let conditioned = ensemble(case, data, Engine::Conditioned, draws);
@@ -109,8 +117,9 @@ fn compare(name: &str, case: &(Network, Vec<LayerInit>), data: &Dataset, usual: 
     layers.sort_unstable();
     layers.dedup();
     for layer in layers {
-        let [a, b] = [&direct, &conditioned]
-            .map(|ensemble| ensemble.iter().map(|draw| statistics(draw, layer, spread)).collect::<Vec<_>>());
+        let [a, b] = [&direct, &conditioned].map(|ensemble| {
+            ensemble.iter().map(|draw| statistics(draw, layer, spread)).collect::<Vec<_>>()
+        });
         for (position, (statistic, _)) in a[0].iter().enumerate() {
             let [a, b] =
                 [&a, &b].map(|all| all.iter().map(|draw| draw[position].1).collect::<Vec<f64>>());
@@ -169,9 +178,8 @@ fn two_hundred_ordered_layers_have_the_same_law() {
     let data = data(4, 10, 0);
     let json = mlp(200, 16, "tanh");
     for (weight, spread) in [(1.6, true), (0.9, false)] {
-        let init = format!(
-            r#"{{"scheme":"explicit","weight_variance":{weight},"bias_variance":0.05}}"#
-        );
+        let init =
+            format!(r#"{{"scheme":"explicit","weight_variance":{weight},"bias_variance":0.05}}"#);
         let case = network(&json, &data, &init);
         compare(&format!("σ_w² = {weight}"), &case, &data, 300, spread);
         let seen = run(
@@ -182,8 +190,12 @@ fn two_hundred_ordered_layers_have_the_same_law() {
             &mut (),
         )
         .unwrap();
-        let careful: u64 =
-            seen.sampling.layers.iter().map(|layer| layer.forward.gram_f64 + layer.forward.qr).sum();
+        let careful: u64 = seen
+            .sampling
+            .layers
+            .iter()
+            .map(|layer| layer.forward.gram_f64 + layer.forward.qr)
+            .sum();
         assert!(careful > 0, "correlations near one need care: {:?}", seen.sampling);
         assert!(seen.layers.iter().all(|layer| layer.q.is_known() && layer.ln_gradient.is_known()));
     }
@@ -201,16 +213,12 @@ fn norms_residual_sums_and_uniform_biases_leave_the_law_as_it_is() {
     compare("mixed", &case, &data, 800, true);
 }
 
-/// Stated figures: N = 48, six inputs, depth 5, `L = |h|²/2`: `E g₁²` per unit is 9.55 times that of fresh weights, which is
-/// `E h²`. Explicit 21.8 against 2.28.
+/// Stated figures: N = 48, six inputs, depth 5, `L = |h|²/2`: `E g₁²` per unit is 21.8 with explicit weights and 2.28 with
+/// fresh ones, 9.55 times less. Ratios are compared, as the scale is that of the inputs; 2000 networks see 15 % of it.
 #[test]
 fn gradients_that_depend_on_the_weights_are_not_those_of_fresh_weights() {
     let data = data(6, 48, 0);
-    let case = network(
-        r#"[{"repeat":4,"layers":[{"dense":48},"relu"]},{"dense":48}]"#,
-        &data,
-        HE,
-    );
+    let case = network(r#"[{"repeat":4,"layers":[{"dense":48},"relu"]},{"dense":48}]"#, &data, HE);
     let (network, inits) = &case;
     let law = Law::new(network, inits, &data, true, false);
     let program = Program::new(network, Record::Inputs);
@@ -240,7 +248,8 @@ fn gradients_that_depend_on_the_weights_are_not_those_of_fresh_weights() {
         tape.forward(&weights, data.inputs(), Masks::Off, |_| {}).unwrap();
         let logits = tape.logits().to_vec();
         let mut fresh = 0.0;
-        tape.backward(&others, &logits, Wanted::default(), |view| fresh = mean(view.values)).unwrap();
+        tape.backward(&others, &logits, Wanted::default(), |view| fresh = mean(view.values))
+            .unwrap();
         let mut scratch = Scratch::default();
         let mut sampler = Sampler::new(&law, &mut scratch, Seed(2), draw);
         let [_, conditioned] = first(&mut Tape::new(&program), &mut sampler, &data, mean);
@@ -252,11 +261,13 @@ fn gradients_that_depend_on_the_weights_are_not_those_of_fresh_weights() {
     let z = (explicit.value - conditioned.value)
         / explicit.std_error.unwrap().hypot(conditioned.std_error.unwrap());
     assert!(z.abs() < 4.5, "{explicit:?} vs {conditioned:?}");
-    assert!(fresh.z_score(q.value).unwrap().abs() < 6.0, "{fresh:?} vs {q:?}");
+    // But for the correlation of norm and live units, fresh weights give back what entered.
+    assert!((fresh.value / q.value - 1.0).abs() < 0.25, "{fresh:?} vs {q:?}");
     for known in [explicit, conditioned] {
-        let ratio = known.value / q.value;
-        let error = known.std_error.unwrap() / q.value;
-        assert!((ratio - 9.55).abs() < 4.5 * error + 0.1, "{ratio} ± {error}");
+        let ratio = known.value / fresh.value;
+        let relative =
+            (known.std_error.unwrap() / known.value).hypot(fresh.std_error.unwrap() / fresh.value);
+        assert!((ratio / 9.55 - 1.0).abs() < 4.5 * relative + 0.02, "{ratio}, {relative}");
     }
     same_law(
         "ln |g|²",
@@ -269,11 +280,15 @@ fn gradients_that_depend_on_the_weights_are_not_those_of_fresh_weights() {
 fn what_cannot_be_left_out_is_said() {
     let flat = data(6, 16, 0);
     let asked = Options { engine: Engine::Conditioned, ..Options::new(Seed(0), 2) };
-    let refused = |case: &(Network, Vec<LayerInit>), data: &Dataset| {
-        match run(&case.0, &case.1, data, &asked, &mut ()) {
-            Err(error @ MeasureError::Engine { .. }) => error.to_string(),
-            other => panic!("{other:?}"),
-        }
+    let refused = |case: &(Network, Vec<LayerInit>), data: &Dataset| match run(
+        &case.0,
+        &case.1,
+        data,
+        &asked,
+        &mut (),
+    ) {
+        Err(error @ MeasureError::Engine { .. }) => error.to_string(),
+        other => panic!("{other:?}"),
     };
     let uniform = network(&mlp(3, 8, "relu"), &flat, r#"{"scheme":"he_uniform"}"#);
     let error = refused(&uniform, &flat);
@@ -316,7 +331,8 @@ fn auto_takes_the_cheaper_engine_on_any_number_of_threads() {
 #[test]
 fn weight_gradients_and_tangent_kernels_have_the_same_law() {
     let data = data(5, 12, 1);
-    let case = network(&mlp(4, 24, "tanh"), &data, r#"{"scheme":"lecun_normal","bias_variance":0.1}"#);
+    let case =
+        network(&mlp(4, 24, "tanh"), &data, r#"{"scheme":"lecun_normal","bias_variance":0.1}"#);
     let (network, inits) = &case;
     let program = Program::new(network, Record::WeightGradients);
     let options = Options::new(Seed(3), 1);
