@@ -7,9 +7,7 @@ use super::run::Options;
 use crate::math::stream::{Purpose, Stream};
 use crate::net::error::NonFinite;
 use crate::net::scale::power_of_two;
-use crate::net::{
-    Drawn, Masks, NetError, Program, Record, Scalar, Source, Tape, Wanted, Weights, loss,
-};
+use crate::net::{Masks, NetError, Program, Record, Scalar, Source, Tape, Weights, loss};
 use crate::spec::Dataset;
 use crate::spec::network::Network;
 use crate::spec::scheme::LayerInit;
@@ -211,13 +209,17 @@ impl<'a> Job<'a> {
             Sampling::Weights(weights) => {
                 weights.redraw(self.init, seed, draw)?;
                 let (seen, trouble) =
-                    self.passes(&mut Drawn(weights), [forward, backward], entering, draw)?;
+                    self.passes(&mut Source::Kept(weights), [forward, backward], entering, draw)?;
                 Ok(seen.finish(self.data.examples(), trouble, Vec::new()))
             }
             Sampling::Law(law, scratch) => {
                 let mut sampler = Sampler::new(law, scratch, seed, draw);
-                let (seen, trouble) =
-                    self.passes(&mut sampler, [forward, backward], entering, draw)?;
+                let (seen, trouble) = self.passes(
+                    &mut Source::Sampled(&mut sampler),
+                    [forward, backward],
+                    entering,
+                    draw,
+                )?;
                 Ok(seen.finish(self.data.examples(), trouble, sampler.into_paths()))
             }
         }
@@ -226,7 +228,7 @@ impl<'a> Job<'a> {
     /// Sends all inputs through one network, and gradients back.
     fn passes(
         &self,
-        source: &mut impl Source<f32>,
+        source: &mut Source<'_, f32>,
         [forward, backward]: [&mut Tape<'a>; 2],
         entering: &mut Vec<f32>,
         draw: u64,
@@ -243,7 +245,7 @@ impl<'a> Job<'a> {
             let labels = self.data.labels().map(|labels| &labels[start..end]);
             // Draws stay below 2²⁴: the blocks of one network have dropout masks of their own.
             let masks = Masks::Draw { seed, draw: draw | (number << 24) };
-            match tape.forward_from(source, inputs, masks, |h| seen.forward(h)) {
+            match tape.run_forward(source, inputs, masks, |h| seen.forward(h)) {
                 Ok(_) => seen.logits(tape.logits(), labels, tape.logits_exponent()),
                 Err(error) => {
                     trouble.forward(lost(error)?);
@@ -264,7 +266,7 @@ impl<'a> Job<'a> {
             for (signal, entering) in signals {
                 let Some(entering) = entering else { continue };
                 seen.entering(signal, entering);
-                let outcome = tape.backward_from(source, entering, Wanted::default(), |delta| {
+                let outcome = tape.run_backward(source, entering, None, false, |delta| {
                     seen.backward(signal, delta);
                 });
                 if let Err(error) = outcome {

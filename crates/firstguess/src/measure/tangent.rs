@@ -14,8 +14,7 @@ use super::run::{MeasureError, Options, check};
 use crate::math::stream::{Purpose, Stream};
 use crate::net::gemm::{Matrix, MatrixMut, Product, multiply};
 use crate::net::{
-    Drawn, LayerView, Masks, NetError, Program, Record, Source, Tape, Wanted, WeightKind, Weights,
-    loss,
+    LayerView, Masks, NetError, Program, Record, Source, Tape, WeightKind, Weights, loss,
 };
 use crate::spec::Dataset;
 use crate::spec::network::{Network, Op};
@@ -88,12 +87,12 @@ pub fn run(
             match &choice {
                 Choice::Direct => {
                     let weights = Weights::draw(network, init, options.seed, draw)?;
-                    Sums::of(&mut tape, &mut Drawn(&weights), data, options, draw)
+                    Sums::of(&mut tape, &mut Source::Kept(&weights), data, options, draw)
                 }
                 Choice::Conditioned(law) => {
                     let mut scratch = Scratch::default();
                     let mut sampler = Sampler::new(law, &mut scratch, options.seed, draw);
-                    Sums::of(&mut tape, &mut sampler, data, options, draw)
+                    Sums::of(&mut tape, &mut Source::Sampled(&mut sampler), data, options, draw)
                 }
             }
         })
@@ -120,13 +119,13 @@ pub(super) struct Sums {
 impl Sums {
     pub(super) fn of(
         tape: &mut Tape<'_>,
-        source: &mut impl Source<f32>,
+        source: &mut Source<'_, f32>,
         data: &Dataset,
         options: &Options,
         draw: u64,
     ) -> Result<Self, NetError> {
         let masks = Masks::Draw { seed: options.seed, draw };
-        let logits = tape.forward_from(source, data.inputs(), masks, |_| {})?;
+        let logits = tape.run_forward(source, data.inputs(), masks, |_| {})?;
         let (examples, width) = (data.examples(), logits.len() / data.examples());
         let of_loss = match data.labels() {
             Some(labels) => Some(loss::cross_entropy(logits, width, labels)?.gradient),
@@ -135,7 +134,7 @@ impl Sums {
         let mut squares = Vec::new();
         if let Some(gradient) = of_loss {
             let batch = (examples * examples) as f64;
-            tape.backward_from(source, &gradient, Wanted::default(), |view| {
+            tape.run_backward(source, &gradient, None, false, |view| {
                 let [inputs, gradients] = grams(&view);
                 let sum: f64 = inputs.iter().zip(&gradients).map(|(k, g)| product(*k, *g)).sum();
                 squares.push(sum / batch);
@@ -145,7 +144,7 @@ impl Sums {
         let mut along = vec![0.0_f32; width];
         Stream::new(options.seed, draw, 0, Purpose::Probe).fill_normal_f32(0, &mut along);
         let mut kernel = vec![0.0; examples * examples];
-        tape.backward_from(source, &along.repeat(examples), Wanted::default(), |view| {
+        tape.run_backward(source, &along.repeat(examples), None, false, |view| {
             let [inputs, gradients] = grams(&view);
             for (sum, (k, g)) in kernel.iter_mut().zip(inputs.iter().zip(&gradients)) {
                 *sum += (f64::from(*k) + 1.0) * f64::from(*g);

@@ -1,20 +1,16 @@
-//! What the layers with weights multiply by.
+//! The law of products with weights that do not exist.
 
 use super::dense::Dense;
 use super::error::NetError;
 use super::program::Program;
 use super::scalar::Scalar;
-use super::weights::{LayerWeights, Weights};
 
-/// What the layers with weights multiply by: weights that were drawn, or only the law of their products.
+/// The law of what dense layers make of their inputs, and of gradients.
 ///
 /// One object serves one forward pass and the backward passes through it.
-pub(crate) trait Source<T: Scalar> {
+pub(crate) trait LayerLaw<T: Scalar> {
     /// Refuses a network that this does not fit.
     fn check(&self, program: &Program) -> Result<(), NetError>;
-
-    /// The weights of the layer at this position, where they are drawn.
-    fn drawn(&self, position: usize) -> Option<&LayerWeights<T>>;
 
     /// Told before each backward pass.
     fn begin_backward(&mut self) {}
@@ -47,44 +43,6 @@ pub(crate) struct Place {
     pub(crate) batch: usize,
     /// Whether it reads the data themselves, the same in every draw.
     pub(crate) on_data: bool,
-}
-
-/// Weights that were drawn.
-pub(crate) struct Drawn<'w, T>(pub(crate) &'w Weights<T>);
-
-impl<T: Scalar> Source<T> for Drawn<'_, T> {
-    fn check(&self, program: &Program) -> Result<(), NetError> {
-        program.check_weights(self.0)
-    }
-
-    fn drawn(&self, position: usize) -> Option<&LayerWeights<T>> {
-        self.0.layers.get(position)
-    }
-
-    fn forward(
-        &mut self,
-        place: Place,
-        bias_scale: f64,
-        input: &[T],
-        output: &mut [T],
-    ) -> Result<(), NetError> {
-        let weights = &self.0.layers[place.position];
-        place.dense.forward(weights, place.batch, input, output);
-        rescale_bias(&weights.bias, 1, bias_scale, output);
-        Ok(())
-    }
-
-    fn input_gradient(
-        &mut self,
-        place: Place,
-        _input: Option<&[T]>,
-        output_gradient: &[T],
-        input_gradient: &mut [T],
-    ) -> Result<(), NetError> {
-        let weights = &self.0.layers[place.position];
-        place.dense.input_gradient(weights, place.batch, output_gradient, input_gradient);
-        Ok(())
-    }
 }
 
 /// Turns a bias that was added as it is into `scale` times that: values carried as multiples of a power of two need it.

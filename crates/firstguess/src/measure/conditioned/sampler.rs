@@ -6,7 +6,7 @@ use super::{Law, Paths};
 use crate::math::stream::{Purpose, Seed, Stream};
 use crate::net::gemm::{Matrix, MatrixMut, Product, multiply};
 use crate::net::sample::{SampleError, fill_weights};
-use crate::net::{LayerWeights, NetError, Place, Program, Source};
+use crate::net::{LayerLaw, NetError, Place, Program};
 use crate::spec::scheme::LayerInit;
 use crate::spec::weights::WeightFamily;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -267,7 +267,7 @@ impl<'l, 's> Sampler<'l, 's> {
     }
 }
 
-impl Source<f32> for Sampler<'_, '_> {
+impl LayerLaw<f32> for Sampler<'_, '_> {
     fn check(&self, program: &Program) -> Result<(), NetError> {
         let (expected, found) = (program.weight_layers(), self.law.inits.len());
         if expected == found {
@@ -275,10 +275,6 @@ impl Source<f32> for Sampler<'_, '_> {
         }
         let what = "the initialization, in layers,";
         Err(NetError::Length { what, expected: expected.to_string(), found })
-    }
-
-    fn drawn(&self, _position: usize) -> Option<&LayerWeights<f32>> {
-        None
     }
 
     fn begin_backward(&mut self) {

@@ -1,6 +1,6 @@
 //! Networks with and without weights have the same law: two-sample tests of everything that is measured.
 //!
-//! `FIRSTGUESS_LONG=1` draws 20 000 networks of each kind. The smallest shift that a test sees (4.5 standard errors of the
+//! Compiled with `FIRSTGUESS_LONG=1` they draw 20 000 networks of each kind. The smallest shift that a test sees (4.5 standard errors of the
 //! difference of two means) is then 0.045 standard deviations of the statistic, else that of `shift_seen`.
 
 use super::super::draw::{Draw, Plan};
@@ -11,7 +11,7 @@ use super::super::tangent::Sums;
 use super::super::{MeasureError, Options, run};
 use super::*;
 use crate::math::stream::{Purpose, Seed, Stream};
-use crate::net::{Drawn, Masks, Program, Record, Source, Tape, Wanted, Weights};
+use crate::net::{Masks, Program, Record, Source, Tape, Wanted, Weights};
 use crate::spec::experiment::Engine;
 use crate::spec::layer::Layer;
 use crate::spec::{Architecture, InitScheme, Shape};
@@ -55,7 +55,7 @@ fn ensemble(
 
 /// Networks of each kind: so many in a usual run.
 fn draws(usual: usize) -> usize {
-    if std::env::var_os("FIRSTGUESS_LONG").is_some() { 20_000 } else { usual }
+    if option_env!("FIRSTGUESS_LONG").is_some() { 20_000 } else { usual }
 }
 
 /// Means within 4.5 standard errors, distribution functions within what is exceeded once in 10 000 times.
@@ -229,20 +229,20 @@ fn gradients_that_depend_on_the_weights_are_not_those_of_fresh_weights() {
         };
         fn first(
             tape: &mut Tape<'_>,
-            source: &mut impl Source<f32>,
+            source: &mut Source<'_, f32>,
             data: &Dataset,
             mean: impl Fn(&[f32]) -> f64,
         ) -> [f64; 2] {
-            tape.forward_from(source, data.inputs(), Masks::Off, |_| {}).unwrap();
+            tape.run_forward(source, data.inputs(), Masks::Off, |_| {}).unwrap();
             let logits = tape.logits().to_vec();
             let mut last = 0.0;
-            tape.backward_from(source, &logits, Wanted::default(), |view| last = mean(view.values))
+            tape.run_backward(source, &logits, None, false, |view| last = mean(view.values))
                 .unwrap();
             [mean(&logits), last]
         }
         let weights = Weights::draw(network, inits, Seed(1), draw).unwrap();
         let mut tape = Tape::new(&program);
-        let [q, explicit] = first(&mut tape, &mut Drawn(&weights), &data, mean);
+        let [q, explicit] = first(&mut tape, &mut Source::Kept(&weights), &data, mean);
         // Backward with the weights of another network.
         let others = Weights::draw(network, inits, Seed(7), draw).unwrap();
         tape.forward(&weights, data.inputs(), Masks::Off, |_| {}).unwrap();
@@ -252,7 +252,8 @@ fn gradients_that_depend_on_the_weights_are_not_those_of_fresh_weights() {
             .unwrap();
         let mut scratch = Scratch::default();
         let mut sampler = Sampler::new(&law, &mut scratch, Seed(2), draw);
-        let [_, conditioned] = first(&mut Tape::new(&program), &mut sampler, &data, mean);
+        let [_, conditioned] =
+            first(&mut Tape::new(&program), &mut Source::Sampled(&mut sampler), &data, mean);
         [q, explicit, fresh, conditioned]
     };
     let all: Vec<[f64; 4]> = (0..count as u64).into_par_iter().map(of_draw).collect();
@@ -338,7 +339,7 @@ fn weight_gradients_and_tangent_kernels_have_the_same_law() {
     let options = Options::new(Seed(3), 1);
     let weights = Weights::draw(network, inits, Seed(3), 0).unwrap();
     let mut tape = Tape::new(&program);
-    let found = Sums::of(&mut tape, &mut Drawn(&weights), &data, &options, 0).unwrap();
+    let found = Sums::of(&mut tape, &mut Source::Kept(&weights), &data, &options, 0).unwrap();
     let logits = tape.forward(&weights, data.inputs(), Masks::Off, |_| {}).unwrap().to_vec();
     let mut gradient = Weights::zeros(network).unwrap();
     let loss = crate::net::loss::cross_entropy(&logits, 3, data.labels().unwrap()).unwrap();
@@ -366,12 +367,13 @@ fn weight_gradients_and_tangent_kernels_have_the_same_law() {
             let mut tape = Tape::new(&program);
             if with_weights {
                 let weights = Weights::draw(network, inits, Seed(3), draw).unwrap();
-                return Sums::of(&mut tape, &mut Drawn(&weights), &data, &options, draw).unwrap();
+                return Sums::of(&mut tape, &mut Source::Kept(&weights), &data, &options, draw)
+                    .unwrap();
             }
             let mut scratch = Scratch::default();
             let mut sampler = Sampler::new(&law, &mut scratch, Seed(4), draw);
             let options = Options::new(Seed(4), 1);
-            Sums::of(&mut tape, &mut sampler, &data, &options, draw).unwrap()
+            Sums::of(&mut tape, &mut Source::Sampled(&mut sampler), &data, &options, draw).unwrap()
         };
         (0..count).into_par_iter().map(one).collect()
     });
