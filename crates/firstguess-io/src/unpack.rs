@@ -136,8 +136,8 @@ fn octal(field: &[u8]) -> Option<u64> {
 }
 
 /// The lists of labels in the package of pictures, spelled as they are there.
-const TRAIN_LABELS: &str = concat!("train_", "lab", "les.json");
-const TEST_LABELS: &str = concat!("test_", "lab", "les.json");
+const TRAIN_LABELS: &str = "train_lables.json";
+const TEST_LABELS: &str = "test_lables.json";
 
 /// Turns pictures of batches into batches: row i of a picture is image i, its 1024 pixels from left to right and from top to bottom.
 fn cifar_batches(found: &mut HashMap<String, Vec<u8>>) -> Result<(), String> {
