@@ -37,10 +37,7 @@ fn the_fetched_sets_are_the_published_ones() {
     }
     let (train, test) = (load("mnist", Part::Train), load("mnist", Part::Test));
     assert_eq!((train.name(), train.examples(), test.examples()), ("mnist", 60_000, 10_000));
-    assert_eq!(
-        train.class_counts(),
-        [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    );
+    assert_eq!(train.class_counts(), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]);
     assert_eq!(test.class_counts(), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
     // 0.13066 and 0.30811 of 255, known to everyone who has normalised MNIST.
     close(moments(&train, 0), (0.1306604762738429 * 255.0, 0.30810780717887876 * 255.0), 1e-6);
