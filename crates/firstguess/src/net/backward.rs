@@ -8,6 +8,7 @@ use super::program::{Operand, Record, Step, StepOp};
 use super::reduce::{self, non_finite};
 use super::residual::ResidualSum;
 use super::scalar::Scalar;
+use super::scale::{rescale, shift};
 use super::tape::{LayerView, Source, Tape, Wanted};
 use super::weights::{LayerWeights, Weights, grow};
 use std::mem::{swap, take};
@@ -31,7 +32,8 @@ impl<T: Scalar> Tape<'_, T> {
         observer: impl FnMut(LayerView<'_, T>),
     ) -> Result<(), NetError> {
         let sink = wanted.weights.map(|weights| (Product::Add, weights));
-        self.run_backward(Source::Kept(weights), logits_gradient, sink, wanted.input, observer)
+        let mut source = Source::Kept(weights);
+        self.run_backward(&mut source, logits_gradient, sink, wanted.input, observer)
     }
 
     /// [`Tape::backward`] after [`Tape::forward_drawn`]: the weights are made once more.
@@ -47,7 +49,8 @@ impl<T: Scalar> Tape<'_, T> {
         observer: impl FnMut(LayerView<'_, T>),
     ) -> Result<(), NetError> {
         let sink = wanted.weights.map(|weights| (Product::Add, weights));
-        self.run_backward(Source::Drawn(*drawing), logits_gradient, sink, wanted.input, observer)
+        let mut source = Source::Drawn(*drawing);
+        self.run_backward(&mut source, logits_gradient, sink, wanted.input, observer)
     }
 
     /// The gradients of the weights, in place of what `gradient` holds: for optimizers with a state of their own.
@@ -64,7 +67,7 @@ impl<T: Scalar> Tape<'_, T> {
         gradient: &mut Weights<T>,
     ) -> Result<(), NetError> {
         let sink = Some((Product::Replace, gradient));
-        self.run_backward(Source::Kept(weights), logits_gradient, sink, false, |_| {})
+        self.run_backward(&mut Source::Kept(weights), logits_gradient, sink, false, |_| {})
     }
 
     /// A step of plain gradient descent: `W ← W - rate · dL/dW` on the way back, without a buffer for the gradient.
@@ -81,13 +84,14 @@ impl<T: Scalar> Tape<'_, T> {
         rate: f64,
         observer: impl FnMut(LayerView<'_, T>),
     ) -> Result<(), NetError> {
-        let source = Source::Descending(weights, T::from_f64(-rate));
-        self.run_backward(source, logits_gradient, None, false, observer)
+        let mut source = Source::Descending(weights, T::from_f64(-rate));
+        self.run_backward(&mut source, logits_gradient, None, false, observer)
     }
 
-    fn run_backward(
+    /// [`Tape::backward`] on weights from anywhere: those of the forward pass.
+    pub(crate) fn run_backward(
         &mut self,
-        mut source: Source<'_, T>,
+        source: &mut Source<'_, T>,
         logits_gradient: &[T],
         mut sink: Option<(Product, &mut Weights<T>)>,
         input: bool,
@@ -105,7 +109,10 @@ impl<T: Scalar> Tape<'_, T> {
                 "the program records nothing; make it with Record::Gradients",
             ));
         }
-        program.check_source(&source)?;
+        program.check_source(source)?;
+        if let Source::Sampled(law) = source {
+            law.begin_backward();
+        }
         let of_weights = sink.is_some() || matches!(source, Source::Descending(..));
         if of_weights && program.record < Record::WeightGradients {
             return Err(NetError::NotRecorded(
@@ -129,8 +136,9 @@ impl<T: Scalar> Tape<'_, T> {
         }
         self.gradients[output.gradient_slot][..logits_gradient.len()]
             .copy_from_slice(logits_gradient);
+        self.gradient_exponents[program.output] = 0;
         for position in (0..program.steps.len()).rev() {
-            self.backward_step(position, &mut source, &mut sink, input, &mut observer)?;
+            self.backward_step(position, source, &mut sink, input, &mut observer)?;
         }
         self.input_gradient = input;
         Ok(())
@@ -154,7 +162,8 @@ impl<T: Scalar> Tape<'_, T> {
         let gradient = &buffer[..out.size * self.batch];
         let kept =
             (program.record == Record::WeightGradients).then(|| self.value(step.input.value));
-        if let Some(view) = step.view(self.batch, gradient, kept) {
+        let exponent = self.gradient_exponents[step.output];
+        if let Some(view) = step.view(self.batch, gradient, kept, exponent) {
             observer(view);
         }
         let mut outcome = Ok(());
@@ -168,7 +177,7 @@ impl<T: Scalar> Tape<'_, T> {
         if outcome.is_ok()
             && let Some(layer) = step.index.checked_sub(1)
         {
-            outcome = match (sink, source) {
+            outcome = match (sink, &mut *source) {
                 (Some((product, weights)), _) => {
                     let layer = &mut weights.layers[layer];
                     self.step_weights(step, gradient, *product, T::ONE, layer)
@@ -230,7 +239,7 @@ impl<T: Scalar> Tape<'_, T> {
         position: usize,
         operand: Operand,
         is_branch: bool,
-        source: &Source<'_, T>,
+        source: &mut Source<'_, T>,
         gradient: &[T],
     ) -> Result<(), NetError> {
         let program = self.program;
@@ -242,9 +251,31 @@ impl<T: Scalar> Tape<'_, T> {
             swap(&mut target, &mut self.term);
         }
         let result = &mut target[..len];
+        let mut again = take(&mut self.again);
         let saved = &self.saved[position];
         let layer = || step.index - 1;
         match (&step.op, source) {
+            (StepOp::Dense(_), Source::Sampled(law)) => {
+                let input = match (program.record, step.again) {
+                    (Record::Inputs | Record::WeightGradients, None) => {
+                        Some(self.value(operand.value))
+                    }
+                    (Record::Inputs, Some(activation)) => {
+                        let producer = &program.steps[activation];
+                        if let StepOp::Activation(activation) = &producer.op {
+                            let before = self.value(producer.input.value);
+                            T::activate(activation, before, &mut again[..len]);
+                        }
+                        Some(&again[..len])
+                    }
+                    _ => None,
+                };
+                if let Some(place) = step.place(self.batch) {
+                    law.input_gradient(place, input, gradient, result)?;
+                }
+            }
+            // Every law of products is one of dense layers.
+            (StepOp::Conv(_), Source::Sampled(_)) => {}
             (StepOp::Dense(dense), Source::Drawn(drawing)) => {
                 let source = drawing.layer(layer());
                 let width = drawing.panel_columns(layer());
@@ -288,13 +319,26 @@ impl<T: Scalar> Tape<'_, T> {
             (StepOp::Sum(sum), _) if is_branch => sum.branch_gradient(gradient, result),
             (StepOp::Sum(_), _) => ResidualSum::shortcut_gradient(gradient, result),
         }
+        self.again = again;
+        let mut exponent = self.gradient_exponents[step.output];
+        if self.carrying && step.op.grows() {
+            exponent += rescale(result);
+        }
         if operand.adds {
+            let known = self.gradient_exponents[operand.value];
+            let common = known.max(exponent);
+            if known != exponent {
+                shift(result, exponent - common);
+                shift(&mut self.term[..len], known - common);
+            }
+            exponent = common;
             // `term` holds the gradient so far, `target` the new term.
             for (sum, term) in self.term[..len].iter_mut().zip(&*result) {
                 *sum += *term;
             }
             swap(&mut target, &mut self.term);
         }
+        self.gradient_exponents[operand.value] = exponent;
         let outcome = if operand.adds {
             step.check_finite(Pass::Backward, &target[..len])
         } else {

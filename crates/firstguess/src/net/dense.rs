@@ -11,9 +11,9 @@ use std::ops::Range;
 /// `W` is stored as `[inputs, outputs]`: with batches of few examples the packing of a transposed operand would take most
 /// of the time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Dense {
-    pub(super) inputs: usize,
-    pub(super) outputs: usize,
+pub(crate) struct Dense {
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
 }
 
 impl Dense {

@@ -6,6 +6,8 @@ use super::error::{NetError, Pass};
 use super::program::{Record, StepOp};
 use super::reduce::non_finite;
 use super::scalar::Scalar;
+use super::scale::{power_of_two, rescale};
+use super::source::rescale_bias;
 use super::tape::{LayerView, Source, Tape};
 use super::weights::{LayerWeights, Weights, grow};
 use std::mem::take;
@@ -29,7 +31,7 @@ impl<T: Scalar> Tape<'_, T> {
         masks: Masks,
         observer: impl FnMut(LayerView<'_, T>),
     ) -> Result<&[T], NetError> {
-        self.run_forward(&Source::Kept(weights), input, masks, observer)
+        self.run_forward(&mut Source::Kept(weights), input, masks, observer)
     }
 
     /// [`Tape::forward`] with weights that are made layer by layer, or some columns at a time, and not kept.
@@ -44,12 +46,13 @@ impl<T: Scalar> Tape<'_, T> {
         masks: Masks,
         observer: impl FnMut(LayerView<'_, T>),
     ) -> Result<&[T], NetError> {
-        self.run_forward(&Source::Drawn(*drawing), input, masks, observer)
+        self.run_forward(&mut Source::Drawn(*drawing), input, masks, observer)
     }
 
-    fn run_forward(
+    /// [`Tape::forward`] on weights from anywhere.
+    pub(crate) fn run_forward(
         &mut self,
-        source: &Source<'_, T>,
+        source: &mut Source<'_, T>,
         input: &[T],
         masks: Masks,
         mut observer: impl FnMut(LayerView<'_, T>),
@@ -81,7 +84,7 @@ impl<T: Scalar> Tape<'_, T> {
     fn forward_step(
         &mut self,
         position: usize,
-        source: &Source<'_, T>,
+        source: &mut Source<'_, T>,
         batch: usize,
         observer: &mut impl FnMut(LayerView<'_, T>),
     ) -> Result<(), NetError> {
@@ -97,7 +100,13 @@ impl<T: Scalar> Tape<'_, T> {
         };
         let input = read(step.input.value);
         let saved = &mut self.saved[position];
-        match (&step.op, source) {
+        let mut exponent = self.exponents[step.input.value];
+        match (&step.op, &mut *source) {
+            (StepOp::Dense(_), Source::Sampled(law)) => {
+                if let Some(place) = step.place(batch) {
+                    law.forward(place, power_of_two(-exponent), input, output)?;
+                }
+            }
             (StepOp::Dense(dense), Source::Drawn(drawing)) => {
                 let (position, drawn) = (step.index - 1, &mut self.drawn);
                 let layer = drawing.layer(position);
@@ -126,8 +135,9 @@ impl<T: Scalar> Tape<'_, T> {
             (StepOp::Conv(conv), Source::Kept(weights)) => {
                 conv.forward(&weights.layers[step.index - 1], input, output, &mut self.patches);
             }
-            // Weights change on the way back only.
-            (StepOp::Dense(_) | StepOp::Conv(_), Source::Descending(..)) => {}
+            // Weights change on the way back only, and every law of products is one of dense layers.
+            (StepOp::Dense(_), Source::Descending(..))
+            | (StepOp::Conv(_), Source::Descending(..) | Source::Sampled(_)) => {}
             (StepOp::Activation(activation), _) => T::activate(activation, input, output),
             (StepOp::Pool(pool), _) => {
                 let keep = program.record > Record::Nothing;
@@ -143,11 +153,28 @@ impl<T: Scalar> Tape<'_, T> {
             (StepOp::Dropout(dropout), _) => dropout.apply(self.masks, input, output),
             (StepOp::Sum(sum), _) => {
                 let branch = step.branch.map_or(input, |branch| read(branch.value));
+                let other = step.branch.map_or(exponent, |branch| self.exponents[branch.value]);
                 sum.forward(input, branch, output);
+                if other != exponent {
+                    let (carried, added) = (exponent, other);
+                    exponent = carried.max(added);
+                    let shares = [carried, added].map(|e| power_of_two(e - exponent));
+                    sum.forward_scaled(shares, input, branch, output);
+                }
+            }
+        }
+        if exponent != 0 {
+            let positions = if let StepOp::Conv(conv) = &step.op { conv.positions() } else { 1 };
+            if let Some(bias) = step.bias(source, &self.drawn) {
+                rescale_bias(bias, positions, power_of_two(-exponent), output);
             }
         }
         step.check_result(Pass::Forward, output)?;
-        if let Some(view) = step.view(batch, output, Some(input)) {
+        if self.carrying && program.homogeneous && step.op.grows() {
+            exponent += rescale(output);
+        }
+        self.exponents[step.output] = exponent;
+        if let Some(view) = step.view(batch, output, Some(input), exponent) {
             observer(view);
         }
         self.values[out.slot] = buffer;

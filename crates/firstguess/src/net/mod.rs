@@ -24,7 +24,9 @@ mod reduce;
 mod residual;
 pub mod sample;
 mod scalar;
+pub(crate) mod scale;
 mod shifted;
+mod source;
 mod tape;
 mod weights;
 
@@ -36,5 +38,7 @@ pub use dropout::Masks;
 pub use error::NetError;
 pub use program::{MAX_BYTES, Program, Record};
 pub use scalar::Scalar;
+pub(crate) use source::{LayerLaw, Place};
+pub(crate) use tape::Source;
 pub use tape::{LayerView, Tape, Wanted, WeightKind};
 pub use weights::{LayerWeights, Weights};

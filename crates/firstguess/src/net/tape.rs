@@ -7,6 +7,7 @@ use super::error::{NetError, Pass};
 use super::program::{Program, Record, Step, StepOp};
 use super::reduce::non_finite;
 use super::scalar::Scalar;
+use super::source::LayerLaw;
 use super::weights::{LayerWeights, Weights, grow};
 
 /// The buffers of one network on one thread, reused from run to run.
@@ -50,6 +51,12 @@ pub struct Tape<'p, T = f32> {
     pub(super) term: Vec<T>,
     /// What convolutions work in.
     pub(super) patches: Vec<T>,
+    /// The input of a dense layer, computed again.
+    pub(super) again: Vec<T>,
+    /// Whether values may be carried as multiples of a power of two, and of which, one for each value and its gradient.
+    pub(super) carrying: bool,
+    pub(super) exponents: Vec<i32>,
+    pub(super) gradient_exponents: Vec<i32>,
     /// The layer at work, where weights are made and not kept.
     pub(super) drawn: LayerWeights<T>,
     /// Examples of the last complete forward pass; zero before there was one.
@@ -83,6 +90,8 @@ pub struct LayerView<'a, T = f32> {
     pub positions: usize,
     /// `[batch, units, positions]`: pre-activations, or their gradients.
     pub values: &'a [T],
+    /// Values stand for `2^exponent` times themselves: not 0 only on a tape that carries them ([`Tape::carrying`]).
+    pub exponent: i32,
     /// What went into the layer, `[batch, …]`. In a backward pass only under [`Record::WeightGradients`].
     pub input: Option<&'a [T]>,
 }
@@ -121,11 +130,30 @@ impl<'p, T: Scalar> Tape<'p, T> {
             saved: vec![Saved::default(); program.steps.len()],
             term: Vec::new(),
             patches: Vec::new(),
+            again: Vec::new(),
+            carrying: false,
+            exponents: vec![0; program.values.len()],
+            gradient_exponents: vec![0; program.values.len()],
             drawn: LayerWeights::default(),
             batch: 0,
             masks: Masks::Off,
             input_gradient: false,
         }
+    }
+
+    /// The same tape, whose values stand for a power of two times themselves where they would leave the range of the type.
+    ///
+    /// Forward in networks of homogeneous layers (linear, ReLU, leaky ReLU, absolute value; no normalisation), backward in
+    /// any. Within the range nothing changes, beyond it digits are those of a type without limits. Observers see the
+    /// exponent in [`LayerView::exponent`]. Not for gradients of weights.
+    #[must_use]
+    pub fn carrying(self) -> Self {
+        Self { carrying: true, ..self }
+    }
+
+    /// Logits stand for `2^exponent` times themselves.
+    pub fn logits_exponent(&self) -> i32 {
+        self.exponents[self.program.output]
     }
 
     /// The logits of the last forward pass, `[batch, logits]`; empty before there was one.
@@ -164,6 +192,7 @@ impl<'p, T: Scalar> Tape<'p, T> {
             }
         }
         grow(&mut self.term, WHAT, program.sum_size * batch)?;
+        grow(&mut self.again, WHAT, program.again_size * batch)?;
         for (step, saved) in program.steps.iter().zip(&mut self.saved) {
             match &step.op {
                 StepOp::Conv(conv) => grow(&mut self.patches, WHAT, conv.patch_size())?,
@@ -178,20 +207,22 @@ impl<'p, T: Scalar> Tape<'p, T> {
 }
 
 /// Where a pass finds its weights.
-#[derive(Debug)]
-pub(super) enum Source<'a, T> {
+pub(crate) enum Source<'a, T> {
     Kept(&'a Weights<T>),
     Drawn(Drawing<'a>),
     /// Changed on the way back: the gradient times this is added to them.
     Descending(&'a mut Weights<T>, T),
+    /// Nowhere: only the law of the products with them is known.
+    Sampled(&'a mut dyn LayerLaw<T>),
 }
 
-impl<T> Source<'_, T> {
+impl<T: Scalar> Source<'_, T> {
     fn shapes(&self) -> Vec<(usize, usize)> {
         let weights = match self {
             Self::Kept(weights) => weights,
             Self::Drawn(drawing) => return drawing.shapes().collect(),
             Self::Descending(weights, _) => &**weights,
+            Self::Sampled(_) => return Vec::new(),
         };
         weights.layers.iter().map(|layer| (layer.weight.len(), layer.bias.len())).collect()
     }
@@ -199,11 +230,14 @@ impl<T> Source<'_, T> {
 
 impl Program {
     /// Refuses weights that were drawn for another network.
-    pub(super) fn check_weights<T>(&self, weights: &Weights<T>) -> Result<(), NetError> {
+    pub(super) fn check_weights<T: Scalar>(&self, weights: &Weights<T>) -> Result<(), NetError> {
         self.check_source(&Source::Kept(weights))
     }
 
-    pub(super) fn check_source<T>(&self, source: &Source<'_, T>) -> Result<(), NetError> {
+    pub(super) fn check_source<T: Scalar>(&self, source: &Source<'_, T>) -> Result<(), NetError> {
+        if let Source::Sampled(law) = source {
+            return law.check(self);
+        }
         let mismatch = |what, expected: usize, found: usize| {
             Err(NetError::Length { what, expected: expected.to_string(), found })
         };
@@ -230,19 +264,39 @@ impl Program {
 }
 
 impl Step {
+    /// The bias that a forward step has added as it is; laws of products scale theirs themselves.
+    pub(super) fn bias<'s, T>(
+        &self,
+        source: &'s Source<'_, T>,
+        drawn: &'s LayerWeights<T>,
+    ) -> Option<&'s [T]> {
+        let outputs = match &self.op {
+            StepOp::Dense(dense) => dense.outputs,
+            StepOp::Conv(conv) => conv.outputs(),
+            _ => return None,
+        };
+        match source {
+            Source::Kept(weights) => Some(&weights.layers[self.index - 1].bias),
+            Source::Drawn(_) => drawn.bias.get(..outputs),
+            Source::Descending(..) | Source::Sampled(_) => None,
+        }
+    }
+
     /// What an observer sees of a layer with weights; nothing of other layers.
     pub(super) fn view<'a, T>(
         &self,
         batch: usize,
         values: &'a [T],
         input: Option<&'a [T]>,
+        exponent: i32,
     ) -> Option<LayerView<'a, T>> {
         let (kind, units, positions) = match &self.op {
             StepOp::Dense(dense) => (WeightKind::Dense, dense.outputs, 1),
             StepOp::Conv(conv) => (WeightKind::Conv, conv.outputs(), conv.positions()),
             _ => return None,
         };
-        Some(LayerView { index: self.index, kind, batch, units, positions, values, input })
+        let index = self.index;
+        Some(LayerView { index, kind, batch, units, positions, values, exponent, input })
     }
 
     /// An error if any value is infinite or NaN.

@@ -488,7 +488,7 @@ fn memory_is_what_was_announced() {
     );
     let weights: Weights<f32> = Weights::zeros(&network).unwrap();
     let mut announced = Vec::new();
-    for record in [Record::Nothing, Record::Gradients, Record::WeightGradients] {
+    for record in [Record::Nothing, Record::Gradients, Record::Inputs, Record::WeightGradients] {
         let program = Program::new(&network, record);
         let mut tape = Tape::new(&program);
         tape.forward(&weights, &[1.0; 6 * 128], Masks::Off, |_| {}).unwrap();
@@ -496,7 +496,7 @@ fn memory_is_what_was_announced() {
             .values
             .iter()
             .chain(&tape.gradients)
-            .chain([&tape.term, &tape.patches])
+            .chain([&tape.term, &tape.patches, &tape.again])
             .map(Vec::capacity)
             .sum();
         let indices: usize = tape.saved.iter().map(|saved| saved.indices.len()).sum();
