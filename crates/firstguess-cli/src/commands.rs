@@ -5,10 +5,12 @@ pub(crate) mod cite;
 pub(crate) mod completions;
 pub(crate) mod critical;
 pub(crate) mod explain;
+pub(crate) mod gaussianity;
 pub(crate) mod guess;
 pub(crate) mod model;
 pub(crate) mod pair;
 pub(crate) mod predict;
+pub(crate) mod preserved;
 
 use firstguess::spec::Activation;
 use firstguess::theory::dual::Dual;

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
             (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
             (error, _) => error.into(),
         })?;
-    progress.0.finish_and_clear();
+    progress.clear();
     if out.json() {
         out.value(&report.to_json())?;
     } else {
@@ -73,10 +73,10 @@ fn status(report: &Report, fail_on: FailOn) -> ExitStatus {
 }
 
 /// A progress bar on stderr, once a second has passed and only on a terminal.
-struct Bar(ProgressBar);
+pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
-    fn new(quiet: bool) -> Self {
+    pub(crate) fn new(quiet: bool) -> Self {
         let target = if quiet {
             ProgressDrawTarget::hidden()
         } else {
@@ -89,6 +89,10 @@ impl Bar {
             bar.set_style(style);
         }
         Self(bar)
+    }
+
+    pub(crate) fn clear(&self) {
+        self.0.finish_and_clear();
     }
 }
 
