@@ -384,12 +384,17 @@ fn the_scheme_keeps_the_law_in_whole_networks() {
         // Mean square 1 in both inputs.
         *x = if (k * k) % 3 == 0 { 1.0 } else { -1.0 };
     }
-    let data = Dataset::new("corners", Shape::flat(features).expect("shape"), inputs).expect("data");
+    let data =
+        Dataset::new("corners", Shape::flat(features).expect("shape"), inputs).expect("data");
     for (activation, scheme, bias) in [
         ("gaussian_positive(3)", "gaussian_pair(3)", None),
         ("gaussian_odd(2)", "gaussian_pair(2)", Some(0.217_512_552_5)),
         ("gaussian_odd(sphere(3))", "gaussian_pair(sphere(3))", Some(0.1)),
-        ("gaussian_positive(generalized_gamma(1.5,3))", "gaussian_pair(generalized_gamma(1.5,3))", None),
+        (
+            "gaussian_positive(generalized_gamma(1.5,3))",
+            "gaussian_pair(generalized_gamma(1.5,3))",
+            None,
+        ),
     ] {
         let phi: Activation = activation.parse().expect(activation);
         let network = Architecture::mlp(&phi, 6, 6, 3).resolve(&data.shape()).expect("resolves");
@@ -397,8 +402,8 @@ fn the_scheme_keeps_the_law_in_whole_networks() {
             InitScheme { bias_variance: bias, ..InitScheme::new(scheme.parse().expect(scheme)) };
         let layers: Vec<_> =
             network.weights().iter().map(|w| init.layer(w).expect("a draw")).collect();
-        let found = run(&network, &layers, &data, &Options::new(Seed(9), 3000), &mut ())
-            .expect("measured");
+        let found =
+            run(&network, &layers, &data, &Options::new(Seed(9), 3000), &mut ()).expect("measured");
         for layer in &found.layers {
             let z = layer.q.z_score(1.0).expect("error");
             assert!(z.abs() < 4.5, "{activation}, layer {}: {:?}", layer.index, layer.q);

@@ -18,7 +18,7 @@ use crate::args::{PairArgs, PairBranch};
 use crate::exit::ExitStatus;
 use crate::json::Fields;
 use crate::printer::{Printer, Tone};
-use crate::table::{columns, digits, folded, given};
+use crate::table::{SCREEN_ROWS, columns, digits, folded, given};
 
 struct Answer<'a> {
     args: &'a PairArgs,
@@ -77,7 +77,9 @@ pub(crate) fn run(args: &PairArgs, out: &mut Printer) -> anyhow::Result<ExitStat
     };
     let scan = if args.scan {
         let weights = family.weight_family().ok_or_else(|| {
-            anyhow::anyhow!("networks draw weights with a parameter of at most 1e6; inf is the random sign")
+            anyhow::anyhow!(
+                "networks draw weights with a parameter of at most 1e6; inf is the random sign"
+            )
         })?;
         let laboratory = Laboratory {
             weights,
@@ -131,7 +133,10 @@ impl Answer<'_> {
             return Ok(());
         }
         if !self.compare.is_empty() {
-            out.headline(Tone::Neutral, "what one layer preserves of the law of the pre-activations")?;
+            out.headline(
+                Tone::Neutral,
+                "what one layer preserves of the law of the pre-activations",
+            )?;
             out.lines(&format!("{}\n\n", self.name()))?;
             out.lines(&preserved::table(&self.compare, out))?;
             out.note(
@@ -163,7 +168,9 @@ impl Answer<'_> {
             digits(theory.elasticity),
             digits(theory.weight_second_moment)
         ))?;
-        let rows = folded(self.phi.len()).into_iter().map(|index| {
+        let points = self.phi.len();
+        let shown = if points <= 2 * SCREEN_ROWS { (0..points).collect() } else { folded(points) };
+        let rows = shown.into_iter().map(|index| {
             let at = &self.phi[index];
             vec![digits(at.x), digits(at.value), digits(at.derivative)]
         });

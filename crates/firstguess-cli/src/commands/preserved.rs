@@ -20,8 +20,7 @@ pub(crate) fn text(preserved: &Result<Preserved, NoTheory>) -> String {
         Ok(_) => "stays normal at every width, its scale changes".to_owned(),
         Err(_) => {
             let distance = kept.law.product_distance.as_ref();
-            let distance =
-                distance.map_or_else(|_| "-".to_owned(), |distance| digits(*distance));
+            let distance = distance.map_or_else(|_| "-".to_owned(), |distance| digits(*distance));
             format!("not kept: at width 1 a layer is {distance} (KS) from normal")
         }
     };

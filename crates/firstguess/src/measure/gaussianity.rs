@@ -268,8 +268,9 @@ impl Ordered {
         let value = self.anderson_darling(&tails, None);
         let groups = GROUPS.min(draws);
         let error = (groups > 1).then(|| {
-            let partial: Vec<f64> =
-                (0..groups).map(|group| self.anderson_darling(&tails, Some((group, groups)))).collect();
+            let partial: Vec<f64> = (0..groups)
+                .map(|group| self.anderson_darling(&tails, Some((group, groups))))
+                .collect();
             let mean = partial.iter().sum::<f64>() / groups as f64;
             let squares: f64 = partial.iter().map(|p| (p - mean).powi(2)).sum();
             (squares * (groups - 1) as f64 / groups as f64).sqrt()

@@ -249,9 +249,8 @@ impl Laboratory {
         let networks = until - first;
         // Widths have networks of their own.
         let address = |network: usize| ((width as u64) << 32) | (first + network) as u64;
-        let stream = |network, layer, purpose| {
-            Stream::new(self.seed, address(network), layer, purpose)
-        };
+        let stream =
+            |network, layer, purpose| Stream::new(self.seed, address(network), layer, purpose);
         let mut z = vec![0.0_f32; networks * width];
         for (network, z) in z.chunks_exact_mut(width).enumerate() {
             stream(network, 1, Purpose::Weights).fill_normal_f32(0, z);

@@ -347,12 +347,7 @@ fn fill_accepted(law: GammaAttempt, stream: &Stream, first_element: u64, out: &m
 /// `±χ_d/√d`.
 fn fill_sphere(dimension: u32, std: f64, stream: &Stream, first_element: u64, out: &mut [f32]) {
     let half = 0.5 * f64::from(dimension);
-    fill_accepted(
-        GammaAttempt::new(half, 0.5, std / half.sqrt()),
-        stream,
-        first_element,
-        out,
-    );
+    fill_accepted(GammaAttempt::new(half, 0.5, std / half.sqrt()), stream, first_element, out);
 }
 
 /// `|w|^power ~ Gamma(shape)` up to scale.

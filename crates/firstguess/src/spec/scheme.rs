@@ -310,7 +310,8 @@ impl InitScheme {
     ) -> Result<(f64, WeightFamily), SpecError> {
         let bias = layer.own.bias_variance.or(self.bias_variance).unwrap_or(0.0);
         if bias >= 1.0 {
-            let domain = "below 1 with a Gaussian pair, whose pre-activations have variance 1 with the bias";
+            let domain =
+                "below 1 with a Gaussian pair, whose pre-activations have variance 1 with the bias";
             return Err(SpecError::out_of_domain("bias_variance", domain, bias));
         }
         if layer.index == 1 {

@@ -128,9 +128,10 @@ impl LogPeriodicMap {
 
     /// The smallest and the largest `V(q)/q`.
     pub fn range(&self) -> (f64, f64) {
-        self.turns().iter().map(|t| self.ratio(*t).0).fold((self.mean, self.mean), |(low, high), value| {
-            (low.min(value), high.max(value))
-        })
+        self.turns()
+            .iter()
+            .map(|t| self.ratio(*t).0)
+            .fold((self.mean, self.mean), |(low, high), value| (low.min(value), high.max(value)))
     }
 
     /// Every fixed point of `q ↦ σ_w² V(q) + σ_b²`, by one period of them, each with its stability.
@@ -147,7 +148,9 @@ impl LogPeriodicMap {
         bias_variance: f64,
     ) -> Result<PeriodicFixedPoints, NoTheory> {
         if !(weight_variance.is_finite() && weight_variance > 0.0) {
-            return Err(NoTheory::new("a weight variance of zero leaves no fixed point but the bias"));
+            return Err(NoTheory::new(
+                "a weight variance of zero leaves no fixed point but the bias",
+            ));
         }
         let target = weight_variance.recip();
         // Between two turns the ratio is monotone: no pair of roots can hide in a cell.
@@ -223,7 +226,9 @@ mod tests {
     /// Ranges at δ = 0.99, by an independent quadrature to four digits.
     #[test]
     fn ranges_match_their_reference() {
-        for (omega, low, high) in [(2.0, 0.5849, 2.0576), (3.0, 0.8215, 1.4125), (6.0, 1.0015, 1.0532)] {
+        for (omega, low, high) in
+            [(2.0, 0.5849, 2.0576), (3.0, 0.8215, 1.4125), (6.0, 1.0015, 1.0532)]
+        {
             let range = LogPeriodicMap::new(0.99, omega).range();
             assert!((range.0 - low).abs() < 6e-5 && (range.1 - high).abs() < 6e-5, "{range:?}");
         }
@@ -243,7 +248,11 @@ mod tests {
             let scanned: Vec<_> = scanned.iter().filter(|point| point.q_star > 0.0).collect();
             let decades = 24.0 * std::f64::consts::LN_10;
             let expected = 2.0 * decades / map.period();
-            assert!((scanned.len() as f64 - expected).abs() < 3.0, "ω = {omega}: {}", scanned.len());
+            assert!(
+                (scanned.len() as f64 - expected).abs() < 3.0,
+                "ω = {omega}: {}",
+                scanned.len()
+            );
             for point in scanned {
                 let nearest = all
                     .per_period

@@ -128,7 +128,9 @@ impl Preserved {
         let next = variance_map(phi, layer, q);
         let moments = phi.moments(q);
         if !next.is_finite() || !moments.second.is_finite() {
-            return Err(NoTheory::new(format!("the variance has no value after a layer at q = {q}")));
+            return Err(NoTheory::new(format!(
+                "the variance has no value after a layer at q = {q}"
+            )));
         }
         if next == 0.0 || moments.second == 0.0 {
             return Err(NoTheory::new("the layer sends everything to zero"));
@@ -179,9 +181,9 @@ impl LawStep {
             .ok_or_else(|| NoTheory::new(format!("{weights} weights are not independent")));
         let next = layer.weight * second + layer.bias;
         let diluted = (layer.weight * second / next).powi(2);
-        let excess = of_weights.clone().map(|kurtosis| {
-            (kurtosis * phi.fourth_moment(q) / (second * second) - 3.0) * diluted
-        });
+        let excess = of_weights
+            .clone()
+            .map(|kurtosis| (kurtosis * phi.fourth_moment(q) / (second * second) - 3.0) * diluted);
         Self {
             exact: exactness(phi, weights, q),
             product_distance: of_weights.and_then(|_| product_distance(phi, weights, q)),
@@ -201,7 +203,9 @@ fn exactness(phi: &Dual, weights: &WeightFamily, q: f64) -> Result<&'static str,
     if phi.is_linear() {
         return match weights {
             WeightFamily::Rademacher => Ok("a random sign leaves a normal variable normal"),
-            _ => Err(NoTheory::new("a linear layer keeps the law with random signs for weights only")),
+            _ => Err(NoTheory::new(
+                "a linear layer keeps the law with random signs for weights only",
+            )),
         };
     }
     let [activation] = phi.function().functions() else {
@@ -215,7 +219,9 @@ fn exactness(phi: &Dual, weights: &WeightFamily, q: f64) -> Result<&'static str,
             if q == 1.0 {
                 Ok("a Gaussian pair: W·φ(X) is N(0, 1) for X ~ N(0, 1)")
             } else {
-                Err(NoTheory::new(format!("the pair is exact at q = 1, the network ends at q = {q:.6}")))
+                Err(NoTheory::new(format!(
+                    "the pair is exact at q = 1, the network ends at q = {q:.6}"
+                )))
             }
         }
         (Activation::GaussianPair(pair), _) => Err(NoTheory::new(format!(
@@ -264,8 +270,7 @@ fn product_distance(phi: &Dual, weights: &WeightFamily, q: f64) -> Predicted {
         .enumerate()
         .max_by(|a, b| a.1.total_cmp(b.1))
         .map_or(0, |(position, _)| position);
-    let (mut low, mut high) =
-        (grid[best.saturating_sub(1)], grid[(best + 1).min(grid.len() - 1)]);
+    let (mut low, mut high) = (grid[best.saturating_sub(1)], grid[(best + 1).min(grid.len() - 1)]);
     let mut largest = values[best];
     for _ in 0..12 {
         // Thirds: the maximum is bracketed and single.

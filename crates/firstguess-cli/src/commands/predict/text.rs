@@ -148,11 +148,8 @@ impl Answer {
 /// The fixed points of a map that is periodic in `ln q`.
 fn infinitely_many(periodic: &PeriodicFixedPoints) -> String {
     let (low, high) = periodic.range;
-    let condition = format!(
-        "infinitely many if 1/σ_w² lies between {} and {}",
-        digits(low),
-        digits(high)
-    );
+    let condition =
+        format!("infinitely many if 1/σ_w² lies between {} and {}", digits(low), digits(high));
     if periodic.per_period.is_empty() {
         return format!("  no fixed point of the variance beside zero ({condition})");
     }

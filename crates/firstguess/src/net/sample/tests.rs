@@ -10,7 +10,7 @@ fn law(name: &str) -> WeightFamily {
     name.parse().expect(name)
 }
 
-const LAWS: [&str; 17] = [
+const LAWS: [&str; 19] = [
     "normal",
     "uniform",
     "truncated_normal",

@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn families_read_back_as_written() {
-        for text in ["3", "2.05", "inf", "sphere(3)", "bounded_power(2)", "generalized_gamma(1.5,3)"] {
+        for text in
+            ["3", "2.05", "inf", "sphere(3)", "bounded_power(2)", "generalized_gamma(1.5,3)"]
+        {
             let family: PairFamily = text.parse().expect(text);
             assert_eq!(family.to_string(), text);
             assert!(family.weight_family().is_some(), "{text}");
@@ -149,10 +151,14 @@ mod tests {
 
     #[test]
     fn what_is_no_family_is_refused_with_the_forms() {
-        for text in ["", "weibull", "weibull(", "sphere(2.5)", "sphere(x)", "gamma(1,2)", "weibull(1,2)"]
+        for text in
+            ["", "weibull", "weibull(", "sphere(2.5)", "sphere(x)", "gamma(1,2)", "weibull(1,2)"]
         {
             let error = text.parse::<PairFamily>().expect_err(text).to_string();
-            assert!(error.contains("whole number") || error.contains("sphere(3)"), "{text}: {error}");
+            assert!(
+                error.contains("whole number") || error.contains("sphere(3)"),
+                "{text}: {error}"
+            );
         }
         for (text, why) in [
             ("1.5", "heavier"),

@@ -106,10 +106,12 @@ fn row(name: &str, activation: Activation, weights: WeightFamily, layer: LayerVa
 /// the norm fixed in every network and not on average.
 fn rms_normalized() -> Row {
     let layer = LayerVariance { weight: 1.0, bias: 0.0 };
-    let equivalent = row("ReLU, RMS norm", Activation::Relu, WeightFamily::Normal, LayerVariance {
-        weight: 2.0,
-        bias: 0.0,
-    });
+    let equivalent = row(
+        "ReLU, RMS norm",
+        Activation::Relu,
+        WeightFamily::Normal,
+        LayerVariance { weight: 2.0, bias: 0.0 },
+    );
     let preserved = equivalent.preserved.map(|kept| Preserved {
         second_moment_kept: Kept::Everywhere,
         law: LawStep {
