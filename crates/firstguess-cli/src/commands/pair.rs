@@ -205,7 +205,8 @@ impl Answer<'_> {
 
 /// Which networks stay Gaussian when they are narrow and deep.
 fn claims() -> String {
-    let mut text = "\n  stays Gaussian in narrow deep networks?\n".to_owned();
+    let mut text =
+        "\n  stays Gaussian in narrow deep networks? (KS at width 3, layer 50)\n".to_owned();
     for Claim { network, holds, evidence } in CLAIMS {
         let holds = holds.name();
         text += &format!("  {network:<26}  {holds:<16}  {evidence}\n");

@@ -7,10 +7,10 @@ use super::NoTheory;
 use super::phase::FixedPoint;
 use crate::math::complex_gamma::{Complex, gamma_ratio};
 use crate::math::roots;
-use crate::math::special::gamma;
+use crate::math::special::ln_gamma;
 
-/// Harmonics beyond this are below 1e-17 for every δ ≤ 1.
-const MAX_HARMONICS: usize = 40;
+/// More harmonics than any ω has for which the activation stays within a double: a slow oscillation has many.
+const MAX_HARMONICS: usize = 400;
 /// Grid points per period and harmonic: a trigonometric polynomial has at most two roots per harmonic.
 const GRID_PER_HARMONIC: usize = 64;
 
@@ -141,7 +141,7 @@ impl LogPeriodicMap {
     ///
     /// # Errors
     ///
-    /// [`NoTheory`] unless `σ_w²` is positive and finite.
+    /// [`NoTheory`] unless `σ_w²` is positive and finite, and for ω so small that `e^(2δ/ω)` overflows.
     pub fn fixed_points(
         &self,
         weight_variance: f64,
@@ -150,6 +150,11 @@ impl LogPeriodicMap {
         if !(weight_variance.is_finite() && weight_variance > 0.0) {
             return Err(NoTheory::new(
                 "a weight variance of zero leaves no fixed point but the bias",
+            ));
+        }
+        if !self.mean.is_finite() {
+            return Err(NoTheory::new(
+                "the activation oscillates so slowly that it leaves the range of a double",
             ));
         }
         let target = weight_variance.recip();
@@ -183,7 +188,7 @@ impl LogPeriodicMap {
 fn bessel_i(k: usize, a: f64) -> f64 {
     let half = 0.5 * a;
     let square = half * half;
-    let mut term = half.powf(k as f64) / gamma(k as f64 + 1.0);
+    let mut term = (k as f64 * half.ln() - ln_gamma(k as f64 + 1.0)).exp();
     let mut sum = 0.0;
     for m in 1..1000 {
         sum += term;

@@ -80,7 +80,7 @@ impl Preserved {
     ///
     /// # Accuracy
     ///
-    /// Second moments as [`Dual`]; the distance of a product 1e-5 (1e-3 for weights with one magnitude).
+    /// Second moments as [`Dual`]; the distance of a product 1e-4 (1e-3 for weights with one magnitude).
     ///
     /// # Errors
     ///
@@ -291,6 +291,7 @@ mod tests {
     use super::super::mean_field::Spread;
     use super::super::phase::asymptotics;
     use super::*;
+    use crate::spec::gaussian_pair::{PairFamily, PairWeights};
 
     fn preserved(activation: &str, weights: &str, weight: f64, bias: f64) -> Preserved {
         let phi = Dual::new(&activation.parse().expect(activation));
@@ -331,25 +332,27 @@ mod tests {
     /// (★) kills the kurtosis step and the distance at once: two independent routes to the same statement.
     #[test]
     fn exact_pairs_have_no_distance_and_no_kurtosis_step() {
-        for (activation, weights, weight) in [
-            ("gaussian_odd(2)", "weibull(2)", 1.0),
-            ("gaussian_positive(2.5)", "weibull(2.5)", 0.931_383_770_980_242_6),
-            ("gaussian_odd(10)", "weibull(10)", 0.918_168_742_399_760_6),
-            ("gaussian_odd(sphere(3))", "sphere(3)", 1.0),
-            ("gaussian_odd(bounded_power(2))", "bounded_power(2)", 0.5),
-            ("gaussian_odd(generalized_gamma(1.5,3))", "generalized_gamma(1.5,3)", 1.0),
-            ("sign", "normal", 1.0),
+        for (branch, family) in [
+            ("odd", "2"),
+            ("positive", "2.5"),
+            ("odd", "10"),
+            ("odd", "sphere(3)"),
+            ("odd", "bounded_power(2)"),
+            ("positive", "generalized_gamma(1.5,3)"),
         ] {
-            let step = preserved(activation, weights, weight, 0.0).law;
-            let distance = step.product_distance.expect(activation);
+            let family: PairFamily = family.parse().expect(family);
+            let weight = PairWeights::new(family).expect("has a partner").second_moment();
+            let weights = family.weight_family().expect("drawn by networks").to_string();
+            let found = preserved(&format!("gaussian_{branch}({family})"), &weights, weight, 0.0);
+            assert!(found.keeps_law(), "{family}: {found:?}");
+            let distance = found.law.product_distance.expect("a law");
             // Bounded weights switch off where φ = z: the integrand has a kink there.
-            assert!(distance < 2e-5, "{activation}: {distance:e}");
-            let excess = step.excess_kurtosis_times_width.expect(activation);
-            // The generalised-gamma pair is asked away from its q = 1.
-            if !activation.contains("gamma") {
-                assert!(excess.abs() < 1e-9, "{activation}: {excess:e}");
-            }
+            assert!(distance < 1e-4, "{family}: {distance:e}");
+            let excess = found.law.excess_kurtosis_times_width.expect("finite");
+            assert!(excess.abs() < 1e-9, "{family}: {excess:e}");
         }
+        let sign = preserved("sign", "normal", 1.0, 0.0).law;
+        assert!(sign.product_distance.expect("a law") < 1e-12);
     }
 
     /// Half of ReLU's products are zero: distance ¼ at zero. Gaussian weights: excess 3K = 3 (kurt φ - 1).

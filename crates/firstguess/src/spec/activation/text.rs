@@ -100,7 +100,7 @@ impl FromStr for Activation {
             if let Some(entry) = find(name)
                 && let super::Build::Pair(branch) = entry.build
                 && !arguments.trim().is_empty()
-                && constants(arguments).is_none_or(|numbers| numbers.len() != 1)
+                && constants(arguments).is_none()
             {
                 return arguments
                     .parse()
