@@ -77,7 +77,7 @@ pub(crate) enum Command {
     /// How Gaussian narrow deep networks are, by width and depth: KS, kurtosis, Anderson-Darling
     #[command(after_help = "Examples:\n  \
         firstguess gaussianity --activation tanh\n  \
-        firstguess gaussianity --activation relu --rms-norm --widths 3,30 --depths 2,50\n  \
+        firstguess gaussianity --activation gelu --rms-norm --widths 3,30 --depths 2,50\n  \
         firstguess gaussianity --activation tanh --weight-law student_t(5) --networks 2000")]
     Gaussianity(GaussianityArgs),
     /// What a finding means and what to do about it

@@ -207,7 +207,7 @@ fn scans_give_every_width_and_depth() {
     let relu = json(&[&["gaussianity", "--activation", "relu"][..], &sizes].concat());
     close(number(&relu, "weight_variance"), 2.0, 1e-14);
     assert_eq!(relu["cells"][3]["gaussian"], false);
-    let norm = ["gaussianity", "--activation", "relu", "--rms-norm"];
+    let norm = ["gaussianity", "--activation", "leaky_relu(0.1)", "--rms-norm"];
     let norm = json(&[&norm[..], &sizes, &["--threads", "1"]].concat());
     assert_eq!(norm["cells"][3]["gaussian"], true);
 }

@@ -195,7 +195,8 @@ const TABLE: [TableRow; 13] = [
         ],
     ),
     (
-        "relu",
+        // Not ReLU: see `a_dead_layer_ends_what_a_norm_keeps`.
+        "leaky_relu(0.1)",
         "normal",
         1.0,
         0.0,
@@ -320,8 +321,24 @@ fn the_claims_are_what_is_measured() {
     assert_eq!(verdict("ReLU"), Some(Verdict::Never));
     assert!(deepest("relu", "normal", 2.0, false).gaussianity.ks_raw.value > 0.4);
     assert_eq!(verdict("RMS"), Some(Verdict::Exactly));
-    for activation in ["relu", "silu", "tanh"] {
+    for activation in ["leaky_relu(0.1)", "silu", "tanh"] {
         assert!(deepest(activation, "normal", 1.0, true).is_gaussian(), "{activation}");
+    }
+}
+
+/// RMS normalisation keeps the law as long as a layer has an activation that is not zero: with ReLU all n are off with
+/// probability 2⁻ⁿ, and nothing follows. The law is N(0, 1) with an atom of mass p = 1 - (1 - 2⁻ⁿ)^(l-1): distance p/2.
+#[test]
+fn a_dead_layer_ends_what_a_norm_keeps() {
+    let relu = laboratory("relu", "normal", 1.0, 0.0, true);
+    for cell in relu.run(&[3, 5], &[2, 3, 10], &mut ()).expect("in range") {
+        let alive = 1.0 - 0.5_f64.powi(i32::try_from(cell.width).expect("small"));
+        let dead = 1.0 - alive.powi(i32::try_from(cell.layer - 1).expect("small"));
+        let distance = cell.gaussianity.ks_raw;
+        let slack = 4.0 * distance.std_error.expect("networks");
+        assert!((distance.value - 0.5 * dead).abs() < slack, "{dead} {cell:?}");
+        let square = cell.second_moment;
+        assert!(square.z_score(1.0 - dead).expect("error").abs() < 4.0, "{dead} {cell:?}");
     }
 }
 

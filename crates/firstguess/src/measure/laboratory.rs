@@ -249,8 +249,11 @@ impl Laboratory {
         let networks = until - first;
         // Widths have networks of their own.
         let address = |network: usize| ((width as u64) << 32) | (first + network) as u64;
-        let stream =
-            |network, layer, purpose| Stream::new(self.seed, address(network), layer, purpose);
+        let stream = |network: usize, layer: usize, purpose: Purpose| {
+            // At most `MAX_LAYER`.
+            let layer = u32::try_from(layer).unwrap_or(u32::MAX);
+            Stream::new(self.seed, address(network), layer, purpose)
+        };
         let mut z = vec![0.0_f32; networks * width];
         for (network, z) in z.chunks_exact_mut(width).enumerate() {
             stream(network, 1, Purpose::Weights).fill_normal_f32(0, z);
@@ -277,7 +280,7 @@ impl Laboratory {
             for (network, weights) in weights.chunks_exact_mut(together * square).enumerate() {
                 if self.weights == WeightFamily::Orthogonal {
                     for (layer, matrix) in (start..=end).zip(weights.chunks_exact_mut(square)) {
-                        let stream = stream(network, layer as u32, Purpose::Weights);
+                        let stream = stream(network, layer, Purpose::Weights);
                         let gain = self.weight_variance.sqrt();
                         matrix.copy_from_slice(&orthogonal(width, width, gain, &stream)?);
                     }
@@ -297,7 +300,7 @@ impl Laboratory {
                     let z = &mut z[row.clone()];
                     z.fill(0.0);
                     if self.bias_variance > 0.0 {
-                        let stream = stream(network, layer as u32, Purpose::Bias);
+                        let stream = stream(network, layer, Purpose::Bias);
                         stream.fill_normal_f32(0, &mut bias);
                         z.copy_from_slice(&bias);
                         scale(z, self.bias_variance.sqrt());
@@ -347,7 +350,8 @@ mod tests {
     fn exact_networks_stay_at_the_noise_and_relu_does_not() {
         let layers = [1, 2, 12];
         let sign = laboratory("sign", "normal", 1.0);
-        let rms = Laboratory { rms_normalized: true, ..laboratory("relu", "normal", 1.0) };
+        let rms =
+            Laboratory { rms_normalized: true, ..laboratory("leaky_relu(0.1)", "normal", 1.0) };
         for exact in [sign, rms] {
             for cell in exact.run(&[4], &layers, &mut ()).expect("in range") {
                 assert!(cell.is_gaussian(), "{cell:?}");

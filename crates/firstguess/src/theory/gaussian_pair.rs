@@ -252,7 +252,7 @@ pub const CLAIMS: [Claim; 5] = [
     Claim {
         network: "RMS norm, Gaussian weights",
         holds: Verdict::Exactly,
-        evidence: "proved, any φ; one input",
+        evidence: "proved if φ is never 0",
     },
 ];
 
