@@ -179,7 +179,7 @@ impl Answer<'_> {
         let last = self.kurtosis.last().map_or_else(String::new, |last| {
             let trust = match last.validity {
                 Validity::Exact => "exact",
-                Validity::LeadingOrder => "to leading order in 1/width",
+                Validity::LeadingOrder => "leading order in 1/width",
                 Validity::Unreliable => "beyond the leading order: only its sign is to be trusted",
             };
             let excess = digits(last.excess_kurtosis);

@@ -26,11 +26,11 @@ pub(crate) fn text(preserved: &Result<Preserved, NoTheory>) -> String {
     };
     let yes = |kept: bool| if kept { "kept" } else { "not kept" };
     format!(
-        "  kept by a layer, at q = {}\n  second moment    × {}  {}\n  gradient moment  × {}  {}\n  \
+        "  second moment    × {}  {} (a layer at q = {})\n  gradient moment  × {}  {}\n  \
          correlation      × {}  {}\n  whole law        {law}\n",
-        digits(kept.q),
         padded(kept.second_moment),
         kept.second_moment_kept.name(),
+        digits(kept.q),
         padded(kept.gradient_moment),
         yes(kept.keeps_gradients()),
         padded(kept.correlation_rate),

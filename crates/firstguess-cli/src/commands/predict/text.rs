@@ -18,7 +18,9 @@ impl Answer {
         out.headline(tone, &trainability)?;
         let (tone, bias) = self.guess.as_ref().map_or_else(|| self.bias(), first_guess);
         out.headline(tone, &bias)?;
-        out.lines(&format!("{}\n\n{}\n", self.subject, self.limits()))?;
+        let limits = self.limits() + &preserved::text(&self.preserved);
+        out.lines(&format!("{}\n\n{}\n", self.subject, limits.trim_end_matches('\n')))?;
+        out.lines("\n")?;
         out.lines(&self.table(out))?;
         if let Some(why) = &self.ended {
             out.lines(&format!("  ends after layer {}: {why}", self.layers.len()))?;
@@ -30,7 +32,6 @@ impl Answer {
         if let Some(periodic) = &self.periodic {
             out.lines(&infinitely_many(periodic))?;
         }
-        out.lines(&format!("\n{}", preserved::text(&self.preserved)))?;
         out.note(&self.advice())
     }
 
