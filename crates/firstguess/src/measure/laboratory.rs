@@ -322,7 +322,9 @@ impl Laboratory {
 
 #[expect(clippy::cast_possible_truncation, reason = "networks compute in f32")]
 fn scale(values: &mut [f32], factor: f64) {
-    values.iter_mut().for_each(|value| *value *= factor as f32);
+    for value in values {
+        *value *= factor as f32;
+    }
 }
 
 /// Divides by the root mean square; a row of zeros stays one.
