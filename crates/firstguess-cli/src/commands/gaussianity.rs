@@ -70,7 +70,7 @@ impl Scan {
     ) -> anyhow::Result<Self> {
         let laboratory = Laboratory { networks: args.networks, ..laboratory };
         let (widths, depths) = (ascending(&args.widths), ascending(&args.depths));
-        let mut progress = Bar::new(out.settings().quiet);
+        let mut progress = Bar::new(out.settings().quiet, None);
         let cells = laboratory.run(&widths, &depths, &mut progress);
         progress.clear();
         Ok(Self { laboratory, cells: cells? })
