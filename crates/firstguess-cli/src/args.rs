@@ -7,8 +7,10 @@ mod labels;
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+use firstguess::measure::laboratory;
 use firstguess::spec::Activation;
 use firstguess::spec::layer::PoolKind;
+use firstguess::spec::weights::{WeightError, WeightFamily};
 use firstguess::theory::dual::MAX_POOL;
 
 pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
@@ -75,8 +77,16 @@ pub(crate) enum Command {
     /// A Gaussian pair: the activation and weight law that keep pre-activations Gaussian at every width
     #[command(after_help = "Examples:\n  \
         firstguess pair --theta 3\n  \
-        firstguess pair --theta 2.5 --branch positive --table -1,0,0.5,2 --json")]
+        firstguess pair --theta 2.5 --branch positive --table -1,0,0.5,2 --json\n  \
+        firstguess pair --theta 2.05 --scan --widths 3,10 --depths 2,3,10,50\n  \
+        firstguess pair --weights sphere(3) --compare")]
     Pair(PairArgs),
+    /// How Gaussian narrow deep networks are, by width and depth: KS, kurtosis, Anderson-Darling
+    #[command(after_help = "Examples:\n  \
+        firstguess gaussianity --activation tanh\n  \
+        firstguess gaussianity --activation gelu --rms-norm --widths 3,30 --depths 2,50\n  \
+        firstguess gaussianity --activation tanh --weight-law student_t(5) --networks 2000")]
+    Gaussianity(GaussianityArgs),
     /// Which labels look wrong, from held-out probabilities
     #[command(after_help = "Examples:\n  \
         firstguess labels --probabilities P.npy --labels y.npy\n  \
@@ -191,6 +201,9 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "B", value_parser = variance, allow_negative_numbers = true)]
     #[arg(requires = "activation")]
     pub(crate) bias_variance: Option<f64>,
+    /// Law of the weights, of which only the preserved whole law depends [default: normal]
+    #[arg(long, value_name = "LAW", value_parser = weight_law, requires = "activation")]
+    pub(crate) weight_law: Option<WeightFamily>,
     /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
     #[arg(long, value_name = "KIND:K", value_parser = pool, requires = "activation")]
     pub(crate) pool: Option<PoolArg>,
@@ -240,9 +253,13 @@ pub(crate) struct GuessArgs {
 
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct PairArgs {
-    /// Tail exponent of the Weibull pair, from 2 on
+    /// Tail exponent of the Weibull pair, 2 or from 2.005 on
     #[arg(long, value_name = "T", value_parser = number, allow_negative_numbers = true)]
-    pub(crate) theta: f64,
+    #[arg(required_unless_present = "weights", conflicts_with = "weights")]
+    pub(crate) theta: Option<f64>,
+    /// Another family of weights: sphere(D), bounded_power(K), generalized_gamma(A,B), weibull(T)
+    #[arg(long, value_name = "LAW")]
+    pub(crate) weights: Option<String>,
     /// Which of the two activations
     #[arg(long, value_name = "BRANCH", value_enum, default_value_t = PairBranch::Odd)]
     pub(crate) branch: PairBranch,
@@ -256,6 +273,53 @@ pub(crate) struct PairArgs {
     /// Layers, for the kurtosis by depth, at most 1000000
     #[arg(long, value_name = "L", default_value_t = 10, value_parser = depth, allow_negative_numbers = true)]
     pub(crate) depth: usize,
+    /// Measure narrow networks of the pair too, by width and depth
+    #[arg(long)]
+    pub(crate) scan: bool,
+    /// Measure at the critical variances instead of the pair's own (odd branch)
+    #[arg(long, requires = "scan")]
+    pub(crate) critical: bool,
+    #[command(flatten)]
+    pub(crate) laboratory: LaboratoryArgs,
+    /// Beside other schemes: which property of the law of the pre-activations a layer preserves
+    #[arg(long)]
+    pub(crate) compare: bool,
+}
+
+/// Which networks are drawn.
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct LaboratoryArgs {
+    /// Units per layer
+    #[arg(long, value_name = "N1,N2,...", value_delimiter = ',', value_parser = narrow)]
+    #[arg(default_values_t = [3, 5, 10, 30])]
+    pub(crate) widths: Vec<usize>,
+    /// Layers at which the law is tested, counted from 1
+    #[arg(long, value_name = "L1,L2,...", value_delimiter = ',', value_parser = layer)]
+    #[arg(default_values_t = [2, 3, 10, 50])]
+    pub(crate) depths: Vec<usize>,
+    /// Networks of each width, at least 2
+    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = networks, allow_negative_numbers = true)]
+    pub(crate) networks: usize,
+}
+
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct GaussianityArgs {
+    #[command(flatten)]
+    pub(crate) activation: ActivationArg,
+    /// Law of the weights: normal, uniform, weibull(T), student_t(NU), orthogonal, ...
+    #[arg(long, value_name = "LAW", value_parser = weight_law, default_value = "normal")]
+    pub(crate) weight_law: WeightFamily,
+    /// Variance of the weights times the fan-in, σ_w² [default: what keeps variance 1]
+    #[arg(long, value_name = "W", value_parser = variance, allow_negative_numbers = true)]
+    pub(crate) weight_variance: Option<f64>,
+    /// Variance of the biases, σ_b²
+    #[arg(long, value_name = "B", default_value_t = 0.0, value_parser = variance, allow_negative_numbers = true)]
+    pub(crate) bias_variance: f64,
+    /// Divide the activations by their root mean square over the layer
+    #[arg(long)]
+    pub(crate) rms_norm: bool,
+    #[command(flatten)]
+    pub(crate) laboratory: LaboratoryArgs,
 }
 
 /// The two activations of a pair.
@@ -366,6 +430,22 @@ fn samples(text: &str) -> Result<usize, String> {
 
 fn width(text: &str) -> Result<usize, String> {
     count(text, 1, firstguess::spec::network::MAX_UNITS)
+}
+
+fn narrow(text: &str) -> Result<usize, String> {
+    count(text, 1, laboratory::MAX_WIDTH)
+}
+
+fn layer(text: &str) -> Result<usize, String> {
+    count(text, 1, laboratory::MAX_LAYER)
+}
+
+fn networks(text: &str) -> Result<usize, String> {
+    count(text, 2, laboratory::MAX_NETWORKS)
+}
+
+fn weight_law(text: &str) -> Result<WeightFamily, String> {
+    text.parse().map_err(|error: WeightError| error.to_string())
 }
 
 fn threads(text: &str) -> Result<usize, String> {

@@ -57,6 +57,7 @@ fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
         Command::Critical(args) => commands::critical::run(args, out),
         Command::Guess(args) => commands::guess::run(args, out),
         Command::Pair(args) => commands::pair::run(args, out),
+        Command::Gaussianity(args) => commands::gaussianity::run(args, out),
         Command::Cite(args) => commands::cite::run(args, out),
         Command::Completions(args) => commands::completions::run(args, out),
     }

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
             (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
             (error, _) => error.into(),
         })?;
-    progress.bar.finish_and_clear();
+    progress.clear();
     if out.json() {
         out.value(&report.to_json())?;
     } else {
@@ -94,14 +94,14 @@ fn status(report: &Report, fail_on: FailOn) -> ExitStatus {
 }
 
 /// A progress bar on stderr, once a second has passed and only on a terminal; and the clock of the budget.
-struct Bar {
+pub(crate) struct Bar {
     bar: ProgressBar,
     start: Instant,
     budget: Option<Duration>,
 }
 
 impl Bar {
-    fn new(quiet: bool, budget: Option<f64>) -> Self {
+    pub(crate) fn new(quiet: bool, budget: Option<f64>) -> Self {
         let target = if quiet {
             ProgressDrawTarget::hidden()
         } else {
@@ -115,6 +115,10 @@ impl Bar {
         }
         let budget = budget.map(Duration::from_secs_f64);
         Self { bar, start: Instant::now(), budget }
+    }
+
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
     }
 }
 

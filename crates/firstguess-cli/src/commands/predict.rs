@@ -6,11 +6,15 @@ mod network;
 mod text;
 
 use anyhow::bail;
+use firstguess::spec::Activation;
+use firstguess::spec::weights::WeightFamily;
 use firstguess::theory::critical::edge_of_chaos;
 use firstguess::theory::dual::Dual;
+use firstguess::theory::log_periodic::{LogPeriodicMap, PeriodicFixedPoints};
 use firstguess::theory::mean_field::{LayerVariance, Spread};
 use firstguess::theory::phase::{Asymptotics, FixedPoint, Phase, Prejudice, VarianceFate};
 use firstguess::theory::predict::PrejudicePrediction;
+use firstguess::theory::preserved::Preserved;
 use firstguess::theory::{NoTheory, Predicted};
 use serde_json::{Map, Value};
 
@@ -48,6 +52,10 @@ struct Answer {
     ended: Option<NoTheory>,
     /// The first guess of a whole network, and its loss.
     guess: Option<Guess>,
+    /// What one of the repeated layers preserves.
+    preserved: Result<Preserved, NoTheory>,
+    /// All fixed points of a map that has infinitely many.
+    periodic: Option<PeriodicFixedPoints>,
 }
 
 /// The infinitely deep network of equal layers.
@@ -71,6 +79,23 @@ struct Guess {
     classes: usize,
     prejudice: Result<PrejudicePrediction, NoTheory>,
     loss: Predicted,
+}
+
+impl Bulk {
+    fn preserved(&self, weights: &WeightFamily) -> Result<Preserved, NoTheory> {
+        let layer = LayerVariance { weight: self.weight_variance, bias: self.bias_variance };
+        Preserved::new(&self.phi, weights, layer, &self.limit)
+    }
+
+    /// The fixed points of `log_periodic`, by one period of them.
+    fn periodic(&self) -> Option<PeriodicFixedPoints> {
+        let [Activation::LogPeriodic { delta, omega }] = self.phi.function().functions() else {
+            return None;
+        };
+        let plain = self.phi.pooling().is_none();
+        let map = plain.then(|| LogPeriodicMap::new(*delta, *omega))?;
+        map.fixed_points(self.weight_variance, self.bias_variance).ok()
+    }
 }
 
 impl Answer {

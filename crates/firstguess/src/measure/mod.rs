@@ -12,6 +12,7 @@ pub mod estimate;
 pub mod gaussianity;
 pub mod gradients;
 mod job;
+pub mod laboratory;
 pub mod moments;
 pub mod prejudice;
 mod run;

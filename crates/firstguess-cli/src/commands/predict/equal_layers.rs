@@ -36,13 +36,17 @@ pub(super) fn answer(
     let LayerVariance { weight, bias } = layer;
     let question = json!({
         "activation": activation,
+        "weight_law": args.weight_law.unwrap_or_default(),
         "pool": phi.pooling().map(|pooling| pooling.to_string()),
         "weight_variance": weight,
         "bias_variance": bias,
         "input_correlation": c,
         "depth": depth,
     });
+    let bulk = Bulk { phi: phi.clone(), weight_variance: weight, bias_variance: bias, limit };
     Ok(Answer {
+        preserved: bulk.preserved(&args.weight_law.unwrap_or_default()),
+        periodic: bulk.periodic(),
         subject: format!(
             "{phi}, weight variance {}, bias variance {}, depth {depth}, input correlation {}",
             given(weight),
@@ -50,7 +54,7 @@ pub(super) fn answer(
             given(c)
         ),
         question: question.as_object().cloned().unwrap_or_default(),
-        bulk: Ok(Bulk { phi, weight_variance: weight, bias_variance: bias, limit }),
+        bulk: Ok(bulk),
         layers,
         ended: path.ended,
         guess: None,
@@ -67,6 +71,7 @@ mod tests {
             activation: None,
             weight_variance: None,
             bias_variance: None,
+            weight_law: None,
             pool: None,
             pool_correlation: None,
             depth,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use firstguess::spec::weights::WeightFamily;
 use firstguess::theory::dual::Dual;
 use firstguess::theory::predict::{InputStatistics, predict};
 use serde_json::json;
@@ -41,6 +42,13 @@ pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
         fields.insert("weight_variance".to_owned(), bulk.weight_variance.into());
         fields.insert("bias_variance".to_owned(), bulk.bias_variance.into());
     }
+    // The law of the repeated layers: the first one's may be another.
+    let law = layers.get(layers.len() / 2).map_or(WeightFamily::Normal, |layer| layer.family);
+    let preserved = bulk.as_ref().map_err(Clone::clone).and_then(|bulk| bulk.preserved(&law));
+    let periodic = bulk.as_ref().ok().and_then(Bulk::periodic);
+    if let Some(fields) = question.as_object_mut() {
+        fields.insert("weight_law".to_owned(), law.to_string().into());
+    }
     let layers = prediction.layers.into_iter().map(|layer| LayerState {
         kind: if layer.kind.starts_with("conv") { "conv" } else { "dense" },
         spread: layer.spread,
@@ -56,6 +64,8 @@ pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
         question: question.as_object().cloned().unwrap_or_default(),
         bulk,
         layers: layers.collect(),
+        preserved,
+        periodic,
         ended: None,
         guess: Some(Guess { classes, prejudice: prediction.prejudice, loss: prediction.loss }),
     })

@@ -3,10 +3,12 @@
 use std::fmt::Write;
 use std::io;
 
+use firstguess::theory::log_periodic::PeriodicFixedPoints;
 use firstguess::theory::phase::{Phase, Prejudice};
 use firstguess::theory::{NoTheory, Predicted};
 
 use super::{Answer, Guess};
+use crate::commands::preserved;
 use crate::printer::{Printer, Tone};
 use crate::table::{columns, digits, folded};
 
@@ -16,7 +18,9 @@ impl Answer {
         out.headline(tone, &trainability)?;
         let (tone, bias) = self.guess.as_ref().map_or_else(|| self.bias(), first_guess);
         out.headline(tone, &bias)?;
-        out.lines(&format!("{}\n\n{}\n", self.subject, self.limits()))?;
+        let limits = self.limits() + &preserved::text(&self.preserved);
+        out.lines(&format!("{}\n\n{}\n", self.subject, limits.trim_end_matches('\n')))?;
+        out.lines("\n")?;
         out.lines(&self.table(out))?;
         if let Some(why) = &self.ended {
             out.lines(&format!("  ends after layer {}: {why}", self.layers.len()))?;
@@ -24,6 +28,9 @@ impl Answer {
         let broken = self.layers.iter().find_map(|layer| layer.spread.as_ref().err());
         if let Some(why) = broken {
             out.lines(&format!("  -: {why}"))?;
+        }
+        if let Some(periodic) = &self.periodic {
+            out.lines(&infinitely_many(periodic))?;
         }
         out.note(&self.advice())
     }
@@ -137,6 +144,31 @@ impl Answer {
             Err(why) => format!("no weight variance helps at this bias variance: {why}"),
         }
     }
+}
+
+/// The fixed points of a map that is periodic in `ln q`.
+fn infinitely_many(periodic: &PeriodicFixedPoints) -> String {
+    let (low, high) = periodic.range;
+    let condition =
+        format!("infinitely many if 1/σ_w² lies between {} and {}", digits(low), digits(high));
+    if periodic.per_period.is_empty() {
+        return format!("  no fixed point of the variance beside zero ({condition})");
+    }
+    let points: Vec<String> = periodic
+        .per_period
+        .iter()
+        .map(|point| {
+            let kind = if point.stable { "stable" } else { "unstable" };
+            format!("q* {} ({kind}, slope {})", digits(point.q_star), digits(point.q_slope))
+        })
+        .collect();
+    let scope = if periodic.exact { "exactly" } else { "far above the bias variance" };
+    format!(
+        "  infinitely many fixed points of the variance, {scope}: {}, each times any power of {} ({condition}). \
+         The map is that of infinite width: a network of finite width follows it on average only.",
+        points.join(", "),
+        digits(periodic.factor)
+    )
 }
 
 /// What this very network guesses, on these data.
