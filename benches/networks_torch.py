@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 """The benches of crates/firstguess/benches/networks.rs against PyTorch doing the same jobs, in one run.
 
-Usage, from the root of the repository: python3 benches/networks_torch.py [JOB ...]
+Usage, from the root of the repository: python3 benches/networks_torch.py [--rounds N] [JOB ...]
 Needs PyTorch 2. Ours and theirs alternate, round after round; each figure is the best of all rounds. PyTorch runs in every
 way that could be its best (threads inside an operation, processes side by side, memory layouts), and the ratio is to the best.
 """
+import argparse
 import json
 import multiprocessing
 import pathlib
 import platform
 import re
 import subprocess
-import sys
 import time
 
 import torch
@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from torch import nn
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ROUNDS = 3
 DRAWS, WIDTH, DEPTH, INPUTS = 32, 1024, 20, 1000
 
 
@@ -53,7 +52,10 @@ def ensemble(draws):
 
 def ensemble_threads(threads):
     torch.set_num_threads(threads)
-    return seconds(lambda: ensemble(DRAWS), 1)
+    ensemble(1)
+    start = time.perf_counter()
+    ensemble(DRAWS)
+    return time.perf_counter() - start
 
 
 def _worker(ready, go, done, draws):
@@ -161,12 +163,16 @@ def processor():
 
 
 def main():
-    wanted = sys.argv[1:] or list(JOBS)
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("jobs", nargs="*", metavar="JOB", help=", ".join(JOBS))
+    arguments = arguments.parse_args()
+    wanted = arguments.jobs or list(JOBS)
     program = bench_program()
     rows = []
     for job in wanted:
         own, peers = float("inf"), {}
-        for _ in range(ROUNDS):
+        for _ in range(arguments.rounds):
             own = min(own, ours(program, job))
             for name, run in JOBS[job].items():
                 peers[name] = min(peers.get(name, float("inf")), run())

@@ -1,12 +1,18 @@
 //! The one definition of the command line: what is accepted and how it is explained.
 #![expect(clippy::doc_markdown, reason = "these comments are the help, where backticks would show")]
 
+mod data;
+mod labels;
+
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use firstguess::spec::Activation;
 use firstguess::spec::layer::PoolKind;
 use firstguess::theory::dual::MAX_POOL;
+
+pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
+pub(crate) use labels::LabelsArgs;
 
 /// Predicts, measures and judges the initialization of a neural network
 #[derive(Debug, Parser)]
@@ -71,6 +77,16 @@ pub(crate) enum Command {
         firstguess pair --theta 3\n  \
         firstguess pair --theta 2.5 --branch positive --table -1,0,0.5,2 --json")]
     Pair(PairArgs),
+    /// Which labels look wrong, from held-out probabilities
+    #[command(after_help = "Examples:\n  \
+        firstguess labels --probabilities P.npy --labels y.npy\n  \
+        firstguess labels --probabilities P.csv --labels y.csv --method prune_by_class -o issues.csv")]
+    Labels(LabelsArgs),
+    /// Data sets: what there is, and fetching it
+    #[command(after_help = "Examples:\n  \
+        firstguess data list\n  \
+        firstguess data fetch mnist")]
+    Data(DataArgs),
     /// What a finding means and what to do about it
     #[command(after_help = "Examples:\n  \
         firstguess explain frozen-bias\n  \
@@ -93,7 +109,8 @@ pub(crate) struct CheckArgs {
     /// A spec file (TOML); the embedded example on the embedded digits unless given
     #[arg(value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
-    /// Inputs instead of the spec's: a known data set (digits) or a file (npz, npy, csv, idx)
+    /// Inputs instead of the spec's: a known data set (digits; mnist, fashion_mnist, cifar10 once
+    /// fetched), a file (npz, npy, csv, parquet, idx) or a folder of images
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<String>,
     /// Networks to draw instead of the spec's number

@@ -43,7 +43,7 @@ fn pool(threads: usize) -> rayon::ThreadPool {
 }
 
 /// 32 `ReLU` networks of width 1024 and depth 20 on 1000 inputs, class shares only.
-#[divan::bench(args = [1, 2], sample_count = 3, sample_size = 1)]
+#[divan::bench(args = [1, 2], sample_count = 2, sample_size = 1)]
 fn direct_engine(bencher: Bencher<'_, '_>, threads: usize) {
     let network = must(
         Architecture::mlp(&Activation::Relu, 20, 1024, 1024).resolve(&must(Shape::flat(1024))),

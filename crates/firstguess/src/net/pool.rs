@@ -3,10 +3,6 @@
     clippy::inline_always,
     reason = "a call that is not inlined into the dispatched loop is compiled for the baseline instruction set"
 )]
-#![expect(
-    clippy::needless_range_loop,
-    reason = "strided loops over several slices, which vectorise"
-)]
 
 use super::scalar::Scalar;
 use crate::spec::layer::PoolKind;

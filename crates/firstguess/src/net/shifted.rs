@@ -14,9 +14,10 @@
 )]
 
 use pulp::{Arch, Simd, WithSimd};
+use std::ops::Add;
 
 /// The vector operations that the kernels need.
-pub trait Lanes: Copy + Default + 'static {
+pub trait Lanes: Copy + Default + Add<Output = Self> + 'static {
     /// A register of these values.
     type Vector<S: Simd>: Copy;
     fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
@@ -27,7 +28,7 @@ pub trait Lanes: Copy + Default + 'static {
         b: Self::Vector<S>,
         c: Self::Vector<S>,
     ) -> Self::Vector<S>;
-    fn add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// The whole vectors at the start of a slice.
     fn vectors<S: Simd>(values: &[Self]) -> &[Self::Vector<S>];
     fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [Self::Vector<S>];
@@ -51,7 +52,7 @@ macro_rules! lanes {
                 simd.$mul_add(a, b, c)
             }
             #[inline(always)]
-            fn add<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+            fn plus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
                 simd.$add(a, b)
             }
             #[inline(always)]
@@ -200,9 +201,8 @@ impl Frame {
                     let first = group * per_group + tile * ROWS;
                     let mut from = [T::default(); ROWS];
                     if let Some(start) = start {
-                        for (slot, value) in
-                            from.iter_mut().zip(&start[first..(group + 1) * per_group])
-                        {
+                        let start = &start[first..(group + 1) * per_group];
+                        for (slot, value) in from.iter_mut().zip(start) {
                             *slot = *value;
                         }
                     }
@@ -211,17 +211,14 @@ impl Frame {
                         offsets: &self.offsets[..taps],
                         weights: &packed[(group * tiles + tile) * ROWS * taps..][..ROWS * taps],
                         start: from,
-                        out: &mut *wide,
+                        wide: &mut *wide,
                         stride,
+                        width: self.width(),
+                        result,
+                        size: rows * columns,
+                        columns,
                     }
                     .run();
-                    let wide = wide.chunks_exact(stride);
-                    for (wide, result) in wide.zip(result.chunks_exact_mut(rows * columns)) {
-                        let wide = wide.chunks(self.width());
-                        for (wide, row) in wide.zip(result.chunks_exact_mut(columns)) {
-                            row.copy_from_slice(&wide[..columns]);
-                        }
-                    }
                 }
             }
         }
@@ -263,13 +260,13 @@ impl Frame {
                 .chunks_exact(per_group * rows * columns)
                 .zip(sums.chunks_exact_mut(self.offsets.len() * stride));
             for (group, (gradient, sums)) in groups.enumerate() {
-                transpose(gradient, rows * columns, along, stride);
                 Outer {
                     planes: &planes[group * group_planes..],
                     offsets: &self.offsets,
                     width: self.width(),
                     columns,
-                    along: &*along,
+                    gradient,
+                    along: &mut *along,
                     sums,
                     stride,
                 }
@@ -286,7 +283,7 @@ impl Frame {
     }
 }
 
-/// `out[r, q] = start[r] + Σ_k weights[k, r] · planes[offsets[k] + q]`.
+/// `wide[r, q] = Σ_k weights[k, r] · planes[offsets[k] + q]`; the result is `start[r]` more, and has the used columns alone.
 struct Correlate<'a, T> {
     planes: &'a [T],
     offsets: &'a [usize],
@@ -294,9 +291,15 @@ struct Correlate<'a, T> {
     weights: &'a [T],
     start: [T; ROWS],
     /// `[ROWS, stride]`.
-    out: &'a mut [T],
+    wide: &'a mut [T],
     /// A multiple of `POSITIONS`.
     stride: usize,
+    /// Columns of the padded image.
+    width: usize,
+    /// At most `ROWS` outputs of `size` values each, in rows of `columns`.
+    result: &'a mut [T],
+    size: usize,
+    columns: usize,
 }
 
 impl<T: Lanes> Correlate<'_, T> {
@@ -306,14 +309,11 @@ impl<T: Lanes> Correlate<'_, T> {
 
     /// `R` rows at a time: as many as leave their sums in registers.
     #[inline(always)]
-    fn tiles<S: Simd, const R: usize>(self, simd: S) {
+    fn tiles<S: Simd, const R: usize>(&mut self, simd: S) {
         let step = VECTORS * (size_of::<T::Vector<S>>() / size_of::<T>());
         for first in (0..ROWS).step_by(R) {
             for q in (0..self.stride).step_by(step) {
                 let mut sums = [[T::splat(simd, T::default()); VECTORS]; R];
-                for r in 0..R {
-                    sums[r] = [T::splat(simd, self.start[first + r]); VECTORS];
-                }
                 for (weights, offset) in self.weights.chunks_exact(ROWS).zip(self.offsets) {
                     let x = T::vectors::<S>(&self.planes[offset + q..offset + q + step]);
                     let [a, b, c] = *x else { return };
@@ -326,7 +326,27 @@ impl<T: Lanes> Correlate<'_, T> {
                 }
                 for r in 0..R {
                     let at = (first + r) * self.stride + q;
-                    T::vectors_mut::<S>(&mut self.out[at..at + step]).copy_from_slice(&sums[r]);
+                    T::vectors_mut::<S>(&mut self.wide[at..at + step]).copy_from_slice(&sums[r]);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn take_columns<S: Simd>(&mut self, simd: S) {
+        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+        let whole = self.columns / lanes * lanes;
+        let outputs =
+            self.wide.chunks_exact(self.stride).zip(self.result.chunks_exact_mut(self.size));
+        for ((wide, result), start) in outputs.zip(self.start) {
+            let rows = wide.chunks(self.width).zip(result.chunks_exact_mut(self.columns));
+            for (wide, row) in rows {
+                let sums = T::vectors::<S>(&wide[..whole]);
+                for (to, sum) in T::vectors_mut::<S>(&mut row[..whole]).iter_mut().zip(sums) {
+                    *to = T::plus(simd, *sum, T::splat(simd, start));
+                }
+                for (to, sum) in row[whole..].iter_mut().zip(&wide[whole..]) {
+                    *to = *sum + start;
                 }
             }
         }
@@ -337,9 +357,14 @@ impl<T: Lanes> WithSimd for Correlate<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         // 32 registers or 16.
-        if S::F32_LANES >= 16 { self.tiles::<S, 8>(simd) } else { self.tiles::<S, 4>(simd) }
+        if S::F32_LANES >= 16 {
+            self.tiles::<S, 8>(simd);
+        } else {
+            self.tiles::<S, 4>(simd);
+        }
+        self.take_columns(simd);
     }
 }
 
@@ -352,8 +377,10 @@ struct Outer<'a, T> {
     width: usize,
     /// Columns of the output.
     columns: usize,
-    /// `[rows, columns, stride]`.
-    along: &'a [T],
+    /// `[outputs, rows, columns]`.
+    gradient: &'a [T],
+    /// The same as `[rows, columns, stride]`; zero beyond the outputs.
+    along: &'a mut [T],
     /// `[k, stride]`.
     sums: &'a mut [T],
     /// A multiple of `OUTPUTS`.
@@ -395,7 +422,7 @@ impl<T: Lanes> Outer<'_, T> {
                     let at = k * self.stride + first;
                     let totals = T::vectors_mut::<S>(&mut sums[at..at + pair]);
                     for (total, fresh) in totals.iter_mut().zip(fresh[k]) {
-                        *total = T::add(simd, *total, fresh);
+                        *total = T::plus(simd, *total, fresh);
                     }
                 }
             }
@@ -408,11 +435,18 @@ impl<T: Lanes> WithSimd for Outer<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if S::F32_LANES >= 16 { self.tiles::<S, 9>(simd) } else { self.tiles::<S, 3>(simd) }
+        let positions = self.along.len() / self.stride;
+        transpose(self.gradient, positions, self.along, self.stride);
+        if S::F32_LANES >= 16 {
+            self.tiles::<S, 9>(simd);
+        } else {
+            self.tiles::<S, 3>(simd);
+        }
     }
 }
 
 /// `[rows, columns]` to `[columns, stride]`; what lies beyond the rows stays as it is.
+#[inline(always)]
 fn transpose<T: Copy>(from: &[T], columns: usize, to: &mut [T], stride: usize) {
     const BLOCK: usize = 8;
     let mut blocks = from.chunks_exact(BLOCK * columns);

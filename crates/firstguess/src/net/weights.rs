@@ -136,7 +136,7 @@ pub(super) fn geometry(network: &Network) -> Vec<Geometry> {
     let mut geometry = Vec::with_capacity(network.weight_layers);
     network.visit(&mut |node| match &node.op {
         Op::Dense(layer) => {
-            geometry.push(Geometry { fan_in: layer.fan_in, outputs: layer.outputs, kernel: None })
+            geometry.push(Geometry { fan_in: layer.fan_in, outputs: layer.outputs, kernel: None });
         }
         Op::Conv(layer, window) => geometry.push(Geometry {
             fan_in: layer.fan_in,

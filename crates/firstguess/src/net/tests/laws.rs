@@ -177,11 +177,11 @@ fn weights_made_in_passing_are_those_that_are_kept() {
         for (recipe, tolerance) in [(whole.clone(), 0.0), (whole.with_panel(64 * 130), 1e-12)] {
             let (drawing, mut made) = (recipe.draw(Seed(9), 3), Vec::new());
             tape.forward_drawn(&drawing, &input, Masks::Off, |view| {
-                made.extend_from_slice(view.values)
+                made.extend_from_slice(view.values);
             })
             .unwrap();
             tape.backward_drawn(&drawing, &along, wanted(), |view| {
-                made.extend_from_slice(view.values)
+                made.extend_from_slice(view.values);
             })
             .unwrap();
             made.extend_from_slice(tape.input_gradient().unwrap());
@@ -251,16 +251,15 @@ fn descending_subtracts_the_gradient() {
     tape.weight_gradient(&weights, &along, &mut replaced).unwrap();
     let before = weights.clone();
     tape.descend(&mut weights, &along, 0.25, |_| {}).unwrap();
-    for l in 0..before.layers.len() {
-        let tensors = |w: &Weights<f64>| [w.layers[l].weight.clone(), w.layers[l].bias.clone()];
-        let all = [&added, &replaced, &before, &weights].map(tensors);
-        for t in 0..2 {
-            for i in 0..all[0][t].len() {
-                let [gradient, replaced, before, after] = [0, 1, 2, 3].map(|k: usize| all[k][t][i]);
-                assert!((gradient - replaced).abs() < 1e-13, "{gradient} vs {replaced}");
-                assert!((before - 0.25 * gradient - after).abs() < 1e-13);
-            }
-        }
+    let flat = |weights: &Weights<f64>| -> Vec<f64> {
+        let tensors = weights.layers.iter().flat_map(|layer| [&layer.weight, &layer.bias]);
+        tensors.flatten().copied().collect()
+    };
+    let (added, replaced, before, after) =
+        (flat(&added), flat(&replaced), flat(&before), flat(&weights));
+    for (i, gradient) in added.iter().enumerate() {
+        assert!((gradient - replaced[i]).abs() < 1e-13, "{gradient} vs {}", replaced[i]);
+        assert!((before[i] - 0.25 * gradient - after[i]).abs() < 1e-13, "{i}");
     }
 }
 
