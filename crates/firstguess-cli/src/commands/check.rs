@@ -95,7 +95,7 @@ fn status(report: &Report, fail_on: FailOn) -> ExitStatus {
 
 /// A progress bar on stderr, once a second has passed and only on a terminal; and the clock of the budget.
 pub(crate) struct Bar {
-    bar: ProgressBar,
+    shown: ProgressBar,
     start: Instant,
     budget: Option<Duration>,
 }
@@ -114,11 +114,11 @@ impl Bar {
             bar.set_style(style);
         }
         let budget = budget.map(Duration::from_secs_f64);
-        Self { bar, start: Instant::now(), budget }
+        Self { shown: bar, start: Instant::now(), budget }
     }
 
     pub(crate) fn clear(&self) {
-        self.bar.finish_and_clear();
+        self.shown.finish_and_clear();
     }
 }
 
@@ -127,11 +127,11 @@ impl Progress for Bar {
         if done == 0 {
             // The prediction came before.
             self.start = Instant::now();
-            self.bar.reset();
+            self.shown.reset();
         }
-        self.bar.set_length(total as u64);
+        self.shown.set_length(total as u64);
         if self.start.elapsed() > Duration::from_secs(1) {
-            self.bar.set_position(done as u64);
+            self.shown.set_position(done as u64);
         }
     }
 
