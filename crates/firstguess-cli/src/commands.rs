@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod guess;
 pub(crate) mod model;
 pub(crate) mod pair;
+pub(crate) mod phase;
 pub(crate) mod predict;
 
 use firstguess::spec::Activation;

@@ -1,6 +1,7 @@
 //! What a check found, and the forms in which people and programs read it.
 
 mod json;
+pub mod phase_diagram;
 mod terminal;
 mod text;
 
