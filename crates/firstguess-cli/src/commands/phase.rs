@@ -96,7 +96,7 @@ fn print(diagram: &PhaseDiagram, out: &mut Printer) -> anyhow::Result<()> {
     };
     let (columns_shown, rows_shown) =
         (sampled(COLUMNS, weights.len()), sampled(ROWS, biases.len()));
-    let mut map = String::from("\n  bias variance\n");
+    let mut map = String::from("\n  bias variance upwards, weight variance to the right\n");
     let mut seen = Vec::new();
     for row in rows_shown.iter().rev() {
         let line: String = columns_shown
@@ -108,7 +108,7 @@ fn print(diagram: &PhaseDiagram, out: &mut Printer) -> anyhow::Result<()> {
     }
     let (low, high) = (given(weights[0]), given(weights[weights.len() - 1]));
     let gap = columns_shown.len().saturating_sub(low.chars().count() + high.chars().count());
-    map += &format!("  {:>9} {low}{}{high}  weight variance\n", "", " ".repeat(gap));
+    map += &format!("  {:>9} {low}{}{high}\n", "", " ".repeat(gap));
     out.lines(&map)?;
     let meanings: Vec<String> = LEGEND
         .iter()
@@ -154,7 +154,7 @@ fn lines(diagram: &PhaseDiagram, out: &Printer) -> String {
             Ok(point) => format!("{:.6}", point.weight_variance),
             Err(why) => keep(format!("neutrality: {why}")),
         };
-        rows.push(vec![given(diagram.bias_variances[at]), edge, neutral]);
+        rows.push(vec![digits(diagram.bias_variances[at]), edge, neutral]);
     }
     rows.dedup();
     let headings = ["bias variance", "edge of chaos", "neutral beyond"];

@@ -8,19 +8,24 @@ impl Prediction {
     /// Replaces what the idealisation "all pairs of inputs share one correlation" says by what the kernel of the actual
     /// inputs says, layer by layer, where the kernel has an answer.
     ///
-    /// `V` and `T` are the unbiased ones, so that a measurement on these inputs estimates the same numbers. Gradients follow
+    /// `V` and `T` are the unbiased ones over `inputs` inputs, so that a measurement on these estimates the same numbers; of a
+    /// convolution whose positions were not carried together the idealisation stands. Gradients follow
     /// the mean `χ` over the inputs in plain sequences; through residual blocks they stay those of the idealisation.
     ///
     /// # References
     ///
     /// Derived in docs/theory/mean-field.md, section 7.
-    pub fn refine(&mut self, kernel: &DataKernel, plain_sequence: bool) {
+    pub fn refine(&mut self, kernel: &DataKernel, inputs: usize, plain_sequence: bool) {
         for layer in &mut self.layers {
             let found =
                 kernel.layers.iter().find(|l| l.index == layer.index && l.kind == layer.kind);
             let Some(found) = found else { continue };
             if let Ok(statistics) = &found.statistics {
-                layer.spread = Ok(Spread::new(statistics.v, statistics.t));
+                let image = layer.kind.starts_with("conv");
+                if let Some((v, t)) = statistics.spread(inputs, image) {
+                    layer.spread = Ok(Spread::new(v, t));
+                }
+                layer.on_data = Some(statistics.clone());
             }
             if let (true, Ok(chi), Ok(_)) = (plain_sequence, &found.chi, &layer.chi) {
                 layer.chi = Ok(*chi);
@@ -61,5 +66,6 @@ impl Prediction {
         if let Some(Ok(spread)) = self.layers.last().map(|layer| &layer.spread) {
             guess.gamma = spread.gamma();
         }
+        guess.class_gradients.clone_from(&shares.gradients);
     }
 }
