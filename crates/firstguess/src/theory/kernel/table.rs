@@ -279,7 +279,16 @@ fn resolve_angles(family: &Family<'_>, basis: &ChebyshevBasis, end: f64) -> (Vec
     let angles = ChebyshevBasis::new(ANGLES);
     let grid = Grid::new(family);
     let n = family.roots.len();
-    let mut pending = vec![(0.0, 0.5 * end), (0.5 * end, end)];
+    let mut pending = vec![(0.0, 0.5 * end)];
+    // Towards opposite inputs a function that is bent within a small part of its range has a feature as narrow as that
+    // part: too small for the tail of a wide panel to betray it.
+    let narrow = family.bend() / family.roots.iter().copied().fold(1e-300, f64::max);
+    let mut gap = 0.5 * end;
+    while end > FRAC_PI_2 && gap > narrow && gap > 1e-6 {
+        pending.push((end - gap, end - 0.5 * gap));
+        gap *= 0.5;
+    }
+    pending.push((end - gap, end));
     let mut panels: Vec<Panel> = Vec::new();
     let mut worst = 0.0_f64;
     while !pending.is_empty() {
