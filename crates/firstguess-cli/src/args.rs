@@ -57,8 +57,13 @@ pub(crate) enum Command {
         firstguess predict --activation tanh --weight-variance 3 --bias-variance 0.1 --depth 50")]
     Predict(PredictArgs),
     /// The critical weight variances: edge of chaos and neutrality
-    #[command(after_help = "Example:\n  \
-        firstguess critical --activation tanh --bias-variance 0.05")]
+    #[command(
+        override_usage = "firstguess critical [OPTIONS] --bias-variance <B> <MODEL>\n       \
+        firstguess critical [OPTIONS] --bias-variance <B> --activation <A>"
+    )]
+    #[command(after_help = "Examples:\n  \
+        firstguess critical --activation tanh --bias-variance 0.05\n  \
+        firstguess critical model.toml --bias-variance 0")]
     Critical(CriticalArgs),
     /// The phase diagram: order, chaos and bias over a grid of variances, with both lines
     #[command(after_help = "Examples:\n  \
@@ -180,13 +185,17 @@ pub(crate) struct ActivationArg {
 
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct CriticalArgs {
-    #[command(flatten)]
-    pub(crate) activation: ActivationArg,
+    /// A spec file (TOML): the weight variances that make this network critical; or give an activation
+    #[arg(value_name = "MODEL", required_unless_present = "activation")]
+    pub(crate) model: Option<PathBuf>,
+    /// Name, such as relu, tanh or leaky_relu(0.1), or an expression in x
+    #[arg(long, value_name = "A", value_parser = activation, conflicts_with = "model")]
+    pub(crate) activation: Option<Activation>,
     /// Variance of the biases, σ_b²
     #[arg(long, value_name = "B", value_parser = variance, allow_negative_numbers = true)]
     pub(crate) bias_variance: f64,
     /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
-    #[arg(long, value_name = "KIND:K", value_parser = pool)]
+    #[arg(long, value_name = "KIND:K", value_parser = pool, requires = "activation")]
     pub(crate) pool: Option<PoolArg>,
     /// Correlation of the units under one pool, from 0 (a dense layer's) to 1
     #[arg(long, value_name = "R", value_parser = correlation, requires = "pool", allow_negative_numbers = true)]

@@ -85,3 +85,16 @@ fn the_map_names_the_phases_it_shows() {
     assert_eq!(jump.code, Some(0), "{}", jump.stderr);
     assert!(jump.stdout.contains("jumps"), "{}", jump.stdout);
 }
+
+/// `critical` of a whole network: that of its layers, where all are alike.
+#[test]
+fn critical_takes_a_network_as_well() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/he_relu.toml");
+    let answer = json(&["critical", model, "--bias-variance", "0"]);
+    let gradient = answer["gradient_weight_variances"][0].as_f64().expect("a number");
+    assert!((gradient - 2.0).abs() < 1e-9, "{answer}");
+    let text = firstguess(&["critical", model, "--bias-variance", "0.05"]);
+    assert_eq!(text.code, Some(0), "{}", text.stderr);
+    assert!(text.stdout.contains("gradients reach the first layer unchanged"), "{}", text.stdout);
+    refused(&["critical", "--bias-variance", "0"], &["MODEL"]);
+}

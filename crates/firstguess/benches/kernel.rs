@@ -37,9 +37,8 @@ fn inputs() -> Dataset {
 #[divan::bench(args = ["relu", "tanh", "gelu"], sample_count = 10, sample_size = 1)]
 fn kernel(bencher: Bencher<'_, '_>, name: &str) {
     let data = inputs();
-    let network = Architecture::mlp(&activation(name), 10, 64, 10)
-        .resolve(&data.shape())
-        .expect("valid");
+    let network =
+        Architecture::mlp(&activation(name), 10, 64, 10).resolve(&data.shape()).expect("valid");
     let init = InitScheme::explicit(1.7, 0.1);
     let inits = firstguess::layer_inits(&init, &network).expect("valid");
     bencher.bench_local(|| DataKernel::new(&network, &inits, black_box(&data)));

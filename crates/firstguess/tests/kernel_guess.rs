@@ -15,8 +15,7 @@ fn linear(inputs: &[Vec<f32>], weight: f64) -> LogitKernel {
     let data = Dataset::new("given", shape, inputs.concat()).unwrap();
     let layers = serde_json::from_str(r#"[{"dense":2}]"#).unwrap();
     let network = Architecture { layers }.resolve(&shape).unwrap();
-    let inits =
-        firstguess::layer_inits(&InitScheme::explicit(weight, 0.0), &network).unwrap();
+    let inits = firstguess::layer_inits(&InitScheme::explicit(weight, 0.0), &network).unwrap();
     DataKernel::new(&network, &inits, &data).logits.unwrap()
 }
 

@@ -9,9 +9,9 @@
 
 use firstguess::math::stream::Seed;
 use firstguess::measure::{Estimate, Measurement, Options, run};
+use firstguess::predict_on;
 use firstguess::spec::layer::Layer;
 use firstguess::spec::{Architecture, Dataset, InitScheme, Shape};
-use firstguess::predict_on;
 use firstguess::theory::predict::{InputStatistics, Prediction, predict};
 
 const EXAMPLES: usize = 48;
@@ -181,7 +181,13 @@ fn structured(shape: Shape) -> Dataset {
 }
 
 /// The kernel of the data against networks on the data; returns whether all agreed.
-fn follows(json: &str, init: &InitScheme, data: &Dataset, allow: f64, off: f64) -> Result<(), String> {
+fn follows(
+    json: &str,
+    init: &InitScheme,
+    data: &Dataset,
+    allow: f64,
+    off: f64,
+) -> Result<(), String> {
     let layers: Vec<Layer> = serde_json::from_str(json).expect("layers");
     let network = Architecture { layers }.resolve(&data.shape()).expect("resolves");
     let drawn: Vec<_> = network.weights().iter().map(|w| init.layer(w).expect("draws")).collect();
@@ -191,8 +197,12 @@ fn follows(json: &str, init: &InitScheme, data: &Dataset, allow: f64, off: f64) 
     }
     let prediction = predict_on(&network, &thought, data, 16, Seed(5));
     assert_eq!(prediction.kernel_inputs, Some(EXAMPLES), "{json}");
-    let options =
-        Options { seed: Seed(5), draws: DRAWS, gradients: network.residual_blocks == 0, gaussianity: false };
+    let options = Options {
+        seed: Seed(5),
+        draws: DRAWS,
+        gradients: network.residual_blocks == 0,
+        gaussianity: false,
+    };
     let measured = run(&network, &drawn, data, &options, &mut ()).expect("runs");
     for (theory, seen) in prediction.layers.iter().zip(&measured.layers) {
         assert!(theory.on_data.is_some(), "{json}, layer {}: no kernel", theory.index);
@@ -228,7 +238,10 @@ fn kernels_of_structured_vectors() {
         (r#""relu",{"max_pool":2},{"dense":384}"#, 0.04),
         (r#""tanh",{"average_pool":4},{"dense":384}"#, 0.04),
         (r#"{"residual":["relu",{"dense":384}]}"#, 0.05),
-        (r#"{"residual":["tanh",{"dense":384}],"shortcut":[{"dense":384}],"branch_scale":0.5}"#, 0.05),
+        (
+            r#"{"residual":["tanh",{"dense":384}],"shortcut":[{"dense":384}],"branch_scale":0.5}"#,
+            0.05,
+        ),
         (r#""layer_norm","relu",{"dense":384}"#, 0.05),
         (r#""relu","layer_norm",{"dense":384}"#, 0.05),
         (r#""rms_norm","gelu",{"dense":384}"#, 0.05),
@@ -251,10 +264,19 @@ fn kernels_of_structured_images() {
     let data = structured(Shape::image(8, 5, 5).expect("valid"));
     let init = InitScheme::explicit(1.8, 0.05);
     for (body, allow) in [
-        (r#"{"conv":96,"kernel":3},"relu",{"conv":96,"kernel":3},"relu","global_average_pool""#, 0.06),
-        (r#"{"conv":96,"kernel":3},"tanh",{"average_pool":2},{"conv":96,"kernel":2},"relu","flatten""#, 0.06),
+        (
+            r#"{"conv":96,"kernel":3},"relu",{"conv":96,"kernel":3},"relu","global_average_pool""#,
+            0.06,
+        ),
+        (
+            r#"{"conv":96,"kernel":3},"tanh",{"average_pool":2},{"conv":96,"kernel":3},"relu","flatten""#,
+            0.06,
+        ),
         (r#"{"conv":96,"kernel":3,"stride":2},"batch_norm","relu","flatten""#, 0.08),
-        (r#"{"conv":96,"kernel":3},{"residual":["relu",{"conv":96,"kernel":3}]},"relu","global_average_pool""#, 0.06),
+        (
+            r#"{"conv":96,"kernel":3},{"residual":["relu",{"conv":96,"kernel":3}]},"relu","global_average_pool""#,
+            0.06,
+        ),
     ] {
         let json = format!("[{body},{{\"dense\":16}}]");
         follows(&json, &init, &data, allow, 1.0).unwrap_or_else(|why| panic!("{why}"));

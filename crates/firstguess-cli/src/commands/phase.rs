@@ -46,10 +46,8 @@ fn target(path: &Path) -> anyhow::Result<Target<'_>> {
     }
     let extension = path.extension().map(|e| e.to_string_lossy()).unwrap_or_default();
     let Some(form) = format(&extension) else {
-        let known: Vec<String> = FORMATS
-            .iter()
-            .map(|form| format!(".{} ({})", form.extension, form.about))
-            .collect();
+        let known: Vec<String> =
+            FORMATS.iter().map(|form| format!(".{} ({})", form.extension, form.about)).collect();
         bail!(
             "cannot write a phase diagram to `{}`: the ending of the name says the format, one of {}",
             path.display(),
@@ -143,7 +141,11 @@ fn lines(diagram: &PhaseDiagram, out: &Printer) -> String {
                     .iter()
                     .map(|point| {
                         let repels = !point.stable && point.q_star.is_ok();
-                        format!("{:.6}{}", point.weight_variance, if repels { " (unstable)" } else { "" })
+                        format!(
+                            "{:.6}{}",
+                            point.weight_variance,
+                            if repels { " (unstable)" } else { "" }
+                        )
                     })
                     .collect();
                 each.join(" and ")

@@ -67,7 +67,11 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
             short(value.value)
         ),
         explanation: explanation.to_owned(),
-        evidence: vec![Evidence::new(format!("{name} of layer {index}"), Some(theory), Some(value))],
+        evidence: vec![Evidence::new(
+            format!("{name} of layer {index}"),
+            Some(theory),
+            Some(value),
+        )],
         remedy: None,
         references: &["bassi2026"],
     })

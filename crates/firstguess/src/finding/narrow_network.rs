@@ -50,9 +50,8 @@ fn evidence(case: &Case<'_>, variance: f64) -> Vec<Evidence> {
         measured.map(|layer| layer.ln_q.variance),
     )];
     // Means of logarithms are where the typical network shows.
-    let corrected = |layer: Option<&LayerPrediction>| {
-        layer.and_then(|layer| layer.finite_width.clone().ok())
-    };
+    let corrected =
+        |layer: Option<&LayerPrediction>| layer.and_then(|layer| layer.finite_width.clone().ok());
     if let Some(at) = corrected(case.prediction.layers.last()) {
         lines.push(Evidence::new(
             "mean of ln q at the logits, at this width",

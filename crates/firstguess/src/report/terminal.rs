@@ -160,7 +160,9 @@ impl Report {
                     "ln q at the logits {} ± {} over networks (infinite: {}); ln gradient at layer 1 {} ± {} (infinite: {})",
                     number(end.ln_q_mean),
                     number(end.ln_q_variance.sqrt()),
-                    infinite(last.spread.as_ref().ok().map(crate::theory::mean_field::Spread::ln_q)),
+                    infinite(
+                        last.spread.as_ref().ok().map(crate::theory::mean_field::Spread::ln_q)
+                    ),
                     number(start.ln_gradient_mean),
                     number(start.ln_gradient_variance.sqrt()),
                     infinite(first.ln_gradient.clone().ok()),

@@ -1,16 +1,17 @@
 //! What theory says of one network, layer by layer and at its end.
 
 mod backward;
+mod critical;
 mod field;
 mod finite_width;
 mod on_data;
 mod walk;
 
 use super::dual::{Dual, Pointwise, Pooling};
+use super::kernel::LayerStatistics;
 use super::mean_field::{LayerVariance, Spread};
 use super::phase::{Asymptotics, asymptotics};
 use super::prejudice::{ClassGradients, GuessLaw, class_gradients};
-use super::kernel::LayerStatistics;
 use super::{NoTheory, Predicted};
 use crate::spec::dataset::Dataset;
 use crate::spec::network::Network;
@@ -19,6 +20,7 @@ use backward::{Back, Gradient, backward};
 use field::Fluctuation;
 use walk::Walk;
 
+pub use critical::{NetworkCritical, network_critical};
 pub use finite_width::FiniteWidth;
 
 /// What theory needs to know of the inputs: how they spread around their mean, and where the mean is.

@@ -156,7 +156,11 @@ impl Answer {
                 let _ = writeln!(
                     text,
                     "  gradient at {}: favoured class mean {} median {}, other classes mean {} median {}",
-                    if self.guess.is_some() { "the logits" } else { "two logits of the last layer" },
+                    if self.guess.is_some() {
+                        "the logits"
+                    } else {
+                        "two logits of the last layer"
+                    },
                     digits(pull.favoured_mean),
                     digits(pull.favoured_median),
                     digits(pull.unfavoured_mean),

@@ -268,7 +268,7 @@ impl Factor {
                 (counts.into_iter().map(|count| count / n as f64).collect(), pull)
             })
             .collect();
-        let gradients = Pull::gather(draws.iter().map(|(_, pull)| pull), classes);
+        let gradients = Pull::gather(&draws, classes);
         let shares = draws.into_iter().flat_map(|(shares, _)| shares).collect();
         Ok(ClassShares { shares, classes, gradients })
     }
@@ -316,24 +316,25 @@ impl Pull {
         pull
     }
 
-    fn gather<'a>(
-        draws: impl Iterator<Item = &'a Self> + Clone,
-        classes: usize,
-    ) -> Result<ClassGradients, NoTheory> {
-        let count = draws.clone().count();
-        if classes < 2 || count == 0 {
+    fn gather(draws: &[(Vec<f64>, Self)], classes: usize) -> Result<ClassGradients, NoTheory> {
+        if classes < 2 || draws.is_empty() {
             return Err(NoTheory::new("gradients by class need two classes and a draw"));
         }
         let median = |of: fn(&Self) -> &[f64]| {
-            let mut values: Vec<f64> = draws.clone().flat_map(|pull| of(pull)).copied().collect();
+            let mut values: Vec<f64> =
+                draws.iter().flat_map(|(_, pull)| of(pull).iter().copied()).collect();
             let middle = values.len() / 2;
             let (_, found, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
             *found
         };
-        let each = |pull: &Self| pull.favoured.iter().sum::<f64>() / pull.favoured.len() as f64;
+        let mean = |of: fn(&Self) -> f64| {
+            draws.iter().map(|(_, pull)| of(pull)).sum::<f64>() / draws.len() as f64
+        };
         Ok(ClassGradients {
-            favoured_mean: draws.clone().map(each).sum::<f64>() / count as f64,
-            unfavoured_mean: draws.clone().map(|pull| pull.other_mean).sum::<f64>() / count as f64,
+            favoured_mean: mean(|pull| {
+                pull.favoured.iter().sum::<f64>() / pull.favoured.len() as f64
+            }),
+            unfavoured_mean: mean(|pull| pull.other_mean),
             favoured_median: median(|pull| &pull.favoured),
             unfavoured_median: median(|pull| &pull.other),
         })

@@ -501,9 +501,9 @@ fn largest_image(nodes: &[Node]) -> usize {
         let area = |[h, w]: [usize; 2]| h * w;
         match &node.op {
             Op::Conv(..) => area(image_input(node)).max(area(image_extent(node))),
-            Op::Residual { branch, shortcut, .. } => largest_image(branch)
-                .max(largest_image(shortcut))
-                .max(area(image_input(node))),
+            Op::Residual { branch, shortcut, .. } => {
+                largest_image(branch).max(largest_image(shortcut)).max(area(image_input(node)))
+            }
             _ => 1,
         }
     };

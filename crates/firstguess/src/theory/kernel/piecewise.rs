@@ -7,8 +7,8 @@
 //! The line is that of the piece around zero, the rest is added outwards, so that small variances lose no digits. Needed
 //! because kinks away from zero make `k(q_a, q_b, c)` break as `|√q_a - √q_b|³` where inputs merge: no table holds that.
 
-use super::points::Points;
 use super::hermite::normalise;
+use super::points::Points;
 use super::vector::{HermiteMap, Powers, WIDTH, apply_and_repair};
 use crate::math::quadrature::GaussLegendre;
 use crate::math::special::{normal_cdf, normal_density};

@@ -57,7 +57,9 @@ impl Link {
         })?;
         let (second, derivative) = (moments.second, moments.derivative_second);
         if !(second > 0.0 && derivative > 0.0 && derivative.is_finite() && second.is_finite()) {
-            return Err(NoTheory::new("signal or gradient vanishes or jumps: no expansion in width"));
+            return Err(NoTheory::new(
+                "signal or gradient vanishes or jumps: no expansion in width",
+            ));
         }
         let homogeneous = phi.homogeneous().is_some();
         let slope_at = |q: f64| {
@@ -187,8 +189,8 @@ fn backward(links: &[(Link, f64)], forward: &[(f64, f64)]) -> Vec<(f64, f64)> {
     for (at, (link, width)) in links.iter().enumerate().rev() {
         let reach = link.share * later;
         let (shift, variance) = forward[at];
-        mean += link.chi_slope * shift + 0.5 * link.chi_bend * variance
-            - 0.5 * link.backward / width;
+        mean +=
+            link.chi_slope * shift + 0.5 * link.chi_bend * variance - 0.5 * link.backward / width;
         noise += (link.backward + 2.0 * reach * link.mixed + reach * reach * link.forward) / width;
         later = link.chi_slope + link.slope * reach;
         found[at] = (mean, noise + later * later * variance);
