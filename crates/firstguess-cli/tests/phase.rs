@@ -71,7 +71,7 @@ fn other_endings_and_empty_ranges_are_refused() {
     refused(&with(&["--weight-variance", "2"]), &["0.5:4"]);
     refused(&with(&["--weight-variance", "-1:2"]), &["at least 0"]);
     refused(&with(&["--bias-variance", "0:nan"]), &["--bias-variance"]);
-    refused(&with(&["--resolution", "1"]), &["from 2 to 1024"]);
+    refused(&["phase", "--activation", "tanh", "--resolution", "1"], &["from 2 to 1024"]);
 }
 
 #[test]

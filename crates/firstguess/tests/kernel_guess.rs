@@ -42,7 +42,7 @@ fn negative_agreement_matches_a_count() {
 /// Two logits of equally correlated inputs: the sampled gradients against the integrals over `(V, T)`.
 ///
 /// 4000 draws of 64 inputs leave 1 % of the means; the finite set picks the wrong class where the shares are even, which
-/// costs as much: an error of 4 % is seen.
+/// costs as much: an error of 4 % of the means is seen. A median is `2 σ(-gap)²` of a gap known to a tenth: 25 %.
 #[test]
 fn sampled_gradients_by_class_follow_the_closed_form() {
     let n = 64;
@@ -60,13 +60,13 @@ fn sampled_gradients_by_class_follow_the_closed_form() {
         let v = kernel.covariance(0, 0) - t;
         let found = sampled(&kernel, 2, 4000).gradients.unwrap();
         let exact = class_gradients(v, t).unwrap();
-        for (what, a, b) in [
-            ("favoured mean", found.favoured_mean, exact.favoured_mean),
-            ("other mean", found.unfavoured_mean, exact.unfavoured_mean),
-            ("favoured median", found.favoured_median, exact.favoured_median),
-            ("other median", found.unfavoured_median, exact.unfavoured_median),
+        for (what, a, b, allow) in [
+            ("favoured mean", found.favoured_mean, exact.favoured_mean, 0.04),
+            ("other mean", found.unfavoured_mean, exact.unfavoured_mean, 0.04),
+            ("favoured median", found.favoured_median, exact.favoured_median, 0.25),
+            ("other median", found.unfavoured_median, exact.unfavoured_median, 0.25),
         ] {
-            assert!((a / b - 1.0).abs() < 0.04, "{weight} {offset} {what}: {a} {b}");
+            assert!((a / b - 1.0).abs() < allow, "{weight} {offset} {what}: {a} {b}");
         }
     }
 }

@@ -235,7 +235,7 @@ fn guesses_follow_the_law() {
 /// ```
 ///
 /// To leading order in 1/N: the variances hold within 20 % and four standard errors, the means within a tenth of the
-/// variance and four standard errors, of `ln q` and of the squared gradient alike.
+/// variance (of the squared gradient, 15 % of it) and four standard errors.
 #[test]
 fn narrow_networks_leave_theory_as_predicted() {
     let width = 40;
@@ -280,7 +280,7 @@ fn narrow_networks_leave_theory_as_predicted() {
                 "{at}: Var ln gradient = {variance}, theory {expected}"
             );
             let gap = (gradient.value - at_width.ln_gradient_mean).abs();
-            let allowed = 0.1 * expected + Z * error;
+            let allowed = 0.15 * expected + Z * error;
             assert!(gap < allowed, "{at}: E ln gradient = {gradient:?}, theory {at_width:?}");
         }
         let last = &measured.layers[18].ln_q.mean;

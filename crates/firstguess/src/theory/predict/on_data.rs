@@ -23,7 +23,14 @@ impl Prediction {
             if let Ok(statistics) = &found.statistics {
                 let image = layer.kind.starts_with("conv");
                 if let Some((v, t)) = statistics.spread(inputs, image) {
-                    layer.spread = Ok(Spread::new(v, t));
+                    let spread = Spread::new(v, t);
+                    // The correction is relative: it moves along with what it corrects.
+                    if let (Ok(at), Ok(before)) = (&mut layer.finite_width, &layer.spread) {
+                        let moved = spread.ln_q() - before.ln_q();
+                        at.q *= moved.exp();
+                        at.ln_q_mean += moved;
+                    }
+                    layer.spread = Ok(spread);
                 }
                 layer.on_data = Some(statistics.clone());
             }
@@ -40,8 +47,12 @@ impl Prediction {
     fn sum_gradients(&mut self) {
         let mut below = None;
         for layer in self.layers.iter_mut().rev() {
-            if let (Some(sum), Ok(chi), Ok(_)) = (below, &layer.chi, &layer.ln_gradient) {
-                layer.ln_gradient = Ok(sum + chi.ln());
+            if let (Some(sum), Ok(chi), Ok(before)) = (below, &layer.chi, &layer.ln_gradient) {
+                let ln_gradient = sum + chi.ln();
+                if let Ok(at) = &mut layer.finite_width {
+                    at.ln_gradient_mean += ln_gradient - before;
+                }
+                layer.ln_gradient = Ok(ln_gradient);
             }
             below = layer.ln_gradient.clone().ok();
         }
