@@ -8,7 +8,8 @@ use crate::spec::Spec;
 use crate::spec::activation::Activation;
 use crate::spec::dataset::{Dataset, DatasetError};
 use crate::spec::error::SpecError;
-use crate::spec::network::Network;
+use crate::spec::layer::Norm;
+use crate::spec::network::{Network, Op};
 use crate::spec::scheme::{InitScheme, LayerInit, Scheme};
 use crate::theory::critical::{CriticalPoint, edge_of_chaos};
 use crate::theory::dual::Dual;
@@ -115,7 +116,9 @@ pub fn predict_on(
     }
     let Ok(part) = data.take(inputs) else { return prediction };
     let kernel = DataKernel::bounded(network, inits, &part, KERNEL_ENTRIES);
-    prediction.refine(&kernel, data.examples(), network.residual_blocks == 0);
+    // A batch norm mixes the gradients of all inputs, which the kernel follows one by one: the idealisation keeps them.
+    let mixes = network.nodes.iter().any(|node| matches!(node.op, Op::Norm(Norm::Batch)));
+    prediction.refine(&kernel, data.examples(), network.residual_blocks == 0 && !mixes);
     let Ok(logits) = &kernel.logits else { return prediction };
     prediction.kernel_inputs = Some(part.examples());
     let classes = network.logits();

@@ -246,8 +246,6 @@ fn kernels_of_structured_vectors() {
         (r#""relu","layer_norm",{"dense":384}"#, 0.05),
         (r#""rms_norm","gelu",{"dense":384}"#, 0.05),
         (r#"{"group_norm":4},"relu",{"dense":384}"#, 0.05),
-        (r#""batch_norm","relu",{"dense":384}"#, 0.08),
-        (r#""relu","batch_norm",{"dense":384}"#, 0.08),
         (r#""tanh",{"dropout":0.2},{"dense":384}"#, 0.05),
     ] {
         let init = InitScheme::explicit(1.5, 0.1);
