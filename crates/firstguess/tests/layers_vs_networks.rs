@@ -198,10 +198,9 @@ fn follows(
     let prediction = predict_on(&network, &thought, data, 16, Seed(5));
     assert_eq!(prediction.kernel_inputs, Some(EXAMPLES), "{json}");
     let options = Options {
-        seed: Seed(5),
-        draws: DRAWS,
         gradients: network.residual_blocks == 0,
         gaussianity: false,
+        ..Options::new(Seed(5), DRAWS)
     };
     let measured = run(&network, &drawn, data, &options, &mut ()).expect("runs");
     for (theory, seen) in prediction.layers.iter().zip(&measured.layers) {
