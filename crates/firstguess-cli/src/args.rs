@@ -66,9 +66,20 @@ pub(crate) enum Command {
         firstguess predict --activation tanh --weight-variance 3 --bias-variance 0.1 --depth 50")]
     Predict(PredictArgs),
     /// The critical weight variances: edge of chaos and neutrality
-    #[command(after_help = "Example:\n  \
-        firstguess critical --activation tanh --bias-variance 0.05")]
+    #[command(
+        override_usage = "firstguess critical [OPTIONS] --bias-variance <B> <MODEL>\n       \
+        firstguess critical [OPTIONS] --bias-variance <B> --activation <A>"
+    )]
+    #[command(after_help = "Examples:\n  \
+        firstguess critical --activation tanh --bias-variance 0.05\n  \
+        firstguess critical model.toml --bias-variance 0")]
     Critical(CriticalArgs),
+    /// The phase diagram: order, chaos and bias over a grid of variances, with both lines
+    #[command(after_help = "Examples:\n  \
+        firstguess phase --activation tanh\n  \
+        firstguess phase --activation relu --pool max:2 --weight-variance 0:3 -o relu_pool.csv\n  \
+        firstguess phase --activation gelu --resolution 20 --json")]
+    Phase(PhaseArgs),
     /// How unevenly an untrained network guesses: the law of the largest class share
     #[command(after_help = "Examples:\n  \
         firstguess guess --gamma 1 --classes 10\n  \
@@ -229,17 +240,52 @@ pub(crate) struct ActivationArg {
 
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct CriticalArgs {
-    #[command(flatten)]
-    pub(crate) activation: ActivationArg,
+    /// A spec file (TOML): the weight variances that make this network critical; or give an activation
+    #[arg(value_name = "MODEL", required_unless_present = "activation")]
+    pub(crate) model: Option<PathBuf>,
+    /// Name, such as relu, tanh or leaky_relu(0.1), or an expression in x
+    #[arg(long, value_name = "A", value_parser = activation, conflicts_with = "model")]
+    pub(crate) activation: Option<Activation>,
     /// Variance of the biases, σ_b²
     #[arg(long, value_name = "B", value_parser = variance, allow_negative_numbers = true)]
     pub(crate) bias_variance: f64,
+    /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
+    #[arg(long, value_name = "KIND:K", value_parser = pool, requires = "activation")]
+    pub(crate) pool: Option<PoolArg>,
+    /// Correlation of the units under one pool, from 0 (a dense layer's) to 1
+    #[arg(long, value_name = "R", value_parser = correlation, requires = "pool", allow_negative_numbers = true)]
+    pub(crate) pool_correlation: Option<f64>,
+}
+
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct PhaseArgs {
+    #[command(flatten)]
+    pub(crate) activation: ActivationArg,
     /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
     #[arg(long, value_name = "KIND:K", value_parser = pool)]
     pub(crate) pool: Option<PoolArg>,
     /// Correlation of the units under one pool, from 0 (a dense layer's) to 1
     #[arg(long, value_name = "R", value_parser = correlation, requires = "pool", allow_negative_numbers = true)]
     pub(crate) pool_correlation: Option<f64>,
+    /// Range of the weight variance times the fan-in, σ_w²
+    #[arg(long, value_name = "LO:HI", default_value = "0:4", value_parser = range, allow_hyphen_values = true)]
+    pub(crate) weight_variance: Range,
+    /// Range of the bias variance, σ_b²
+    #[arg(long, value_name = "LO:HI", default_value = "0:0.2", value_parser = range, allow_hyphen_values = true)]
+    pub(crate) bias_variance: Range,
+    /// Cells along each side, both ends of the ranges included
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = resolution, allow_negative_numbers = true)]
+    pub(crate) resolution: usize,
+    /// Write every cell and both lines to a file, by its ending .csv or .json; `-` writes CSV to stdout
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Ends of an axis.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Range {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
 }
 
 #[derive(Debug, Clone, Arguments)]
@@ -391,6 +437,20 @@ fn bounded(text: &str, low: f64, high: f64, domain: &str) -> Result<f64, String>
 /// As in a spec file.
 fn variance(text: &str) -> Result<f64, String> {
     bounded(text, 0.0, 1e6, "finite, at least 0 and at most 1e6")
+}
+
+fn range(text: &str) -> Result<Range, String> {
+    let (low, high) = text.split_once(':').ok_or("write both ends, such as 0.5:4")?;
+    let (low, high) = (variance(low)?, variance(high)?);
+    if low < high {
+        Ok(Range { low, high })
+    } else {
+        Err("the first end must be below the second".to_owned())
+    }
+}
+
+fn resolution(text: &str) -> Result<usize, String> {
+    count(text, 2, 1024)
 }
 
 fn correlation(text: &str) -> Result<f64, String> {

@@ -11,6 +11,7 @@ pub(crate) mod guess;
 pub(crate) mod labels;
 pub(crate) mod model;
 pub(crate) mod pair;
+pub(crate) mod phase;
 pub(crate) mod predict;
 pub(crate) mod preserved;
 

@@ -9,6 +9,7 @@ use crate::spec::activation::Activation;
 use crate::spec::dataset::{Dataset, DatasetError};
 use crate::spec::error::SpecError;
 use crate::spec::experiment::MeasureSpec;
+use crate::spec::layer::Norm;
 use crate::spec::network::{Network, Op};
 use crate::spec::scheme::{InitScheme, LayerInit, Scheme};
 use crate::theory::critical::{CriticalPoint, edge_of_chaos};
@@ -94,6 +95,12 @@ fn options(asked: &MeasureSpec) -> Options {
 /// Inputs whose kernel is carried through the network; more would take seconds and change little.
 const KERNEL_INPUTS: usize = 1000;
 
+/// Numbers that this kernel may hold: 256 MiB.
+const KERNEL_ENTRIES: usize = 1 << 25;
+
+/// Inputs below which a part of the data is too small a sample of it.
+const LEAST_INPUTS: usize = 64;
+
 /// Random logits behind the predicted class shares.
 const GUESS_DRAWS: usize = 400;
 
@@ -113,17 +120,17 @@ pub fn predict_on(
     seed: Seed,
 ) -> Prediction {
     let mut prediction = predict(network, inits, InputStatistics::of(data), classes);
-    // Other layers keep the idealised prediction until their kernels are checked against networks.
-    let plain = network
-        .nodes
-        .iter()
-        .all(|node| matches!(node.op, Op::Dense(_) | Op::Activation(_) | Op::Flatten));
-    let Ok(part) = data.take(data.examples().min(KERNEL_INPUTS)) else { return prediction };
-    if !plain {
+    let wanted = data.examples().min(KERNEL_INPUTS);
+    let inputs = DataKernel::inputs_within(network, wanted, KERNEL_ENTRIES);
+    // A small part of the data would say less of it than the idealisation does.
+    if inputs < wanted.min(LEAST_INPUTS) {
         return prediction;
     }
-    let kernel = DataKernel::new(network, inits, &part);
-    prediction.refine(&kernel, network.residual_blocks == 0);
+    let Ok(part) = data.take(inputs) else { return prediction };
+    let kernel = DataKernel::bounded(network, inits, &part, KERNEL_ENTRIES);
+    // A batch norm mixes the gradients of all inputs, which the kernel follows one by one: the idealisation keeps them.
+    let mixes = network.nodes.iter().any(|node| matches!(node.op, Op::Norm(Norm::Batch)));
+    prediction.refine(&kernel, data.examples(), network.residual_blocks == 0 && !mixes);
     let Ok(logits) = &kernel.logits else { return prediction };
     prediction.kernel_inputs = Some(part.examples());
     let classes = network.logits();

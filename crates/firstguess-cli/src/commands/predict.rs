@@ -10,10 +10,12 @@ use firstguess::spec::Activation;
 use firstguess::spec::weights::WeightFamily;
 use firstguess::theory::critical::edge_of_chaos;
 use firstguess::theory::dual::Dual;
+use firstguess::theory::kernel::LayerStatistics;
 use firstguess::theory::log_periodic::{LogPeriodicMap, PeriodicFixedPoints};
 use firstguess::theory::mean_field::{LayerVariance, Spread};
 use firstguess::theory::phase::{Asymptotics, FixedPoint, Phase, Prejudice, VarianceFate};
-use firstguess::theory::predict::PrejudicePrediction;
+use firstguess::theory::predict::{FiniteWidth, PrejudicePrediction};
+use firstguess::theory::prejudice::ClassGradients;
 use firstguess::theory::preserved::Preserved;
 use firstguess::theory::{NoTheory, Predicted};
 use serde_json::{Map, Value};
@@ -50,6 +52,8 @@ struct Answer {
     layers: Vec<LayerState>,
     /// Why the layers end early, if they do.
     ended: Option<NoTheory>,
+    /// Gradients by class, were the last layer two logits.
+    two_classes: Option<Result<ClassGradients, NoTheory>>,
     /// The first guess of a whole network, and its loss.
     guess: Option<Guess>,
     /// What one of the repeated layers preserves.
@@ -72,6 +76,10 @@ struct LayerState {
     spread: Result<Spread, NoTheory>,
     /// `ln` of the mean square of the gradient, relative to the last layer.
     ln_gradient: Predicted,
+    /// At its own width, where it has one.
+    finite_width: Option<Result<FiniteWidth, NoTheory>>,
+    /// On the inputs themselves.
+    on_data: Option<LayerStatistics>,
 }
 
 /// What the untrained classifier does.
@@ -99,6 +107,14 @@ impl Bulk {
 }
 
 impl Answer {
+    /// Squared gradients at the logits, favoured class and others.
+    fn class_gradients(&self) -> Option<Result<ClassGradients, NoTheory>> {
+        match &self.guess {
+            Some(guess) => Some(guess.prejudice.clone().and_then(|found| found.class_gradients)),
+            None => self.two_classes.clone(),
+        }
+    }
+
     /// A limit of infinite depth.
     fn limit<T: Clone>(
         &self,
@@ -151,6 +167,8 @@ impl Answer {
             t: of(&|s| in_range(s.t(), s.ln_q() + s.c().ln())),
             gamma: of(&|s| defined(s.gamma())),
             gradient: state.ln_gradient.clone().and_then(|ln| in_range(ln.exp(), ln)),
+            finite_width: state.finite_width.clone(),
+            on_data: state.on_data.clone(),
         }
     }
 }
@@ -167,6 +185,8 @@ struct LayerNumbers {
     gamma: Predicted,
     /// Mean square of the gradient, relative to the last layer.
     gradient: Predicted,
+    finite_width: Option<Result<FiniteWidth, NoTheory>>,
+    on_data: Option<LayerStatistics>,
 }
 
 fn defined(value: f64) -> Predicted {

@@ -2,6 +2,7 @@
 
 mod json;
 mod label_errors;
+pub mod phase_diagram;
 mod terminal;
 mod text;
 

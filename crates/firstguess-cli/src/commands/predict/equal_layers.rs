@@ -4,6 +4,7 @@ use firstguess::spec::Activation;
 use firstguess::theory::NoTheory;
 use firstguess::theory::mean_field::{LayerVariance, Spread, trajectory};
 use firstguess::theory::phase::asymptotics;
+use firstguess::theory::prejudice::class_gradients;
 use serde_json::json;
 
 use super::{Answer, Bulk, LayerState};
@@ -30,10 +31,22 @@ pub(super) fn answer(
     for (index, spread) in path.layers.iter().enumerate().rev() {
         ln_gradient += path.chi.get(index).map_or(0.0, |chi| chi.ln());
         let ln_gradient = unreached.clone().map_or(Ok(ln_gradient), Err);
-        layers.push(LayerState { kind: "dense", spread: Ok(*spread), ln_gradient });
+        layers.push(LayerState {
+            kind: "dense",
+            spread: Ok(*spread),
+            ln_gradient,
+            finite_width: None,
+            on_data: None,
+        });
     }
     layers.reverse();
     let LayerVariance { weight, bias } = layer;
+    let two_classes = path
+        .layers
+        .last()
+        .filter(|_| path.ended.is_none())
+        .map(|logits| class_gradients(logits.v(), logits.t()))
+        .map(|found| found.map_err(|error| NoTheory::new(error.to_string())));
     let question = json!({
         "activation": activation,
         "weight_law": args.weight_law.unwrap_or_default(),
@@ -57,6 +70,7 @@ pub(super) fn answer(
         bulk: Ok(bulk),
         layers,
         ended: path.ended,
+        two_classes,
         guess: None,
     })
 }

@@ -31,6 +31,9 @@ impl Serialize for Answer {
             map.serialize_entry("periodic_fixed_points", &Periodic(periodic))?;
         }
         map.maybe("preserved", self.preserved.as_ref().map(Shown))?;
+        if let Some(pull) = self.class_gradients() {
+            map.maybe("class_gradients", pull.as_ref())?;
+        }
         if let Some(guess) = &self.guess {
             map.serialize_entry("guess", guess)?;
             map.number("loss", &guess.loss)?;
@@ -105,6 +108,13 @@ impl Serialize for LayerNumbers {
         map.number("t", &self.t)?;
         map.number("gamma", &self.gamma)?;
         map.number("gradient", &self.gradient)?;
+        if let Some(correction) = &self.finite_width {
+            map.maybe("finite_width", correction.as_ref())?;
+        }
+        if let Some(found) = &self.on_data {
+            map.finite("mean_correlation", found.mean_correlation)?;
+            map.maybe("class_correlations", found.class_correlations.as_ref())?;
+        }
         map.end()
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use firstguess::math::stream::Seed;
+use firstguess::predict_on;
 use firstguess::spec::weights::WeightFamily;
 use firstguess::theory::dual::Dual;
-use firstguess::theory::predict::{InputStatistics, predict};
 use serde_json::json;
 
 use super::{Answer, Bulk, Guess, LayerState};
@@ -13,10 +14,10 @@ use crate::table::given;
 
 pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
     let Model { spec, data, network, init, layers } = Model::load(path, seed)?;
-    let input = InputStatistics::of(&data);
     // One logit classifies by its sign.
     let classes = network.logits().max(2);
-    let prediction = predict(&network, &layers, input, classes);
+    // The same prediction as in a check: that of these inputs, where their kernel can be carried along.
+    let prediction = predict_on(&network, &layers, &data, classes, Seed(spec.measure.seed));
     let bulk = prediction.bulk.map(|bulk| {
         let (weight_variance, bias_variance) = (bulk.layer.weight, bulk.layer.bias);
         let phi = Dual::of(bulk.function);
@@ -33,7 +34,8 @@ pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
     let mut question = json!({
         "name": spec.name,
         "data": data.name(),
-        "input_gamma": input.gamma(),
+        "input_gamma": prediction.input.gamma(),
+        "kernel_inputs": prediction.kernel_inputs,
         "init": init,
         "depth": network.weight_layers,
     });
@@ -53,6 +55,8 @@ pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
         kind: if layer.kind.starts_with("conv") { "conv" } else { "dense" },
         spread: layer.spread,
         ln_gradient: layer.ln_gradient,
+        finite_width: Some(layer.finite_width),
+        on_data: layer.on_data,
     });
     Ok(Answer {
         subject: format!(
@@ -67,6 +71,7 @@ pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
         preserved,
         periodic,
         ended: None,
+        two_classes: None,
         guess: Some(Guess { classes, prejudice: prediction.prejudice, loss: prediction.loss }),
     })
 }

@@ -22,6 +22,7 @@ impl Answer {
         out.lines(&format!("{}\n\n{}\n", self.subject, limits.trim_end_matches('\n')))?;
         out.lines("\n")?;
         out.lines(&self.table(out))?;
+        out.lines(&self.more())?;
         if let Some(why) = &self.ended {
             out.lines(&format!("  ends after layer {}: {why}", self.layers.len()))?;
         }
@@ -126,6 +127,59 @@ impl Answer {
             std::iter::once(layer.index.to_string()).chain(numbers).collect()
         });
         columns(out, &["layer", "q", "c", "V", "T", "γ", "gradient"], rows.collect())
+    }
+
+    /// What width does at the logits, and which class pulls how hard.
+    fn more(&self) -> String {
+        let mut text = String::new();
+        let last = self.layers.last().and_then(|layer| layer.finite_width.as_ref());
+        if let Some(found) = last {
+            text += &match found {
+                Ok(at) => format!(
+                    "  finite width: at the logits ln q = {} ± {} from network to network (infinite: {})",
+                    digits(at.ln_q_mean),
+                    digits(at.ln_q_variance.sqrt()),
+                    self.layers
+                        .last()
+                        .and_then(|layer| layer.spread.as_ref().ok())
+                        .map_or_else(|| "-".to_owned(), |spread| digits(spread.ln_q())),
+                ),
+                Err(why) => format!("  finite width: {why}"),
+            };
+            let first = self.layers.first().and_then(|layer| layer.finite_width.as_ref());
+            if let Some(Ok(at)) = first {
+                let infinite = self.layers.first().map(|layer| layer.ln_gradient.clone());
+                text += &format!(
+                    ", ln gradient at the first layer = {} ± {} (infinite: {})",
+                    digits(at.ln_gradient_mean),
+                    digits(at.ln_gradient_variance.sqrt()),
+                    infinite.map_or_else(|| "-".to_owned(), |value| shown(&value)),
+                );
+            }
+            text.push('\n');
+        }
+        match self.class_gradients() {
+            Some(Ok(pull)) => {
+                let _ = writeln!(
+                    text,
+                    "  gradient at {}: favoured class mean {} median {}, other classes mean {} median {}",
+                    if self.guess.is_some() {
+                        "the logits"
+                    } else {
+                        "two logits of the last layer"
+                    },
+                    digits(pull.favoured_mean),
+                    digits(pull.favoured_median),
+                    digits(pull.unfavoured_mean),
+                    digits(pull.unfavoured_median),
+                );
+            }
+            Some(Err(why)) => {
+                let _ = writeln!(text, "  gradient by class: {why}");
+            }
+            None => {}
+        }
+        text
     }
 
     /// One sentence on what to do, or what to keep in mind.
