@@ -305,12 +305,10 @@ impl<T: Scalar> Tape<'_, T> {
                 dense.input_gradient(&weights.layers[layer()], self.batch, gradient, result);
             }
             (StepOp::Conv(conv), Source::Kept(weights)) => {
-                let layer = &weights.layers[layer()];
-                conv.input_gradient(layer, gradient, result, &mut self.patches);
+                conv.input_gradient(&weights.layers[layer()], gradient, result, &mut self.patches);
             }
             (StepOp::Conv(conv), Source::Descending(weights, _)) => {
-                let layer = &weights.layers[layer()];
-                conv.input_gradient(layer, gradient, result, &mut self.patches);
+                conv.input_gradient(&weights.layers[layer()], gradient, result, &mut self.patches);
             }
             (StepOp::Activation(activation), _) => {
                 T::activate_backward(activation, self.value(operand.value), gradient, result);
