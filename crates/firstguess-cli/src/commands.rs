@@ -6,11 +6,14 @@ pub(crate) mod completions;
 pub(crate) mod critical;
 pub(crate) mod data;
 pub(crate) mod explain;
+pub(crate) mod gaussianity;
 pub(crate) mod guess;
 pub(crate) mod labels;
 pub(crate) mod model;
 pub(crate) mod pair;
+pub(crate) mod phase;
 pub(crate) mod predict;
+pub(crate) mod preserved;
 
 use firstguess::spec::Activation;
 use firstguess::theory::dual::Dual;
