@@ -1,8 +1,8 @@
 //! The laboratory: small networks are trained to see what an initialization and a loss come to.
 //!
 //! In reading order: [`optimizer`] has the update rules; [`trainer`] runs one training, step by step; [`dynamics`] looks at
-//! a network in training; [`lab`] runs many trainings in parallel, [`compare`] puts them side by side; [`folds`] and
-//! [`margins`] train for the detection of wrong labels.
+//! a network in training; [`lab`] runs many trainings in parallel, [`compare`] puts them side by side; [`detect`] trains
+//! to find wrong labels, with the counting of [`label_errors`].
 //!
 //! A training is fixed by its seed and replicate: the weights, the order of the samples and the dropout masks come from
 //! streams of their own. Two arms with the same seed and replicate share all three (common random numbers), so that
@@ -14,10 +14,10 @@
 
 pub mod batches;
 pub mod compare;
+pub mod detect;
 pub mod dynamics;
-pub mod folds;
 pub mod lab;
-pub mod margins;
+pub mod label_errors;
 pub mod optimizer;
 pub mod trainer;
 
