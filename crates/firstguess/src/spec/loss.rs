@@ -21,8 +21,8 @@ mod normalized;
 mod piecewise_zero;
 mod rce;
 mod row;
-mod schedule;
 mod sce;
+mod schedule;
 mod squared;
 mod text;
 
@@ -35,8 +35,8 @@ pub use normalized::Normalized;
 pub use piecewise_zero::PiecewiseZero;
 pub use rce::RCE_SCALE;
 pub use row::Row;
-pub use schedule::{LossSchedule, Switch};
 pub use sce::Sce;
+pub use schedule::{LossSchedule, Switch};
 pub use text::{Entry, Parameter, VOCABULARY};
 
 use super::error::SpecError;
@@ -276,9 +276,8 @@ impl Loss {
             value += if self.label_smoothing == 0.0 {
                 self.add(factor, part, row, label, gradient)
             } else {
-                let share = |k: usize| {
-                    spread + if k == label { 1.0 - self.label_smoothing } else { 0.0 }
-                };
+                let share =
+                    |k: usize| spread + if k == label { 1.0 - self.label_smoothing } else { 0.0 };
                 match part {
                     Part::Single(single) => {
                         let (mut total, mut value) = (0.0, 0.0);

@@ -2,8 +2,8 @@
 
 use super::trainer::{TrainError, Trainer};
 use crate::math::stream::Seed;
-use crate::net::loss::each_row;
 use crate::net::Scalar;
+use crate::net::loss::each_row;
 use crate::spec::Dataset;
 use crate::spec::loss::{Loss, Pull};
 use serde::Serialize;
@@ -23,9 +23,8 @@ impl Probe {
     ///
     /// [`TrainError::Unlabelled`] without labels.
     pub fn new(data: &Dataset, examples: usize, seed: Seed) -> Result<Self, TrainError> {
-        let labels = data
-            .labels()
-            .ok_or_else(|| TrainError::Unlabelled { name: data.name().to_owned() })?;
+        let labels =
+            data.labels().ok_or_else(|| TrainError::Unlabelled { name: data.name().to_owned() })?;
         let counts = data.class_counts();
         let present = counts.iter().filter(|count| **count > 0).count().max(1);
         let smallest = counts.iter().copied().filter(|count| *count > 0).min().unwrap_or(1);
@@ -110,7 +109,10 @@ impl Snapshot {
     /// # Errors
     ///
     /// [`TrainError::Diverged`] where the numbers leave their range.
-    pub fn take<T: Scalar>(trainer: &mut Trainer<'_, T>, probe: &Probe) -> Result<Self, TrainError> {
+    pub fn take<T: Scalar>(
+        trainer: &mut Trainer<'_, T>,
+        probe: &Probe,
+    ) -> Result<Self, TrainError> {
         let logits = trainer.task().network.logits();
         let loss = trainer.task().loss.loss.clone();
         let labels = probe.data.labels().unwrap_or_default();
@@ -136,9 +138,7 @@ impl Snapshot {
         let layer_gradients = gradient
             .layers
             .iter()
-            .map(|layer| {
-                layer.weight.iter().map(|g| g.to_f64() * g.to_f64()).sum::<f64>().sqrt()
-            })
+            .map(|layer| layer.weight.iter().map(|g| g.to_f64() * g.to_f64()).sum::<f64>().sqrt())
             .collect();
         Ok(sums.finish([step as f64, epoch, loss_share], layer_gradients))
     }
@@ -206,7 +206,11 @@ impl Sums {
         }
     }
 
-    fn finish(mut self, [step, epoch, loss_share]: [f64; 3], layer_gradients: Vec<f64>) -> Snapshot {
+    fn finish(
+        mut self,
+        [step, epoch, loss_share]: [f64; 3],
+        layer_gradients: Vec<f64>,
+    ) -> Snapshot {
         let n = self.counts.iter().sum::<f64>().max(1.0);
         let total = |values: &[f64]| values.iter().sum::<f64>() / n;
         let (accuracy, loss, gradient) =
@@ -261,13 +265,33 @@ fn entropy(shares: &[f64]) -> f64 {
 /// The names of the columns of [`csv`], for so many classes and layers.
 fn headings(classes: usize, layers: usize) -> String {
     let mut names: Vec<String> = [
-        "arm", "rate", "replicate", "step", "epoch", "loss_share", "largest_share", "share_entropy",
-        "probability_entropy", "mean_largest_softmax", "accuracy", "loss", "cross_entropy", "gradient",
-        "active_fraction", "reversed_fraction",
+        "arm",
+        "rate",
+        "replicate",
+        "step",
+        "epoch",
+        "loss_share",
+        "largest_share",
+        "share_entropy",
+        "probability_entropy",
+        "mean_largest_softmax",
+        "accuracy",
+        "loss",
+        "cross_entropy",
+        "gradient",
+        "active_fraction",
+        "reversed_fraction",
     ]
     .map(str::to_owned)
     .to_vec();
-    for name in ["class_share", "mean_probability", "class_accuracy", "class_loss", "class_gradient", "force"] {
+    for name in [
+        "class_share",
+        "mean_probability",
+        "class_accuracy",
+        "class_loss",
+        "class_gradient",
+        "force",
+    ] {
         names.extend((0..classes).map(|k| format!("{name}_{k}")));
     }
     names.extend((1..=layers).map(|l| format!("layer_gradient_{l}")));
@@ -277,9 +301,7 @@ fn headings(classes: usize, layers: usize) -> String {
 /// Trajectories as a table in CSV, one line per snapshot: `(arm, rate, replicate, snapshots)`.
 ///
 /// Numbers have all their digits; what has no value is empty. Arms of different networks leave the columns they lack empty.
-pub fn csv<'s>(
-    runs: impl Iterator<Item = (&'s str, f64, u64, &'s [Snapshot])> + Clone,
-) -> String {
+pub fn csv<'s>(runs: impl Iterator<Item = (&'s str, f64, u64, &'s [Snapshot])> + Clone) -> String {
     let all = || runs.clone().flat_map(|(_, _, _, snapshots)| snapshots);
     let classes = all().map(|s| s.class_shares.len()).max().unwrap_or(0);
     let layers = all().map(|s| s.layer_gradients.len()).max().unwrap_or(0);
@@ -293,16 +315,28 @@ pub fn csv<'s>(
             };
             let mut cells = vec![arm, rate.to_string(), replicate.to_string(), s.step.to_string()];
             let scalars = [
-                s.epoch, s.loss_share, s.largest_share, s.share_entropy, s.probability_entropy,
-                s.mean_largest_softmax, s.accuracy, s.loss, s.cross_entropy, s.gradient,
-                s.active_fraction, s.reversed_fraction,
+                s.epoch,
+                s.loss_share,
+                s.largest_share,
+                s.share_entropy,
+                s.probability_entropy,
+                s.mean_largest_softmax,
+                s.accuracy,
+                s.loss,
+                s.cross_entropy,
+                s.gradient,
+                s.active_fraction,
+                s.reversed_fraction,
             ];
             cells.extend(scalars.map(|x| x.to_string()));
             let known = |values: &[f64]| values.iter().map(|x| Some(*x)).collect::<Vec<_>>();
             let families = [
-                (known(&s.class_shares), classes), (known(&s.mean_probabilities), classes),
-                (s.class_accuracy.clone(), classes), (s.class_loss.clone(), classes),
-                (s.class_gradient.clone(), classes), (known(&s.force), classes),
+                (known(&s.class_shares), classes),
+                (known(&s.mean_probabilities), classes),
+                (s.class_accuracy.clone(), classes),
+                (s.class_loss.clone(), classes),
+                (s.class_gradient.clone(), classes),
+                (known(&s.force), classes),
                 (known(&s.layer_gradients), layers),
             ];
             for (values, columns) in families {

@@ -74,6 +74,10 @@ pub enum TrainError {
     #[error("`{what}` must be at least 1")]
     Nothing { what: &'static str },
 
+    /// Too few or too many parts.
+    #[error("{folds} folds of {examples} examples; from 2 to the number of examples are possible")]
+    Folds { folds: usize, examples: usize },
+
     /// The question is ill-formed.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -401,8 +405,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         self.guard.backed_off += backed_off;
         if 2 * self.guard.seen >= self.task.data.examples() {
             let share = self.guard.backed_off as f64 / self.guard.seen as f64;
-            self.guard =
-                Guard { released: share < bound, share: Some(share), ..Guard::default() };
+            self.guard = Guard { released: share < bound, share: Some(share), ..Guard::default() };
         }
     }
 
@@ -471,9 +474,8 @@ impl<'a, T: Scalar> Trainer<'a, T> {
     ///
     /// As [`Trainer::evaluate`], and for data without labels.
     pub fn score(&mut self, data: &Dataset) -> Result<Score, TrainError> {
-        let labels = data
-            .labels()
-            .ok_or_else(|| TrainError::Unlabelled { name: data.name().to_owned() })?;
+        let labels =
+            data.labels().ok_or_else(|| TrainError::Unlabelled { name: data.name().to_owned() })?;
         let logits = self.task.network.logits();
         let (mut right, mut loss, mut failed) = (0_usize, 0.0, None);
         self.evaluate(data, |range, values| {

@@ -17,6 +17,10 @@ pub struct PiecewiseZero {
 
 impl PiecewiseZero {
     pub(super) fn term(self, ln_p: f64) -> Term {
-        if ln_p >= self.c.ln() { super::cross_entropy::term(ln_p) } else { Term { value: 0.0, weight: 0.0 } }
+        if ln_p >= self.c.ln() {
+            super::cross_entropy::term(ln_p)
+        } else {
+            Term { value: 0.0, weight: 0.0 }
+        }
     }
 }

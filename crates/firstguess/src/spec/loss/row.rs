@@ -80,8 +80,11 @@ impl Row {
 
     /// The class of the largest logit, the first of equals.
     pub fn guess(&self) -> usize {
-        (1..self.logits.len()).fold(0, |best, k| {
-            if self.logits[k] > self.logits[best] { k } else { best }
-        })
+        (1..self.logits.len()).fold(
+            0,
+            |best, k| {
+                if self.logits[k] > self.logits[best] { k } else { best }
+            },
+        )
     }
 }

@@ -18,6 +18,9 @@ pub struct Sce {
 impl Sce {
     pub(super) fn term(self, ln_p: f64) -> Term {
         let reverse = super::rce::term(ln_p);
-        Term { value: -self.a * ln_p + self.b * reverse.value, weight: self.a + self.b * reverse.weight }
+        Term {
+            value: -self.a * ln_p + self.b * reverse.value,
+            weight: self.a + self.b * reverse.weight,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! When training goes over from cross-entropy to another loss.
 
-use super::text::{call, number};
 use super::Loss;
+use super::text::{call, number};
 use crate::spec::error::SpecError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -98,7 +98,11 @@ impl FromStr for LossSchedule {
             if (0.0..=1e6).contains(&value) {
                 Ok(value)
             } else {
-                Err(SpecError::out_of_domain(name.clone(), "a number of epochs from 0 to 1e6", value))
+                Err(SpecError::out_of_domain(
+                    name.clone(),
+                    "a number of epochs from 0 to 1e6",
+                    value,
+                ))
             }
         };
         let switch = match (name.as_str(), &values[..]) {

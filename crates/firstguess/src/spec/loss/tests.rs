@@ -18,8 +18,19 @@ fn evaluate(loss: &Loss, logits: &[f64], label: usize) -> (f64, Vec<f64>) {
 fn every_loss() -> Vec<Loss> {
     let mut all: Vec<Loss> = VOCABULARY.iter().map(|entry| loss(entry.name)).collect();
     for text in [
-        "focal(0.5)", "focal(0)", "gce(0.3)", "sce(6,0.1)", "nfl(2)", "nce_rce(10,0.1)", "anl_fl(1,2,0,2)",
-        "agce(1.8,3)", "agce(1,0.5)", "blurry(0.1)", "blurry(0.6)", "blurry(0)", "piecewise_zero(0)",
+        "focal(0.5)",
+        "focal(0)",
+        "gce(0.3)",
+        "sce(6,0.1)",
+        "nfl(2)",
+        "nce_rce(10,0.1)",
+        "anl_fl(1,2,0,2)",
+        "agce(1.8,3)",
+        "agce(1,0.5)",
+        "blurry(0.1)",
+        "blurry(0.6)",
+        "blurry(0)",
+        "piecewise_zero(0)",
         "piecewise_zero(0.2)",
     ] {
         all.push(loss(text));
@@ -102,12 +113,15 @@ fn gradients_are_the_slopes_of_the_values() {
             }
             for k in 0..classes {
                 let mut at = |h: f64| {
-                    row.set(logits.iter().enumerate().map(|(j, z)| if j == k { z + h } else { *z }));
+                    row.set(
+                        logits.iter().enumerate().map(|(j, z)| if j == k { z + h } else { *z }),
+                    );
                     loss.evaluate(&row, label, &mut vec![0.0; classes])
                 };
                 let step = 1e-4;
-                let difference =
-                    (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * step);
+                let difference = (8.0 * (at(step) - at(-step))
+                    - (at(2.0 * step) - at(-2.0 * step)))
+                    / (12.0 * step);
                 let error = (gradient[k] - difference).abs() / (1.0 + difference.abs());
                 worst = worst.max(error);
                 assert!(error < 1e-9, "{loss}, class {k}: {} vs {difference}", gradient[k]);
@@ -254,9 +268,18 @@ fn samples_are_masked_and_reversed_where_the_theory_says() {
     assert_eq!(blurry.pull(0.036_f64.ln()), Pull::Towards);
     assert_eq!(blurry.pull(0.035_f64.ln()), Pull::Away);
     assert_eq!(blurry.pull(-1e30), Pull::Away);
-    assert_eq!((cut.pull(0.0501_f64.ln()), cut.pull(0.0499_f64.ln())), (Pull::Towards, Pull::Masked));
+    assert_eq!(
+        (cut.pull(0.0501_f64.ln()), cut.pull(0.0499_f64.ln())),
+        (Pull::Towards, Pull::Masked)
+    );
     assert_eq!(loss("mae").pull(-1e5), Pull::Towards);
     assert_eq!(loss("blurry(0.3,detach_weight)").pull(-1e5), Pull::Towards);
     let backs_off = |text| loss(text).backs_off();
-    assert!(backs_off("bl") && backs_off("pz") && !backs_off("bl(0)") && !backs_off("pz(0)") && !backs_off("ce"));
+    assert!(
+        backs_off("bl")
+            && backs_off("pz")
+            && !backs_off("bl(0)")
+            && !backs_off("pz(0)")
+            && !backs_off("ce")
+    );
 }

@@ -61,81 +61,80 @@ impl Entry {
 const TINY: f64 = 1e-3;
 
 /// Every loss, in the order in which help texts list them.
-pub static VOCABULARY: &[Entry] = &[
-    entry("cross_entropy", &["ce"], "-ln p", None, |_| LossKind::CrossEntropy),
-    entry("mse", &["brier"], "mean over classes of (p_k - [k = y])^2", None, |_| LossKind::Mse),
-    entry("logit_mse", &[], "mean over classes of (z_k - [k = y])^2, z the logits", None, |_| {
-        LossKind::LogitMse
-    }),
-    entry("focal", &["fl"], "-(1-p)^g ln p", Some("lin2017"), |p| {
-        LossKind::Focal(Focal { g: p[0] })
-    })
-    .with(&[parameter("g", 2.0, 0.0, 50.0)]),
-    entry("mae", &[], "1 - p", None, |_| LossKind::Mae),
-    entry("gce", &[], "(1 - p^q)/q", Some("zhang2018"), |p| LossKind::Gce(Gce { q: p[0] }))
-        .with(&[parameter("q", 0.7, TINY, 10.0)]),
-    entry("sce", &[], "a*cross_entropy + b*rce", Some("wang2019"), |p| {
-        LossKind::Sce(Sce { a: p[0], b: p[1] })
-    })
-    .with(&[parameter("a", 0.1, 0.0, 1e3), parameter("b", 1.0, 0.0, 1e3)]),
-    entry("rce", &[], "9.2103*(1 - p)", Some("wang2019"), |_| LossKind::Rce),
-    entry("nce", &[], "ln p / sum over k of ln p_k", Some("ma2020"), |_| LossKind::Nce),
-    entry("nfl", &[], "focal / sum over labels of focal", Some("ma2020"), |p| LossKind::Nfl {
-        g: p[0],
-    })
-    .with(&[parameter("g", 0.5, 0.0, 50.0)]),
-    entry("nce_rce", &["nce+rce"], "alpha*nce + beta*rce", Some("ma2020"), |p| LossKind::NceRce {
-        alpha: p[0],
-        beta: p[1],
-    })
-    .with(&[parameter("alpha", 1.0, 0.0, 1e3), parameter("beta", 1.0, 0.0, 1e3)]),
-    entry("nce_agce", &["nce+agce"], "alpha*nce + beta*agce(a,q)", Some("zhou2021"), |p| {
-        LossKind::NceAgce { alpha: p[0], beta: p[1], agce: Agce { a: p[2], q: p[3] } }
-    })
-    .with(&[
-        parameter("alpha", 1.0, 0.0, 1e3),
-        parameter("beta", 4.0, 0.0, 1e3),
-        parameter("a", 6.0, TINY, 1e3),
-        parameter("q", 1.5, TINY, 10.0),
-    ]),
-    entry("nnce", &[], "1 - (16.118 + ln p)/sum over k of (16.118 + ln p_k)", None, |_| {
-        LossKind::Nnce
-    }),
-    entry("anl_ce", &[], "alpha*nce + beta*nnce + delta*|weights|_1", None, |p| LossKind::AnlCe {
-        alpha: p[0],
-        beta: p[1],
-        delta: p[2],
-    })
-    .with(&[
-        parameter("alpha", 5.0, 0.0, 1e3),
-        parameter("beta", 5.0, 0.0, 1e3),
-        parameter("delta", 5e-5, 0.0, 1.0),
-    ]),
-    entry("anl_fl", &[], "as anl_ce with focal losses of exponent g", None, |p| LossKind::AnlFl {
-        alpha: p[0],
-        beta: p[1],
-        delta: p[2],
-        g: p[3],
-    })
-    .with(&[
-        parameter("alpha", 5.0, 0.0, 1e3),
-        parameter("beta", 5.0, 0.0, 1e3),
-        parameter("delta", 5e-5, 0.0, 1.0),
-        parameter("g", 0.5, 0.0, 50.0),
-    ]),
-    entry("agce", &[], "((a+1)^q - (a+p)^q)/q", Some("zhou2021"), |p| {
-        LossKind::Agce(Agce { a: p[0], q: p[1] })
-    })
-    .with(&[parameter("a", 6.0, TINY, 1e3), parameter("q", 1.5, TINY, 10.0)]),
-    entry("blurry", &["bl"], "-p^g ln p", Some("pellegrino2025b"), |p| {
-        LossKind::Blurry(Blurry { g: p[0] })
-    })
-    .with(&[parameter("g", 0.3, 0.0, 50.0)]),
-    entry("piecewise_zero", &["pz"], "-ln p if p >= c, else 0", Some("pellegrino2025b"), |p| {
-        LossKind::PiecewiseZero(PiecewiseZero { c: p[0] })
-    })
-    .with(&[parameter("c", 0.05, 0.0, 1.0)]),
-];
+pub static VOCABULARY: &[Entry] =
+    &[
+        entry("cross_entropy", &["ce"], "-ln p", None, |_| LossKind::CrossEntropy),
+        entry("mse", &["brier"], "mean over classes of (p_k - [k = y])^2", None, |_| LossKind::Mse),
+        entry(
+            "logit_mse",
+            &[],
+            "mean over classes of (z_k - [k = y])^2, z the logits",
+            None,
+            |_| LossKind::LogitMse,
+        ),
+        entry("focal", &["fl"], "-(1-p)^g ln p", Some("lin2017"), |p| {
+            LossKind::Focal(Focal { g: p[0] })
+        })
+        .with(&[parameter("g", 2.0, 0.0, 50.0)]),
+        entry("mae", &[], "1 - p", None, |_| LossKind::Mae),
+        entry("gce", &[], "(1 - p^q)/q", Some("zhang2018"), |p| LossKind::Gce(Gce { q: p[0] }))
+            .with(&[parameter("q", 0.7, TINY, 10.0)]),
+        entry("sce", &[], "a*cross_entropy + b*rce", Some("wang2019"), |p| {
+            LossKind::Sce(Sce { a: p[0], b: p[1] })
+        })
+        .with(&[parameter("a", 0.1, 0.0, 1e3), parameter("b", 1.0, 0.0, 1e3)]),
+        entry("rce", &[], "9.2103*(1 - p)", Some("wang2019"), |_| LossKind::Rce),
+        entry("nce", &[], "ln p / sum over k of ln p_k", Some("ma2020"), |_| LossKind::Nce),
+        entry("nfl", &[], "focal / sum over labels of focal", Some("ma2020"), |p| LossKind::Nfl {
+            g: p[0],
+        })
+        .with(&[parameter("g", 0.5, 0.0, 50.0)]),
+        entry("nce_rce", &["nce+rce"], "alpha*nce + beta*rce", Some("ma2020"), |p| {
+            LossKind::NceRce { alpha: p[0], beta: p[1] }
+        })
+        .with(&[parameter("alpha", 1.0, 0.0, 1e3), parameter("beta", 1.0, 0.0, 1e3)]),
+        entry("nce_agce", &["nce+agce"], "alpha*nce + beta*agce(a,q)", Some("zhou2021"), |p| {
+            LossKind::NceAgce { alpha: p[0], beta: p[1], agce: Agce { a: p[2], q: p[3] } }
+        })
+        .with(&[
+            parameter("alpha", 1.0, 0.0, 1e3),
+            parameter("beta", 4.0, 0.0, 1e3),
+            parameter("a", 6.0, TINY, 1e3),
+            parameter("q", 1.5, TINY, 10.0),
+        ]),
+        entry("nnce", &[], "1 - (16.118 + ln p)/sum over k of (16.118 + ln p_k)", None, |_| {
+            LossKind::Nnce
+        }),
+        entry("anl_ce", &[], "alpha*nce + beta*nnce + delta*|weights|_1", None, |p| {
+            LossKind::AnlCe { alpha: p[0], beta: p[1], delta: p[2] }
+        })
+        .with(&[
+            parameter("alpha", 5.0, 0.0, 1e3),
+            parameter("beta", 5.0, 0.0, 1e3),
+            parameter("delta", 5e-5, 0.0, 1.0),
+        ]),
+        entry("anl_fl", &[], "as anl_ce with focal losses of exponent g", None, |p| {
+            LossKind::AnlFl { alpha: p[0], beta: p[1], delta: p[2], g: p[3] }
+        })
+        .with(&[
+            parameter("alpha", 5.0, 0.0, 1e3),
+            parameter("beta", 5.0, 0.0, 1e3),
+            parameter("delta", 5e-5, 0.0, 1.0),
+            parameter("g", 0.5, 0.0, 50.0),
+        ]),
+        entry("agce", &[], "((a+1)^q - (a+p)^q)/q", Some("zhou2021"), |p| {
+            LossKind::Agce(Agce { a: p[0], q: p[1] })
+        })
+        .with(&[parameter("a", 6.0, TINY, 1e3), parameter("q", 1.5, TINY, 10.0)]),
+        entry("blurry", &["bl"], "-p^g ln p", Some("pellegrino2025b"), |p| {
+            LossKind::Blurry(Blurry { g: p[0] })
+        })
+        .with(&[parameter("g", 0.3, 0.0, 50.0)]),
+        entry("piecewise_zero", &["pz"], "-ln p if p >= c, else 0", Some("pellegrino2025b"), |p| {
+            LossKind::PiecewiseZero(PiecewiseZero { c: p[0] })
+        })
+        .with(&[parameter("c", 0.05, 0.0, 1.0)]),
+    ];
 
 impl LossKind {
     fn call(self) -> (&'static str, Vec<f64>) {
@@ -229,11 +228,14 @@ impl FromStr for Loss {
                     smoothing = number(&name, value)?;
                     continue;
                 }
-                Some(key) => entry.parameters.iter().position(|p| p.name == key).ok_or_else(|| {
-                    let mut known: Vec<&str> = entry.parameters.iter().map(|p| p.name).collect();
-                    known.extend(["detach_weight", "label_smoothing"]);
-                    SpecError::unknown_name("parameter", key, &known)
-                })?,
+                Some(key) => {
+                    entry.parameters.iter().position(|p| p.name == key).ok_or_else(|| {
+                        let mut known: Vec<&str> =
+                            entry.parameters.iter().map(|p| p.name).collect();
+                        known.extend(["detach_weight", "label_smoothing"]);
+                        SpecError::unknown_name("parameter", key, &known)
+                    })?
+                }
                 None => {
                     position += 1;
                     position - 1
@@ -278,7 +280,11 @@ impl fmt::Display for Loss {
         if self.label_smoothing > 0.0 {
             arguments.push(format!("label_smoothing={}", self.label_smoothing));
         }
-        if arguments.is_empty() { f.write_str(name) } else { write!(f, "{name}({})", arguments.join(",")) }
+        if arguments.is_empty() {
+            f.write_str(name)
+        } else {
+            write!(f, "{name}({})", arguments.join(","))
+        }
     }
 }
 

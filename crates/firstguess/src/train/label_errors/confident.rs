@@ -190,8 +190,7 @@ impl Probabilities {
             own[label].push(row[label]);
         }
         let mean = |own: Vec<f64>| {
-            (!own.is_empty())
-                .then(|| (pairwise_sum(&own) / own.len() as f64).max(LOWEST_THRESHOLD))
+            (!own.is_empty()).then(|| (pairwise_sum(&own) / own.len() as f64).max(LOWEST_THRESHOLD))
         };
         own.into_iter().map(mean).collect()
     }

@@ -52,7 +52,8 @@ impl Detection {
         classes: usize,
     ) -> Result<Self, ProbabilityError> {
         check_labels("true label", truth, given.len(), classes)?;
-        let wrong: Vec<bool> = given.iter().zip(truth).map(|(given, truth)| given != truth).collect();
+        let wrong: Vec<bool> =
+            given.iter().zip(truth).map(|(given, truth)| given != truth).collect();
         Ok(Self::new(flagged, &wrong))
     }
 

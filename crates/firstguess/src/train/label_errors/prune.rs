@@ -66,9 +66,10 @@ impl FromStr for Method {
 
     fn from_str(name: &str) -> Result<Self, SpecError> {
         let named = name.trim().to_lowercase().replace('-', "_");
-        Self::ALL.into_iter().find(|method| method.name() == named).ok_or_else(|| {
-            SpecError::unknown_name("method", name, &Self::ALL.map(Self::name))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|method| method.name() == named)
+            .ok_or_else(|| SpecError::unknown_name("method", name, &Self::ALL.map(Self::name)))
     }
 }
 

@@ -39,8 +39,7 @@ fn the_toy_case_in_every_intermediate() {
     for (threshold, wanted) in learning.thresholds.iter().zip([0.528, 0.625, 0.540]) {
         assert!((threshold.unwrap() - wanted).abs() < 1e-12, "{threshold:?}");
     }
-    let confident: Vec<i64> =
-        learning.confident.iter().map(|k| k.map_or(-1, i64::from)).collect();
+    let confident: Vec<i64> = learning.confident.iter().map(|k| k.map_or(-1, i64::from)).collect();
     assert_eq!(confident, [0, 0, 1, 0, 1, 1, 0, 1, 2, 2, 0, 2, -1, -1]);
     assert_eq!(learning.joint, [[3, 1, 0], [1, 3, 0], [1, 0, 3]]);
     assert_eq!(learning.calibrated, [[4, 1, 0], [1, 3, 0], [1, 0, 4]]);
