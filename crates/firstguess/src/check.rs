@@ -1,6 +1,7 @@
 //! The main verb: predict, measure, judge.
 
 use crate::finding::{self, Case};
+use crate::loss_doctor::diagnose;
 use crate::math::stream::{Purpose, Seed, Stream};
 use crate::measure::{self, MeasureError, Options, Progress};
 use crate::report::Report;
@@ -8,6 +9,7 @@ use crate::spec::Spec;
 use crate::spec::activation::Activation;
 use crate::spec::dataset::{Dataset, DatasetError};
 use crate::spec::error::SpecError;
+use crate::spec::loss::LossSchedule;
 use crate::spec::network::{Network, Op};
 use crate::spec::scheme::{InitScheme, LayerInit, Scheme};
 use crate::theory::critical::{CriticalPoint, edge_of_chaos};
@@ -63,6 +65,20 @@ pub fn check(
     data: &Dataset,
     progress: &mut dyn Progress,
 ) -> Result<Report, CheckError> {
+    check_with_loss(spec, data, None, progress)
+}
+
+/// [`check`], with a verdict on the loss that training is to use.
+///
+/// # Errors
+///
+/// As [`check`]; a loss can only be judged on labelled data.
+pub fn check_with_loss(
+    spec: &Spec,
+    data: &Dataset,
+    loss: Option<&LossSchedule>,
+    progress: &mut dyn Progress,
+) -> Result<Report, CheckError> {
     spec.validate()?;
     let network = spec.network_for(data)?;
     let init = concrete_init(&spec.init, &network)?;
@@ -71,10 +87,17 @@ pub fn check(
     let prediction = predict_on(&network, &inits, data, classes, Seed(spec.measure.seed));
     let options = Options::new(Seed(spec.measure.seed), spec.measure.draws);
     let measurement = measure::run(&network, &inits, data, &options, progress)?;
+    let diagnosis = loss
+        .map(|loss| {
+            let (losses, budget) = ([loss.loss.clone()], (options.seed, options.draws));
+            diagnose(&network, &inits, data, &losses, budget, &mut ())
+        })
+        .transpose()?;
     let findings = finding::judge(&Case {
         network: &network,
         prediction: &prediction,
         measurement: &measurement,
+        loss: loss.zip(diagnosis.as_ref().and_then(|diagnosis| diagnosis.losses.first())),
     });
     Ok(Report::new(spec, data, &network, &init, prediction, measurement, findings))
 }

@@ -9,6 +9,7 @@ pub mod estimate;
 pub mod gaussianity;
 pub mod gradients;
 mod job;
+pub mod loss_force;
 pub mod moments;
 pub mod prejudice;
 mod run;
@@ -17,6 +18,7 @@ mod tests;
 pub mod units;
 
 pub use estimate::Estimate;
+pub use loss_force::{BiasMeasurement, ForceMeasurement, loss_forces};
 pub use run::{MeasureError, Options, Progress, run};
 
 use gradients::LogitGradientMeasurement;

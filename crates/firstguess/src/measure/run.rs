@@ -66,6 +66,10 @@ pub enum MeasureError {
     #[error("the data have {classes} classes, the network tells {logits} apart")]
     Classes { classes: usize, logits: usize },
 
+    /// Labels are needed for this.
+    #[error("`{name}` has no labels, which this needs")]
+    Unlabelled { name: String },
+
     /// The networks could not be drawn or run.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -126,7 +130,7 @@ pub(super) fn run_within(
     progress: &mut dyn Progress,
     pass_memory: u64,
 ) -> Result<Measurement, MeasureError> {
-    check(network, data, options)?;
+    check_fit(network, data, options.draws)?;
     let plan = Plan::new(network);
     let programs = Programs::new(network);
     let job = Job::new(network, init, data, options, &plan, &programs, pass_memory);
@@ -150,9 +154,13 @@ pub(super) fn run_within(
     Ok(ensemble.finish(&plan, data, options, job.gradient_examples()))
 }
 
-fn check(network: &Network, data: &Dataset, options: &Options) -> Result<(), MeasureError> {
-    if !(1..=MAX_DRAWS).contains(&options.draws) {
-        return Err(MeasureError::Draws { draws: options.draws });
+pub(super) fn check_fit(
+    network: &Network,
+    data: &Dataset,
+    draws: usize,
+) -> Result<(), MeasureError> {
+    if !(1..=MAX_DRAWS).contains(&draws) {
+        return Err(MeasureError::Draws { draws });
     }
     let (expected, found) = (network.input, data.shape());
     if expected != found {

@@ -5,6 +5,7 @@ pub mod critical;
 pub mod dual;
 pub mod gaussian_pair;
 pub mod kernel;
+pub mod loss_bias;
 pub mod mean_field;
 pub mod norm;
 pub mod phase;
