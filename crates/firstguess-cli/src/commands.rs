@@ -6,9 +6,13 @@ pub(crate) mod completions;
 pub(crate) mod critical;
 pub(crate) mod explain;
 pub(crate) mod guess;
+pub(crate) mod labels;
+pub(crate) mod losses;
 pub(crate) mod model;
 pub(crate) mod pair;
 pub(crate) mod predict;
+pub(crate) mod progress;
+pub(crate) mod train;
 
 use firstguess::spec::Activation;
 use firstguess::theory::dual::Dual;

@@ -50,6 +50,9 @@ fn parse() -> Args {
 fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     match command {
         Command::Check(args) => commands::check::run(args, out),
+        Command::Train(args) => commands::train::run(args, out),
+        Command::Losses(args) => commands::losses::run(args, out),
+        Command::Labels(args) => commands::labels::run(args, out),
         Command::Explain(args) => commands::explain::run(args, out),
         Command::Predict(args) => commands::predict::run(args, out),
         Command::Critical(args) => commands::critical::run(args, out),

@@ -160,6 +160,18 @@ pub struct LabReport {
     pub runs: Vec<Run>,
 }
 
+/// A random part of the data for training, and the rest: `share` of the examples, at least one on each side.
+///
+/// # Errors
+///
+/// [`TrainError::Data`] for a set too small to be divided.
+pub fn hold_out(data: &Dataset, share: f64, seed: Seed) -> Result<(Dataset, Dataset), TrainError> {
+    let parts = data.split(&[1.0 - share, share], seed)?;
+    let [train, held_out] = <[Dataset; 2]>::try_from(parts)
+        .map_err(|_| TrainError::Nothing { what: "validation" })?;
+    Ok((train, held_out))
+}
+
 /// First replicate of the trainings that choose a rate: no comparison reaches it.
 const SELECTION: u64 = 1 << 15;
 
