@@ -50,6 +50,18 @@ pub struct DataSummary {
     pub classes: usize,
     /// How features were scaled.
     pub standardize: crate::spec::Standardize,
+    /// Noise that was put on the labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_noise: Option<NoiseSummary>,
+}
+
+/// Labels changed on purpose.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct NoiseSummary {
+    /// What was asked for.
+    pub law: crate::spec::dataset::LabelNoise,
+    /// Labels that it changed, among the inputs used.
+    pub changed: usize,
 }
 
 /// The network behind a report.
@@ -92,6 +104,12 @@ impl Report {
                 examples: data.examples(),
                 classes: data.classes(),
                 standardize: spec.data.standardize,
+                label_noise: spec
+                    .data
+                    .label_noise
+                    .clone()
+                    .filter(|_| data.true_labels().is_some())
+                    .map(|law| NoiseSummary { law, changed: data.changed_labels() }),
             },
             network: NetworkSummary {
                 layers: format!("{} → {}", data.shape(), layers.join(" → ")),

@@ -100,10 +100,14 @@ impl Report {
             (
                 "data",
                 format!(
-                    "{} inputs of {}, standardize {}",
+                    "{} inputs of {}, standardize {}{}",
                     m.examples,
                     self.data.name,
-                    standardized(self)
+                    standardized(self),
+                    self.data.label_noise.as_ref().map_or_else(String::new, |noise| format!(
+                        ", {} labels changed by noise",
+                        noise.changed
+                    ))
                 ),
             ),
             ("measured", format!("{} networks, seed {}", m.draws, self.seed)),
