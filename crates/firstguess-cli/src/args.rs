@@ -1,14 +1,21 @@
 //! The one definition of the command line: what is accepted and how it is explained.
 #![expect(clippy::doc_markdown, reason = "these comments are the help, where backticks would show")]
 
+mod data;
+mod labels;
+mod train;
+
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use firstguess::spec::layer::PoolKind;
-use firstguess::spec::{Activation, InitScheme, Loss, LossSchedule, SpecError};
+use firstguess::spec::{Activation, LossSchedule};
 use firstguess::theory::dual::MAX_POOL;
-use firstguess::train::label_errors::Method as LabelMethod;
-use firstguess::train::{Method, RateSchedule};
+
+pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
+pub(crate) use labels::{LabelsArgs, TrainingArgs};
+use train::loss_schedule;
+pub(crate) use train::{LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
 
 /// Predicts, measures and judges the initialization of a neural network
 #[derive(Debug, Parser)]
@@ -83,11 +90,17 @@ pub(crate) enum Command {
         firstguess losses model.toml\n  \
         firstguess losses model.toml --data images.npz --loss ce,mae,blurry(0.2) --json")]
     Losses(LossesArgs),
-    /// Which labels are wrong, by training on them: held-out probabilities and margins
+    /// Which labels look wrong, from held-out probabilities or by training
     #[command(after_help = "Examples:\n  \
-        firstguess labels --train model.toml --data digits\n  \
-        firstguess labels --train model.toml --corrupt 0.2 --loss piecewise_zero(0.2)@delay(10)")]
+        firstguess labels --probabilities P.npy --labels y.npy\n  \
+        firstguess labels --train model.toml --corrupt 0.2 --loss piecewise_zero(0.2)@delay(10)\n  \
+        firstguess labels --probabilities P.csv --labels y.csv --method prune_by_class -o issues.csv")]
     Labels(LabelsArgs),
+    /// Data sets: what there is, and fetching it
+    #[command(after_help = "Examples:\n  \
+        firstguess data list\n  \
+        firstguess data fetch mnist")]
+    Data(DataArgs),
     /// What a finding means and what to do about it
     #[command(after_help = "Examples:\n  \
         firstguess explain frozen-bias\n  \
@@ -110,7 +123,8 @@ pub(crate) struct CheckArgs {
     /// A spec file (TOML); the embedded example on the embedded digits unless given
     #[arg(value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
-    /// Inputs instead of the spec's: a known data set (digits) or a file (npz, npy, csv, idx)
+    /// Inputs instead of the spec's: a known data set (digits; mnist, fashion_mnist, cifar10 once
+    /// fetched), a file (npz, npy, csv, parquet, idx) or a folder of images
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<String>,
     /// Networks to draw instead of the spec's number
@@ -125,145 +139,6 @@ pub(crate) struct CheckArgs {
     /// Gravity of a finding from which the exit status is 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error)]
     pub(crate) fail_on: FailOn,
-}
-
-/// A model and the data that it is to be tried on.
-#[derive(Debug, Clone, Arguments)]
-pub(crate) struct TrialArgs {
-    /// Inputs instead of the spec's: a known data set (digits) or a file (npz, npy, csv, idx)
-    #[arg(long, value_name = "DATA")]
-    pub(crate) data: Option<String>,
-    /// Inputs to use at most, a random part of the data [default: the spec's number, else all]
-    #[arg(long, value_name = "N", value_parser = samples, allow_negative_numbers = true)]
-    pub(crate) samples: Option<usize>,
-}
-
-/// How networks are trained.
-#[derive(Debug, Clone, Arguments)]
-#[command(next_help_heading = "Training")]
-pub(crate) struct RecipeArgs {
-    /// sgd, sgd(0.9), nesterov(0.9), adam, adam(0.9,0.999) or adamw
-    #[arg(long, value_name = "METHOD", default_value = "adam", value_parser = method)]
-    pub(crate) optimizer: Method,
-    /// constant, cosine, or step(5,0.1): times 0.1 every 5 epochs
-    #[arg(long, value_name = "SCHEDULE", default_value = "constant", value_parser = rate_schedule)]
-    pub(crate) rate_schedule: RateSchedule,
-    /// Weight decay
-    #[arg(long, value_name = "L", default_value_t = 0.0, value_parser = decay, allow_negative_numbers = true)]
-    pub(crate) weight_decay: f64,
-    /// Largest norm of the gradient
-    #[arg(long, value_name = "NORM", value_parser = positive, allow_negative_numbers = true)]
-    pub(crate) clip: Option<f64>,
-    /// Examples per step
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = batch, allow_negative_numbers = true)]
-    pub(crate) batch: usize,
-}
-
-/// Arms, losses, seeds and length of a comparison.
-#[derive(Debug, Clone, Arguments)]
-pub(crate) struct TrainArgs {
-    /// A spec file (TOML)
-    #[arg(value_name = "MODEL")]
-    pub(crate) model: PathBuf,
-    #[command(flatten)]
-    pub(crate) trial: TrialArgs,
-    /// Initializations: schemes (he_normal, torch_default, critical, explicit(2,0.1), glorot_normal(gain=2)), or spec
-    #[arg(long, value_name = "A,B,...", default_value = "spec", value_parser = arms)]
-    pub(crate) arms: List<ArmArg>,
-    /// Losses, each with every initialization
-    #[arg(long, value_name = "L,M,...", default_value = "cross_entropy", value_parser = loss_schedules)]
-    pub(crate) loss: List<LossSchedule>,
-    /// Trainings of each arm; all arms share their seeds
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = seeds, allow_negative_numbers = true)]
-    pub(crate) seeds: usize,
-    /// Steps of each training [default: 500]
-    #[arg(long, value_name = "N", value_parser = steps, conflicts_with = "epochs", allow_negative_numbers = true)]
-    pub(crate) steps: Option<usize>,
-    /// Passes over the training data instead
-    #[arg(long, value_name = "N", value_parser = epochs, allow_negative_numbers = true)]
-    pub(crate) epochs: Option<usize>,
-    /// Learning rates; of several, each arm takes the one at which it does best on seeds of their own
-    #[arg(long, value_name = "R,S,...", value_delimiter = ',', default_value = "0.001", value_parser = positive)]
-    #[arg(allow_negative_numbers = true)]
-    pub(crate) lr: Vec<f64>,
-    /// Steps between two looks at the network [default: a fiftieth of the training]
-    #[arg(long, value_name = "N", value_parser = steps, allow_negative_numbers = true)]
-    pub(crate) every: Option<usize>,
-    /// Share of the data kept apart, on which arms are compared; 0 compares on training data
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share, allow_negative_numbers = true)]
-    pub(crate) validation: f64,
-    /// Examples that are looked at, as many of each class
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = samples, allow_negative_numbers = true)]
-    pub(crate) probe: usize,
-    /// Write every trajectory to a file as CSV
-    #[arg(long, value_name = "FILE")]
-    pub(crate) csv: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) recipe: RecipeArgs,
-}
-
-/// Which losses on which model.
-#[derive(Debug, Clone, Arguments)]
-pub(crate) struct LossesArgs {
-    /// A spec file (TOML)
-    #[arg(value_name = "MODEL")]
-    pub(crate) model: PathBuf,
-    #[command(flatten)]
-    pub(crate) trial: TrialArgs,
-    /// Losses to judge, such as ce,blurry(0.2) [default: all families]
-    #[arg(long, value_name = "L,M,...", value_parser = losses)]
-    pub(crate) loss: Option<List<Loss>>,
-    /// Networks to draw instead of the spec's number
-    #[arg(long, value_name = "N", value_parser = draws, allow_negative_numbers = true)]
-    pub(crate) draws: Option<usize>,
-}
-
-/// Whose labels, and how to look for wrong ones.
-#[derive(Debug, Clone, Arguments)]
-pub(crate) struct LabelsArgs {
-    /// A spec file (TOML) of the network to train
-    #[arg(long, value_name = "MODEL")]
-    pub(crate) train: PathBuf,
-    #[command(flatten)]
-    pub(crate) trial: TrialArgs,
-    /// The loss, with its schedule
-    #[arg(long, value_name = "LOSS", default_value = "cross_entropy", value_parser = loss_schedule)]
-    pub(crate) loss: LossSchedule,
-    /// Flip so many labels to a random other class first, to see how well they are found
-    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
-    pub(crate) corrupt: Option<f64>,
-    /// Parts of which each is judged by a network trained on the others
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = folds, allow_negative_numbers = true)]
-    pub(crate) folds: usize,
-    /// Passes over the training data
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = epochs, allow_negative_numbers = true)]
-    pub(crate) epochs: usize,
-    /// Learning rate
-    #[arg(long, value_name = "R", default_value_t = 0.002, value_parser = positive, allow_negative_numbers = true)]
-    pub(crate) lr: f64,
-    /// Trainings for the area under the margin, 0 for none
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = margin_runs, allow_negative_numbers = true)]
-    pub(crate) margin_runs: usize,
-    /// How examples are flagged by their probabilities
-    #[arg(long, value_name = "METHOD", default_value = "both", value_parser = label_method)]
-    pub(crate) method: LabelMethod,
-    /// Write a line per example to a file as CSV: label, flags, confidence, margin
-    #[arg(long, value_name = "FILE")]
-    pub(crate) csv: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) recipe: RecipeArgs,
-}
-
-/// Values given in one option, separated by commas outside parentheses.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct List<T>(pub(crate) Vec<T>);
-
-/// An initialization to train: a scheme, or that of the spec.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ArmArg {
-    pub(crate) name: String,
-    /// `None` for the spec's own.
-    pub(crate) scheme: Option<InitScheme>,
 }
 
 /// Findings of which gravity make the program fail.
@@ -432,60 +307,6 @@ fn pool(text: &str) -> Result<PoolArg, String> {
     Ok(PoolArg { kind, size: count(size, 1, MAX_POOL)? })
 }
 
-/// The parts of a text between commas that stand outside parentheses.
-fn parts(text: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut parts) = (0_usize, 0, Vec::new());
-    for (position, character) in text.char_indices() {
-        match character {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(&text[start..position]);
-                start = position + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
-}
-
-fn list<T>(text: &str, one: impl Fn(&str) -> Result<T, SpecError>) -> Result<List<T>, String> {
-    let all: Result<Vec<T>, SpecError> = parts(text).into_iter().map(one).collect();
-    all.map(List).map_err(|error| error.to_string())
-}
-
-fn losses(text: &str) -> Result<List<Loss>, String> {
-    list(text, str::parse)
-}
-
-fn loss_schedule(text: &str) -> Result<LossSchedule, String> {
-    text.parse().map_err(|error: SpecError| error.to_string())
-}
-
-fn loss_schedules(text: &str) -> Result<List<LossSchedule>, String> {
-    list(text, str::parse)
-}
-
-fn arms(text: &str) -> Result<List<ArmArg>, String> {
-    list(text, |part| {
-        let scheme = (part.trim() != "spec").then(|| part.parse()).transpose()?;
-        Ok(ArmArg { name: part.trim().to_owned(), scheme })
-    })
-}
-
-fn method(text: &str) -> Result<Method, String> {
-    text.parse().map_err(|error: SpecError| error.to_string())
-}
-
-fn rate_schedule(text: &str) -> Result<RateSchedule, String> {
-    text.parse().map_err(|error: SpecError| error.to_string())
-}
-
-fn label_method(text: &str) -> Result<LabelMethod, String> {
-    text.parse().map_err(|error: SpecError| error.to_string())
-}
-
 fn number(text: &str) -> Result<f64, String> {
     text.trim().parse().map_err(|_| "not a number".to_owned())
 }
@@ -527,42 +348,6 @@ fn samples(text: &str) -> Result<usize, String> {
     count(text, 1, firstguess::spec::experiment::MAX_SAMPLES)
 }
 
-fn seeds(text: &str) -> Result<usize, String> {
-    count(text, 1, 10_000)
-}
-
-fn steps(text: &str) -> Result<usize, String> {
-    count(text, 1, 100_000_000)
-}
-
-fn epochs(text: &str) -> Result<usize, String> {
-    count(text, 1, 1_000_000)
-}
-
-fn batch(text: &str) -> Result<usize, String> {
-    count(text, 1, 1 << 20)
-}
-
-fn folds(text: &str) -> Result<usize, String> {
-    count(text, 2, 1000)
-}
-
-fn margin_runs(text: &str) -> Result<usize, String> {
-    count(text, 0, 100)
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    bounded(text, f64::MIN_POSITIVE, 1e6, "positive and at most 1e6")
-}
-
-fn decay(text: &str) -> Result<f64, String> {
-    bounded(text, 0.0, 1e6, "at least 0 and at most 1e6")
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    bounded(text, 0.0, 0.9, "from 0 to 0.9")
-}
-
 fn width(text: &str) -> Result<usize, String> {
     count(text, 1, firstguess::spec::network::MAX_UNITS)
 }
@@ -599,16 +384,6 @@ mod tests {
                 assert!(Args::try_parse_from(words).is_ok(), "refused: {line}");
             }
         }
-    }
-
-    #[test]
-    fn lists_are_divided_at_commas_outside_parentheses() {
-        assert_eq!(parts("a,b(1,2),c(d(3,4))"), ["a", "b(1,2)", "c(d(3,4))"]);
-        let found = loss_schedules("ce,blurry(0.3)@ramp(1,2)").unwrap();
-        assert_eq!(found.0.len(), 2);
-        assert!(losses("ce,blury").unwrap_err().contains("did you mean `blurry`"));
-        assert_eq!(arms("spec,he_normal").unwrap().0[0].scheme, None);
-        assert!(arms("spec,,he_normal").is_err());
     }
 
     #[test]

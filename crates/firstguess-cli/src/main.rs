@@ -53,6 +53,7 @@ fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
         Command::Train(args) => commands::train::run(args, out),
         Command::Losses(args) => commands::losses::run(args, out),
         Command::Labels(args) => commands::labels::run(args, out),
+        Command::Data(args) => commands::data::run(args, out),
         Command::Explain(args) => commands::explain::run(args, out),
         Command::Predict(args) => commands::predict::run(args, out),
         Command::Critical(args) => commands::critical::run(args, out),

@@ -94,7 +94,7 @@ fn labels_flips_labels_and_finds_them() {
     let file = path.display().to_string();
     let call = [
         "labels", "--train", DIGITS, "--samples", "600", "--epochs", "12", "--folds", "3", "--corrupt", "0.1",
-        "--csv", &file,
+        "--output", &file,
     ];
     let report = json(&call);
     let truth = &report["truth"];
@@ -121,7 +121,7 @@ fn slips_are_refused_with_what_is_allowed() {
         (&["train", DIGITS, "--validation", "1"], "from 0 to 0.9"),
         (&["train"], "MODEL"),
         (&["losses", DIGITS, "--loss", "pz(2)"], "must be from 0 to 1"),
-        (&["labels"], "--train"),
+        (&["labels"], "--probabilities"),
         (&["labels", "--train", DIGITS, "--folds", "1"], "from 2"),
         (&["check", "--loss", "ce@soon"], "unknown switch"),
     ] {

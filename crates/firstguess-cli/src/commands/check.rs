@@ -3,6 +3,7 @@
 use firstguess::finding::Severity;
 use firstguess::report::Style;
 use firstguess::spec::Spec;
+use firstguess::spec::experiment::Classes;
 use firstguess::{CheckError, Report};
 use firstguess_io::{load_spec, parse_spec};
 
@@ -47,7 +48,10 @@ fn apply(args: &CheckArgs, seed: Option<u64>, spec: &mut Spec) {
         spec.data.dataset = Some(data.clone());
         spec.data.synthetic = None;
         spec.data.features = None;
-        spec.data.classes = None;
+        // A choice of classes holds for any data; their number was that of synthetic ones.
+        if let Some(Classes::Count(_)) = spec.data.classes {
+            spec.data.classes = None;
+        }
     }
     if let Some(draws) = args.draws {
         spec.measure.draws = draws;

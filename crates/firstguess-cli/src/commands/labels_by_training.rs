@@ -1,5 +1,7 @@
 //! `firstguess labels --train MODEL`: which labels are wrong, by training on them.
 
+use std::path::Path;
+
 use anyhow::Context;
 use firstguess::layer_inits;
 use firstguess::math::stream::Seed;
@@ -12,7 +14,7 @@ use firstguess::train::label_errors::{Detection, Probabilities, Pruning};
 use firstguess_io::write_atomically;
 use serde::Serialize;
 
-use crate::args::LabelsArgs;
+use crate::args::{LabelsArgs, TrainingArgs};
 use crate::commands::model::Model;
 use crate::commands::progress::Bar;
 use crate::commands::train::optimizer;
@@ -80,8 +82,18 @@ impl Quality {
     }
 }
 
-pub(crate) fn run(args: &LabelsArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let model = Model::for_trial(&args.train, &args.trial, out.settings().seed)?;
+pub(crate) fn run(
+    path: &Path,
+    labels: &LabelsArgs,
+    out: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let args = &labels.training;
+    let table = labels.output.as_deref();
+    anyhow::ensure!(
+        table.is_none_or(|path| path.extension().is_some_and(|ending| ending == "csv")),
+        "with --train the table is written as CSV: give --output a name that ends in .csv"
+    );
+    let model = Model::for_trial(path, &args.trial, out.settings().seed)?;
     let seed = Seed(model.spec.measure.seed);
     anyhow::ensure!(
         model.data.labels().is_some(),
@@ -110,15 +122,19 @@ pub(crate) fn run(args: &LabelsArgs, out: &mut Printer) -> anyhow::Result<ExitSt
     let mut bar = Bar::new(out.settings().quiet, "training", "folds");
     let values = detector.held_out_probabilities(args.folds, &mut bar)?;
     bar.finish();
-    let labels = data.labels().unwrap_or_default().to_vec();
-    let probabilities = Probabilities::new(data.classes(), values, labels)?;
+    let given = data.labels().unwrap_or_default().to_vec();
+    let probabilities = Probabilities::new(data.classes(), values, given)?;
     let learning = probabilities.confident_learning();
-    let flagged = probabilities.flag(&learning, args.method, &Pruning::default());
+    let pruning = Pruning {
+        min_examples_per_class: labels.min_examples_per_class,
+        noise_fraction: labels.noise_fraction,
+    };
+    let flagged = probabilities.flag(&learning, labels.method, &pruning);
     let margins = margins(args, &model, &detector, out)?;
     let by_margin: Option<Vec<bool>> = margins.as_ref().map(|(shares, _)| {
         shares.iter().map(|share| *share == Some(1.0)).collect()
     });
-    if let Some(path) = &args.csv {
+    if let Some(path) = table {
         let table = csv(&probabilities, &flagged, wrong.as_deref(), margins.as_ref());
         write_atomically(path, table.as_bytes()).with_context(|| "the table was not written")?;
     }
@@ -133,7 +149,7 @@ pub(crate) fn run(args: &LabelsArgs, out: &mut Printer) -> anyhow::Result<ExitSt
         examples: data.examples(),
         classes: data.classes(),
         loss: args.loss.clone(),
-        method: args.method.to_string(),
+        method: labels.method.to_string(),
         folds: args.folds,
         epochs: args.epochs,
         margin_runs: args.margin_runs,
@@ -141,7 +157,7 @@ pub(crate) fn run(args: &LabelsArgs, out: &mut Printer) -> anyhow::Result<ExitSt
         estimated_error_rate: learning.estimated_error_rate(),
         thresholds: learning.thresholds.clone(),
         joint: learning.joint.clone(),
-        flagged: probabilities.rank(&flagged, firstguess::train::label_errors::Ranking::default()),
+        flagged: probabilities.rank(&flagged, labels.rank_by.into()),
         flagged_by_both: by_margin.as_ref().map(|other| {
             positions(&flagged.iter().zip(other).map(|(a, b)| *a && *b).collect::<Vec<_>>())
         }),
@@ -164,7 +180,7 @@ pub(crate) fn run(args: &LabelsArgs, out: &mut Printer) -> anyhow::Result<ExitSt
 type Margins = (Vec<Option<f64>>, Vec<Option<f64>>);
 
 fn margins(
-    args: &LabelsArgs,
+    args: &TrainingArgs,
     model: &Model,
     detector: &Detector<'_>,
     out: &Printer,
@@ -303,6 +319,6 @@ fn print(
         let headings = ["example", "label", "looks like", "p of label", "p of that"];
         out.lines(&format!("\n  the most suspicious first\n{}", columns(out, &headings, rows)))?;
     }
-    out.note("examples are counted from 0. Look at them before removing any; --csv lists all")?;
+    out.note("examples are counted from 0. Look at them before removing any; --output lists all")?;
     Ok(())
 }

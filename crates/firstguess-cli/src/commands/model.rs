@@ -6,7 +6,7 @@ use firstguess::spec::experiment::MAX_SAMPLES;
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::{Dataset, InitScheme, Network, Spec, SpecError};
 use firstguess::{concrete_init, layer_inits};
-use firstguess_io::{SpecFile, load_dataset, load_spec};
+use firstguess_io::{ReadOptions, SpecFile, load_dataset_with, load_spec};
 
 use crate::args::TrialArgs;
 
@@ -70,5 +70,6 @@ pub(crate) fn inputs(spec: &Spec) -> anyhow::Result<Dataset> {
     let Some(source) = &spec.data.dataset else {
         return Ok(spec.data.synthesize(spec.measure.seed)?);
     };
-    Ok(spec.data.prepare(&load_dataset(source, None)?, spec.measure.seed)?)
+    let options = ReadOptions { part: spec.data.part, ..ReadOptions::default() };
+    Ok(spec.data.prepare(&load_dataset_with(source, &options)?, spec.measure.seed)?)
 }

@@ -1,10 +1,12 @@
 //! What a check found, and the forms in which people and programs read it.
 
 mod json;
+mod label_errors;
 mod terminal;
 mod text;
 
 pub use json::{Fields, prediction_fields};
+pub use label_errors::{LabelReport, LabelledExample, MATRIX_CLASSES};
 pub use terminal::Style;
 pub use text::in_ascii;
 

@@ -131,6 +131,11 @@ impl Probabilities {
         })
     }
 
+    /// The most probable class of each example, the first of equals.
+    pub fn predicted(&self) -> Vec<u32> {
+        self.rows().map(|row| u32::try_from(most_probable(row)).unwrap_or(u32::MAX)).collect()
+    }
+
     /// How probable each given label is: the smaller, the more suspicious.
     ///
     /// ```text
