@@ -32,7 +32,12 @@ fn the_list_says_what_is_here() {
         .collect();
     assert_eq!(
         states,
-        [("digits", "embedded"), ("mnist", "absent"), ("fashion_mnist", "absent"), ("cifar10", "absent")]
+        [
+            ("digits", "embedded"),
+            ("mnist", "absent"),
+            ("fashion_mnist", "absent"),
+            ("cifar10", "absent")
+        ]
     );
     let text = call(cache.path(), &["data", "list"]).stdout;
     assert!(text.contains("cifar10") && text.contains("Krizhevsky"), "{text}");
@@ -82,7 +87,8 @@ fn checked(data: &str) -> Outcome {
 
 #[test]
 fn classes_and_noise_of_a_spec_reach_the_report() {
-    let outcome = checked("dataset = \"digits\"\nclasses = [3, 5]\nlabel_noise = { uniform = 0.25 }");
+    let outcome =
+        checked("dataset = \"digits\"\nclasses = [3, 5]\nlabel_noise = { uniform = 0.25 }");
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let report: Value = serde_json::from_str(&outcome.stdout).expect("one JSON object");
     assert_eq!(report["data"]["classes"], 2);
@@ -90,10 +96,16 @@ fn classes_and_noise_of_a_spec_reach_the_report() {
     // Binomial, 60 labels: 15 ± 3.4.
     let changed = report["data"]["label_noise"]["changed"].as_u64().expect("a count");
     assert!(changed.abs_diff(15) <= 14, "{changed}");
-    assert_eq!(checked("dataset = \"digits\"\nclasses = [3, 5]\nlabel_noise = { uniform = 0.25 }").stdout, outcome.stdout);
+    assert_eq!(
+        checked("dataset = \"digits\"\nclasses = [3, 5]\nlabel_noise = { uniform = 0.25 }").stdout,
+        outcome.stdout
+    );
     let parity = checked("dataset = \"digits\"\nbinarize = \"odd_even\"");
     let report: Value = serde_json::from_str(&parity.stdout).expect("one JSON object");
-    assert_eq!((&report["data"]["classes"], &report["data"]["label_noise"]), (&2.into(), &Value::Null));
+    assert_eq!(
+        (&report["data"]["classes"], &report["data"]["label_noise"]),
+        (&2.into(), &Value::Null)
+    );
 }
 
 #[test]

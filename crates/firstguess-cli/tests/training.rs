@@ -7,7 +7,17 @@ use common::{firstguess, json};
 const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/digits.toml");
 
 const TRAIN: [&str; 12] = [
-    "train", DIGITS, "--samples", "300", "--steps", "40", "--every", "20", "--seeds", "3", "--loss",
+    "train",
+    DIGITS,
+    "--samples",
+    "300",
+    "--steps",
+    "40",
+    "--every",
+    "20",
+    "--seeds",
+    "3",
+    "--loss",
     "ce,blurry(0.5)",
 ];
 
@@ -24,7 +34,12 @@ fn train_compares_arms_and_writes_trajectories() {
     let names: Vec<&str> = arms.iter().map(|arm| arm["name"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["spec cross_entropy", "spec blurry(0.5)", "explicit(3,0.5) cross_entropy", "explicit(3,0.5) blurry(0.5)"]
+        [
+            "spec cross_entropy",
+            "spec blurry(0.5)",
+            "explicit(3,0.5) cross_entropy",
+            "explicit(3,0.5) blurry(0.5)"
+        ]
     );
     assert_eq!(one["comparisons"].as_array().unwrap().len(), 6);
     assert_eq!((&one["steps"], &one["validation_examples"]), (&40.into(), &60.into()));
@@ -33,7 +48,8 @@ fn train_compares_arms_and_writes_trajectories() {
         let accuracy = &arm["accuracy"];
         assert!(accuracy["low"].as_f64() <= accuracy["mean"].as_f64(), "{accuracy}");
     }
-    let (start, end) = (&arms[0]["curves"]["cross_entropy"][0], &arms[0]["curves"]["cross_entropy"][2]);
+    let (start, end) =
+        (&arms[0]["curves"]["cross_entropy"][0], &arms[0]["curves"]["cross_entropy"][2]);
     assert!(end["mean"].as_f64() < start["mean"].as_f64(), "{start} {end}");
     let csv = std::fs::read_to_string(&path).unwrap();
     assert_eq!(csv.lines().count(), 1 + 4 * 3 * 3);
@@ -93,8 +109,19 @@ fn labels_flips_labels_and_finds_them() {
     let path = folder.path().join("labels.csv");
     let file = path.display().to_string();
     let call = [
-        "labels", "--train", DIGITS, "--samples", "600", "--epochs", "12", "--folds", "3", "--corrupt", "0.1",
-        "--output", &file,
+        "labels",
+        "--train",
+        DIGITS,
+        "--samples",
+        "600",
+        "--epochs",
+        "12",
+        "--folds",
+        "3",
+        "--corrupt",
+        "0.1",
+        "--output",
+        &file,
     ];
     let report = json(&call);
     let truth = &report["truth"];

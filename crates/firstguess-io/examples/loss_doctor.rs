@@ -76,7 +76,8 @@ fn setting_cases(
     gain: f64,
     seeds: usize,
 ) -> Result<Vec<Case>, Box<dyn std::error::Error>> {
-    let network = Architecture::mlp(&Activation::Relu, hidden + 1, 64, 10).resolve(&data.shape())?;
+    let network =
+        Architecture::mlp(&Activation::Relu, hidden + 1, 64, 10).resolve(&data.shape())?;
     let init = InitScheme { gain, ..InitScheme::new("he_normal".parse()?) };
     let inits = network.weights().iter().map(|w| init.layer(w)).collect::<Result<Vec<_>, _>>()?;
     let losses = LOSSES.iter().map(|text| text.parse()).collect::<Result<Vec<Loss>, _>>()?;

@@ -8,9 +8,7 @@ use firstguess::loss_doctor::{Verdict, diagnose};
 use firstguess::math::stream::Seed;
 use firstguess::spec::dataset::LabelNoise;
 use firstguess::spec::scheme::LayerInit;
-use firstguess::spec::{
-    Activation, Architecture, Dataset, InitScheme, Loss, Network, Standardize,
-};
+use firstguess::spec::{Activation, Architecture, Dataset, InitScheme, Loss, Network, Standardize};
 use firstguess::train::detect::Detector;
 use firstguess::train::label_errors::margins::flagged_share;
 use firstguess::train::label_errors::{Detection, Method, Probabilities, Pruning};
@@ -44,7 +42,13 @@ fn perceptron(data: &Dataset, hidden: usize, width: usize) -> (Network, Vec<Laye
 }
 
 /// Adam 1e-3, batch 32, all images for training, accuracy on them.
-fn trained(data: &Dataset, hidden: usize, losses: &[&str], seeds: usize, steps: usize) -> LabReport {
+fn trained(
+    data: &Dataset,
+    hidden: usize,
+    losses: &[&str],
+    seeds: usize,
+    steps: usize,
+) -> LabReport {
     let (network, inits) = perceptron(data, hidden, 64);
     let arms: Vec<Arm> = losses
         .iter()
@@ -58,8 +62,15 @@ fn trained(data: &Dataset, hidden: usize, losses: &[&str], seeds: usize, steps: 
         .collect();
     let probe = Probe::new(data, 200, Seed(0)).unwrap();
     let lab = Lab {
-        data, probe: &probe, validation: Some(data), batch: 32, steps, every: 50, seed: Seed(0),
-        seeds, selection_seeds: 0,
+        data,
+        probe: &probe,
+        validation: Some(data),
+        batch: 32,
+        steps,
+        every: 50,
+        seed: Seed(0),
+        seeds,
+        selection_seeds: 0,
     };
     lab.run(&arms, &[], &mut ()).unwrap()
 }
@@ -107,7 +118,8 @@ fn deep_networks_on_raw_inputs() {
 fn a_warm_up_rescues_a_loss_that_backs_off() {
     let data = digits().standardize(Standardize::Feature).unwrap();
     // 57 batches to an epoch.
-    let losses = ["piecewise_zero(0.1)", "piecewise_zero(0.1)@delay(0.9)", "blurry(0.5)@guard(0.2)"];
+    let losses =
+        ["piecewise_zero(0.1)", "piecewise_zero(0.1)@delay(0.9)", "blurry(0.5)@guard(0.2)"];
     let report = trained(&data, 2, &losses, 2, 1000);
     let [bare, delayed, guarded] = accuracies(&report, [0.66, 0.96, 0.9]);
     assert!(delayed > bare + 0.05 && delayed > 0.93, "{bare} {delayed}");
@@ -121,7 +133,8 @@ struct Found {
 
 /// F1 of both ways on 20 % uniform noise: MLP 64-128-64-10, He, Adam 2e-3, batch 64, 40 epochs, 5 folds, two margin runs.
 fn detection(loss: &str, seed: u64, with_margins: bool) -> Found {
-    let clean = digits().standardize(Standardize::Feature).unwrap();
+    // Not centred: features of tiny variance blown up to one are memorised at once, and the margins tell nothing (F1 0.59).
+    let clean = raw_digits();
     let data = clean.with_label_noise(&LabelNoise::Uniform(0.2), Seed(seed)).unwrap();
     let resolve = |outputs: usize| {
         let text = format!(
@@ -136,12 +149,17 @@ fn detection(loss: &str, seed: u64, with_margins: bool) -> Found {
     let ((network, inits), (wider, wider_inits)) = (resolve(10), resolve(11));
     let (loss, optimizer) = (loss.parse().unwrap(), Optimizer::adam(2e-3));
     let detector = Detector {
-        network: &network, inits: &inits, data: &data, loss: &loss, optimizer: &optimizer,
-        batch: 64, epochs: 40, seed: Seed(seed),
+        network: &network,
+        inits: &inits,
+        data: &data,
+        loss: &loss,
+        optimizer: &optimizer,
+        batch: 64,
+        epochs: 40,
+        seed: Seed(seed),
     };
     let given = data.labels().unwrap().to_vec();
-    let wrong: Vec<bool> =
-        given.iter().zip(clean.labels().unwrap()).map(|(a, b)| a != b).collect();
+    let wrong: Vec<bool> = given.iter().zip(clean.labels().unwrap()).map(|(a, b)| a != b).collect();
     let values = detector.held_out_probabilities(5, &mut ()).unwrap();
     let probabilities = Probabilities::new(10, values, given).unwrap();
     let learning = probabilities.confident_learning();
@@ -178,12 +196,13 @@ fn wrong_labels_are_found_and_losses_differ_as_published() {
     for (loss, expected, low, high) in cases {
         let found: Vec<Found> =
             (1..=seeds).map(|seed| detection(loss, seed, loss == "ce")).collect();
-        let mean = |value: fn(&Found) -> f64| {
-            found.iter().map(value).sum::<f64>() / found.len() as f64
-        };
+        let mean =
+            |value: fn(&Found) -> f64| found.iter().map(value).sum::<f64>() / found.len() as f64;
         let all: Vec<String> = found.iter().map(|f| format!("{:.3}", f.confident)).collect();
         let (confident, margin) = (mean(|f| f.confident), mean(|f| f.margin));
-        println!("{loss}: confident learning {confident:.3} {all:?}, expected {expected}; margins {margin:.3}");
+        println!(
+            "{loss}: confident learning {confident:.3} {all:?}, expected {expected}; margins {margin:.3}"
+        );
         assert!((low..=high).contains(&confident), "{loss}: {confident}");
         assert!(loss != "ce" || margin > 0.93, "margins: {margin}, expected 0.973");
     }

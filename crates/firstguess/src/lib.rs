@@ -26,6 +26,7 @@ pub mod theory;
 pub mod train;
 
 pub use check::{
-    CRITICAL_BIAS_VARIANCE, CheckError, check, check_with_loss, concrete_init, layer_inits, predict_on,
+    CRITICAL_BIAS_VARIANCE, CheckError, check, check_with_loss, concrete_init, layer_inits,
+    predict_on,
 };
 pub use report::Report;

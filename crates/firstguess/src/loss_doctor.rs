@@ -164,7 +164,9 @@ pub fn judge(force: &ForceMeasurement, classes: usize) -> LossDiagnosis {
         ),
         (Some((g, critical)), _) => (
             Verdict::Runaway,
-            format!("even guesses are unstable: g = {g} is above {critical:.3} for {classes} classes"),
+            format!(
+                "even guesses are unstable: g = {g} is above {critical:.3} for {classes} classes"
+            ),
         ),
         (None, r) if r.abs() <= NEUTRAL => (
             Verdict::Neutral,
@@ -173,9 +175,7 @@ pub fn judge(force: &ForceMeasurement, classes: usize) -> LossDiagnosis {
         (None, r) if r < SLOW => {
             (Verdict::Slow, format!("only {percent} of the force of cross-entropy"))
         }
-        (None, r) if r.is_nan() => {
-            (Verdict::Neutral, "no force could be measured".to_owned())
-        }
+        (None, r) if r.is_nan() => (Verdict::Neutral, "no force could be measured".to_owned()),
         _ => (Verdict::Corrects, format!("{percent} of the force of cross-entropy")),
     };
     let share = runaway_share(loss, classes);

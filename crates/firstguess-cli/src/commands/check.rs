@@ -25,8 +25,8 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     apply(args, out.settings().seed, &mut spec);
     let data = inputs(&spec)?;
     let mut progress = Bar::new(out.settings().quiet, "measuring", "networks");
-    let report =
-        firstguess::check_with_loss(&spec, &data, args.loss.as_ref(), &mut progress).map_err(|error| match (error, &file) {
+    let report = firstguess::check_with_loss(&spec, &data, args.loss.as_ref(), &mut progress)
+        .map_err(|error| match (error, &file) {
             // Shapes that the data do not fit have a place in the file.
             (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
             (error, _) => error.into(),

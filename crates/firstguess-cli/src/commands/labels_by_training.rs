@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::Context;
 use firstguess::layer_inits;
 use firstguess::math::stream::Seed;
+use firstguess::spec::LossSchedule;
 use firstguess::spec::dataset::LabelNoise;
 use firstguess::spec::layer::Layer;
-use firstguess::spec::LossSchedule;
 use firstguess::train::detect::Detector;
 use firstguess::train::label_errors::margins::{Run, flagged_share};
 use firstguess::train::label_errors::{Detection, Probabilities, Pruning};
@@ -105,9 +105,10 @@ pub(crate) fn run(
         Some(share) => model.data.with_label_noise(&LabelNoise::Uniform(share), seed)?,
     };
     // Known where labels were changed on purpose, here or by the spec.
-    let wrong: Option<Vec<bool>> = data.true_labels().zip(data.labels()).map(|(truth, given)| {
-        truth.iter().zip(given).map(|(a, b)| a != b).collect()
-    });
+    let wrong: Option<Vec<bool>> = data
+        .true_labels()
+        .zip(data.labels())
+        .map(|(truth, given)| truth.iter().zip(given).map(|(a, b)| a != b).collect());
     let optimizer = optimizer(&args.recipe, args.lr)?;
     let detector = Detector {
         network: &model.network,
@@ -131,9 +132,9 @@ pub(crate) fn run(
     };
     let flagged = probabilities.flag(&learning, labels.method, &pruning);
     let margins = margins(args, &model, &detector, out)?;
-    let by_margin: Option<Vec<bool>> = margins.as_ref().map(|(shares, _)| {
-        shares.iter().map(|share| *share == Some(1.0)).collect()
-    });
+    let by_margin: Option<Vec<bool>> = margins
+        .as_ref()
+        .map(|(shares, _)| shares.iter().map(|share| *share == Some(1.0)).collect());
     if let Some(path) = table {
         let table = csv(&probabilities, &flagged, wrong.as_deref(), margins.as_ref());
         write_atomically(path, table.as_bytes()).with_context(|| "the table was not written")?;
@@ -228,7 +229,8 @@ fn csv(
     let confidence = probabilities.self_confidence();
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     let mut text =
-        "example,label,flagged,self_confidence,margin_flagged_share,area_under_margin,corrupted\n".to_owned();
+        "example,label,flagged,self_confidence,margin_flagged_share,area_under_margin,corrupted\n"
+            .to_owned();
     for (i, label) in probabilities.labels().iter().enumerate() {
         let of = |pick: fn(&Margins) -> &Vec<Option<f64>>| {
             number(margins.and_then(|margins| pick(margins).get(i).copied().flatten()))

@@ -35,8 +35,7 @@ pub(crate) fn run(args: &LossesArgs, out: &mut Printer) -> anyhow::Result<ExitSt
     let draws = args.draws.unwrap_or(model.spec.measure.draws);
     let budget = (Seed(model.spec.measure.seed), draws);
     let mut bar = Bar::new(out.settings().quiet, "measuring", "networks");
-    let found =
-        diagnose(&model.network, &model.layers, &model.data, &losses, budget, &mut bar)?;
+    let found = diagnose(&model.network, &model.layers, &model.data, &losses, budget, &mut bar)?;
     bar.finish();
     if out.json() {
         let bias = &found.bias;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use firstguess::spec::experiment::MAX_SAMPLES;
+use firstguess::spec::experiment::{Classes, MAX_SAMPLES};
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::{Dataset, InitScheme, Network, Spec, SpecError};
 use firstguess::{concrete_init, layer_inits};
@@ -44,7 +44,11 @@ impl Model {
         let data = &mut file.spec.data;
         if let Some(name) = &trial.data {
             data.dataset = Some(name.clone());
-            (data.synthetic, data.features, data.classes) = (None, None, None);
+            (data.synthetic, data.features) = (None, None);
+            // A choice of classes holds for any data; their number was that of synthetic ones.
+            if let Some(Classes::Count(_)) = data.classes {
+                data.classes = None;
+            }
         }
         if data.dataset.is_some() {
             data.samples = trial.samples.or(data.samples).or(Some(MAX_SAMPLES));

@@ -63,7 +63,8 @@ pub(crate) fn run(args: &TrainArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     let (train, held_out) = divided(&model.data, args.validation, seed)?;
     let probe = Probe::new(&train, args.probe, seed)?;
     let steps_per_epoch =
-        firstguess::train::batches::Batches::new(train.examples(), args.batch(), seed, 0).per_epoch();
+        firstguess::train::batches::Batches::new(train.examples(), args.batch(), seed, 0)
+            .per_epoch();
     let steps = match (args.steps, args.epochs) {
         (Some(steps), _) => steps,
         (None, Some(epochs)) => epochs.saturating_mul(steps_per_epoch),

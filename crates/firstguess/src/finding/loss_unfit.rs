@@ -66,7 +66,11 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
         evidence: vec![
             Evidence::new("force on the favoured class", None, Some(force.favoured)),
             Evidence::new("the same over that of cross-entropy", None, Some(force.relative)),
-            Evidence::new("share of networks with the wrong sign", None, Some(force.negative_fraction)),
+            Evidence::new(
+                "share of networks with the wrong sign",
+                None,
+                Some(force.negative_fraction),
+            ),
             case.share_evidence(),
         ],
         remedy,

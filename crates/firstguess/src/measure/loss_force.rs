@@ -158,7 +158,8 @@ impl Job<'_> {
                 *sum += weight * p;
             }
         }
-        let favoured = (0..classes).fold(0, |best, k| if shares[k] > shares[best] { k } else { best });
+        let favoured =
+            (0..classes).fold(0, |best, k| if shares[k] > shares[best] { k } else { best });
         let mut gradient = vec![0.0; classes];
         let mut of = |loss: &Loss| {
             let mut sums = [0.0; 4];
@@ -289,8 +290,13 @@ mod tests {
             let weights: Weights = Weights::draw(&network, &inits, Seed(4), draw).unwrap();
             let row = Row::new(weights.layers[0].bias.iter().map(|b| f64::from(*b)));
             let job = Job {
-                network: &network, init: &inits, data: &data, labels: data.labels().unwrap(),
-                losses: &losses, share: &[1.0 / 30.0; 3], program: &Program::new(&network, Record::Nothing),
+                network: &network,
+                init: &inits,
+                data: &data,
+                labels: data.labels().unwrap(),
+                losses: &losses,
+                share: &[1.0 / 30.0; 3],
+                program: &Program::new(&network, Record::Nothing),
                 seed: Seed(4),
             };
             let found = job.measure(draw).unwrap().unwrap();

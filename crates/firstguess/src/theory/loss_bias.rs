@@ -88,7 +88,11 @@ pub fn runaway_share(loss: &Loss, classes: usize) -> Result<Option<f64>, NoTheor
     }
     let grid = log_grid(1e-9, near, 400);
     // `rest` falls as the share rises: the largest root is the first border on the way up.
-    let roots = all_roots(|rest| if force(rest) > 0.0 || force(rest).abs() <= 1e-14 * rest { 1.0 } else { -1.0 }, &grid, 1e-12);
+    let roots = all_roots(
+        |rest| if force(rest) > 0.0 || force(rest).abs() <= 1e-14 * rest { 1.0 } else { -1.0 },
+        &grid,
+        1e-12,
+    );
     Ok(roots.last().map(|rest| 1.0 - rest))
 }
 
@@ -132,7 +136,8 @@ mod tests {
             // Second route: the sign of the force just above uniform.
             for (g, grows) in [(found - 0.004, false), (found + 0.004, true)] {
                 let even = 1.0 / classes as f64;
-                let force = favoured_force(&loss(&format!("blurry({g})")), classes, even * 1.003).unwrap();
+                let force =
+                    favoured_force(&loss(&format!("blurry({g})")), classes, even * 1.003).unwrap();
                 assert_eq!(force < 0.0, grows, "{classes} {g}: {force}");
             }
         }
@@ -141,9 +146,16 @@ mod tests {
     #[test]
     fn runaway_shares_of_the_source() {
         for (text, classes, expected) in [
-            ("pz(0.05)", 10, 0.55), ("pz(0.01)", 10, 0.91), ("pz(0.005)", 10, 0.955),
-            ("bl(0.1)", 10, 0.9996), ("bl(0.15)", 10, 0.9884), ("bl(0.2)", 10, 0.936), ("bl(0.25)", 10, 0.784),
-            ("bl(0.1)", 100, 0.9955), ("bl(0.15)", 100, 0.871), ("bl(0.1)", 1000, 0.956),
+            ("pz(0.05)", 10, 0.55),
+            ("pz(0.01)", 10, 0.91),
+            ("pz(0.005)", 10, 0.955),
+            ("bl(0.1)", 10, 0.9996),
+            ("bl(0.15)", 10, 0.9884),
+            ("bl(0.2)", 10, 0.936),
+            ("bl(0.25)", 10, 0.784),
+            ("bl(0.1)", 100, 0.9955),
+            ("bl(0.15)", 100, 0.871),
+            ("bl(0.1)", 1000, 0.956),
         ] {
             let found = runaway_share(&loss(text), classes).unwrap().unwrap();
             assert!((found - expected).abs() < 6e-4, "{text}, {classes}: {found}");
@@ -161,8 +173,11 @@ mod tests {
     #[test]
     fn trajectories_of_the_source() {
         for (text, start, expected) in [
-            ("ce", 0.9, [0.1883, 0.1009]), ("mae", 0.9, [0.9, 0.9]), ("bl(0.2)", 0.9, [0.8635, 0.2964]),
-            ("bl(0.3)", 0.9, [0.9642, 0.9997]), ("pz(0.1)", 0.3, [0.4602, 0.7918]),
+            ("ce", 0.9, [0.1883, 0.1009]),
+            ("mae", 0.9, [0.9, 0.9]),
+            ("bl(0.2)", 0.9, [0.8635, 0.2964]),
+            ("bl(0.3)", 0.9, [0.9642, 0.9997]),
+            ("pz(0.1)", 0.3, [0.4602, 0.7918]),
         ] {
             for (steps, expected) in [200, 1000].into_iter().zip(expected) {
                 let found = share_after(&loss(text), 10, start, 0.05, steps).unwrap();

@@ -167,8 +167,8 @@ pub struct LabReport {
 /// [`TrainError::Data`] for a set too small to be divided.
 pub fn hold_out(data: &Dataset, share: f64, seed: Seed) -> Result<(Dataset, Dataset), TrainError> {
     let parts = data.split(&[1.0 - share, share], seed)?;
-    let [train, held_out] = <[Dataset; 2]>::try_from(parts)
-        .map_err(|_| TrainError::Nothing { what: "validation" })?;
+    let [train, held_out] =
+        <[Dataset; 2]>::try_from(parts).map_err(|_| TrainError::Nothing { what: "validation" })?;
     Ok((train, held_out))
 }
 

@@ -47,7 +47,10 @@ pub(super) fn print(
         out.lines(&format!("  {}  {}", " ".repeat(width), curve(&arm.curves.accuracy)))?;
     }
     if !report.comparisons.is_empty() {
-        out.lines(&format!("\n  paired by seed, second minus first\n{}", comparisons(report, out)))?;
+        out.lines(&format!(
+            "\n  paired by seed, second minus first\n{}",
+            comparisons(report, out)
+        ))?;
     }
     for run in report.runs.iter().filter_map(|run| Some((run, run.diverged.as_ref()?))).take(5) {
         let (run, divergence) = run;
@@ -89,7 +92,11 @@ fn headline(report: &LabReport, diverged: usize) -> String {
                 .iter()
                 .filter(|c| c.first == arm.name || c.second == arm.name)
                 .all(|c| c.accuracy.and_then(|test| test.p_holm).is_some_and(|p| p < LEVEL));
-            let clear = if beaten { "clearly ahead of the others" } else { "not clearly ahead of every other" };
+            let clear = if beaten {
+                "clearly ahead of the others"
+            } else {
+                "not clearly ahead of every other"
+            };
             format!("{lost}`{}` does best, {:.1} % accuracy, {clear}", arm.name, 100.0 * band.mean)
         }
     }
@@ -117,7 +124,8 @@ fn table(report: &LabReport, out: &Printer) -> String {
                 arm.name.clone(),
                 given(arm.rate),
                 percent(&arm.accuracy),
-                arm.cross_entropy.map_or_else(|| "-".to_owned(), |band| format!("{:.3}", band.mean)),
+                arm.cross_entropy
+                    .map_or_else(|| "-".to_owned(), |band| format!("{:.3}", band.mean)),
                 ends(&arm.curves.largest_share),
                 arm.median_debias_step.map_or_else(|| "never".to_owned(), |step| step.to_string()),
                 format!("{}/{}", arm.debiased, arm.seeds),
@@ -159,8 +167,11 @@ fn comparisons(report: &LabReport, out: &Printer) -> String {
 
 /// A curve of values from 0 to 1, one character each.
 fn sparkline(bands: &[Band], unicode: bool) -> String {
-    let levels: Vec<char> =
-        if unicode { "▁▂▃▄▅▆▇█".chars().collect() } else { "0123456789".chars().collect() };
+    let levels: Vec<char> = if unicode {
+        "▁▂▃▄▅▆▇█".chars().collect()
+    } else {
+        "0123456789".chars().collect()
+    };
     let shown = bands.len().min(CURVE);
     (0..shown)
         .map(|i| {
@@ -170,7 +181,8 @@ fn sparkline(bands: &[Band], unicode: bool) -> String {
                 clippy::cast_sign_loss,
                 reason = "a share of the levels"
             )]
-            let level = (bands[at].mean.clamp(0.0, 1.0) * (levels.len() - 1) as f64).round() as usize;
+            let level =
+                (bands[at].mean.clamp(0.0, 1.0) * (levels.len() - 1) as f64).round() as usize;
             levels[level]
         })
         .collect()
