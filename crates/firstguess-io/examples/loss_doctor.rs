@@ -156,6 +156,13 @@ fn print(cases: &[Case], seeds: usize) {
     for case in cases.iter().filter(|case| case.warned() != case.fails()) {
         row(case);
     }
+    println!(
+        "\nThree kinds. *Misses of the piecewise-zero loss*: the favoured class is corrected, but classes that start below the\n\
+         cutoff in every sample get no gradient and stay unlearnt in some seeds; accuracy is short of cross-entropy by one or\n\
+         two classes. *Misses of the blurry loss*: the start is fine and training itself leads into the unstable region (after\n\
+         a good first phase); one look at the start cannot see it. *False alarms of `mae` and `nce_rce`*: the output biases\n\
+         are left alone, as said, but with moderate logits the layers below learn all the same."
+    );
     println!("\n## All cases\n");
     println!(
         "Accuracy with half the width of its 95 % interval over seeds; force on the favoured class relative to\n\
