@@ -45,6 +45,10 @@ fn train_compares_arms_and_writes_trajectories() {
     assert_eq!((&one["steps"], &one["validation_examples"]), (&40.into(), &60.into()));
     for arm in arms {
         assert_eq!(arm["curves"]["steps"], serde_json::json!([0, 20, 40]));
+        for field in ["class_shares", "mean_probabilities", "class_accuracy", "class_loss", "class_gradient", "force"] {
+            assert_eq!(arm["curves"][field][1].as_array().map(Vec::len), Some(10), "{field}");
+        }
+        assert_eq!(arm["curves"]["layer_gradients"][0].as_array().map(Vec::len), Some(5));
         let accuracy = &arm["accuracy"];
         assert!(accuracy["low"].as_f64() <= accuracy["mean"].as_f64(), "{accuracy}");
     }

@@ -30,7 +30,7 @@ impl Batches {
     /// Batches in one epoch.
     pub fn per_epoch(&self) -> usize {
         let (full, rest) = (self.order.len() / self.batch, self.order.len() % self.batch);
-        full + usize::from(rest > 1 || self.batch == 1 && rest > 0)
+        full + usize::from(rest > 1 || (self.batch == 1 && rest > 0))
     }
 
     /// The samples of the next batch.

@@ -102,7 +102,24 @@ pub struct Curves {
     pub active_fraction: Vec<Band>,
     /// Share of examples pushed away from it.
     pub reversed_fraction: Vec<Band>,
+    /// Means over seeds by class: shares of the guesses, `[snapshots][classes]`. Seeds favour different classes.
+    pub class_shares: Rows,
+    /// Mean probabilities by class.
+    pub mean_probabilities: Rows,
+    /// Accuracy by label.
+    pub class_accuracy: Rows,
+    /// Loss by label.
+    pub class_loss: Rows,
+    /// Mean `Σ_k |∂ℓ/∂z_k|` by label.
+    pub class_gradient: Rows,
+    /// Force on the output biases by class.
+    pub force: Rows,
+    /// Norm of the gradient by layer with weights.
+    pub layer_gradients: Rows,
 }
+
+/// One row per snapshot; null where no seed has a value.
+pub type Rows = Vec<Vec<Option<f64>>>;
 
 /// One arm over its seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -435,7 +452,38 @@ impl Curves {
             loss: over(|s| s.loss),
             active_fraction: over(|s| s.active_fraction),
             reversed_fraction: over(|s| s.reversed_fraction),
+            class_shares: rows(runs, |s| known(&s.class_shares)),
+            mean_probabilities: rows(runs, |s| known(&s.mean_probabilities)),
+            class_accuracy: rows(runs, |s| s.class_accuracy.clone()),
+            class_loss: rows(runs, |s| s.class_loss.clone()),
+            class_gradient: rows(runs, |s| s.class_gradient.clone()),
+            force: rows(runs, |s| known(&s.force)),
+            layer_gradients: rows(runs, |s| known(&s.layer_gradients)),
             steps,
         }
     }
+}
+
+fn known(values: &[f64]) -> Vec<Option<f64>> {
+    values.iter().map(|value| Some(*value)).collect()
+}
+
+/// Means over runs, snapshot by snapshot.
+fn rows(runs: &[&Run], of: fn(&Snapshot) -> Vec<Option<f64>>) -> Rows {
+    let longest = runs.iter().map(|run| run.snapshots.len()).max().unwrap_or(0);
+    (0..longest)
+        .map(|at| {
+            let seen: Vec<Vec<Option<f64>>> =
+                runs.iter().filter_map(|run| run.snapshots.get(at)).map(of).collect();
+            let columns = seen.iter().map(Vec::len).max().unwrap_or(0);
+            (0..columns)
+                .map(|k| {
+                    let values: Vec<f64> =
+                        seen.iter().filter_map(|row| row.get(k).copied().flatten()).collect();
+                    (!values.is_empty())
+                        .then(|| values.iter().sum::<f64>() / values.len() as f64)
+                })
+                .collect()
+        })
+        .collect()
 }

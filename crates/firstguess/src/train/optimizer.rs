@@ -210,7 +210,7 @@ impl<T: Scalar> Memory<T> {
             scale: t(scale),
             decay: t(if decoupled { 0.0 } else { optimizer.weight_decay }),
             penalty: t(penalty),
-            penalised: optimizer.weight_decay > 0.0 && !decoupled || penalty > 0.0 || scale < 1.0,
+            penalised: (optimizer.weight_decay > 0.0 && !decoupled) || penalty > 0.0 || scale < 1.0,
         };
         let rule = match optimizer.method {
             Method::Sgd { momentum: 0.0, .. } => Rule::Plain { rate: t(rate) },

@@ -328,7 +328,7 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         let masks = Masks::Draw {
             seed: self.task.seed,
             // Replicates below 2¹⁶ and steps below 2³² never share a mask.
-            draw: self.task.replicate << 32 | self.done as u64,
+            draw: (self.task.replicate << 32) | self.done as u64,
         };
         let done = self.done;
         let fail = move |error: NetError| match Divergence::of(&error, done) {
