@@ -45,7 +45,14 @@ fn train_compares_arms_and_writes_trajectories() {
     assert_eq!((&one["steps"], &one["validation_examples"]), (&40.into(), &60.into()));
     for arm in arms {
         assert_eq!(arm["curves"]["steps"], serde_json::json!([0, 20, 40]));
-        for field in ["class_shares", "mean_probabilities", "class_accuracy", "class_loss", "class_gradient", "force"] {
+        for field in [
+            "class_shares",
+            "mean_probabilities",
+            "class_accuracy",
+            "class_loss",
+            "class_gradient",
+            "force",
+        ] {
             assert_eq!(arm["curves"][field][1].as_array().map(Vec::len), Some(10), "{field}");
         }
         assert_eq!(arm["curves"]["layer_gradients"][0].as_array().map(Vec::len), Some(5));
@@ -64,7 +71,7 @@ fn train_compares_arms_and_writes_trajectories() {
 fn the_screen_of_a_comparison_names_the_best_and_the_rates() {
     let outcome = firstguess(&[&TRAIN[..], &["--lr", "1e-3,1e-2"]].concat());
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-    for text in ["does best", "blurry(0.5)", "de-biased at", "paired by seed", "▁"] {
+    for text in ["does best", "blurry(0.5)", "de-biased at", "paired by seed", "█"] {
         assert!(outcome.stdout.contains(text), "{text}:\n{}", outcome.stdout);
     }
     assert!(outcome.stderr.contains("edge of the rates tried"), "{}", outcome.stderr);
@@ -73,11 +80,18 @@ fn the_screen_of_a_comparison_names_the_best_and_the_rates() {
 /// A rate that no network survives is reported, with its place.
 #[test]
 fn divergence_is_shown() {
-    let wild = ["--lr", "1e30", "--optimizer", "sgd"];
-    let report = json(&[&TRAIN[..], &wild].concat());
-    assert_eq!(report["arms"][0]["diverged"], 3, "{}", report["arms"][0]);
+    let folder = tempfile::tempdir().unwrap();
+    let spec = folder.path().join("wild.toml");
+    let text = "[init]\nscheme = \"he_normal\"\n[network]\nlayers = [{ repeat = 4, layers = [{ dense = 32 }, \
+                \"squared_relu\"] }, { dense = 10 }]\n";
+    std::fs::write(&spec, text).unwrap();
+    let spec = spec.display().to_string();
+    let call =
+        ["train", &spec, "--steps", "20", "--seeds", "2", "--lr", "1e6", "--optimizer", "sgd"];
+    let report = json(&call);
+    assert_eq!(report["arms"][0]["diverged"], 2, "{}", report["arms"][0]);
     assert!(report["arms"][0]["accuracy"].is_null());
-    let outcome = firstguess(&[&TRAIN[..], &wild].concat());
+    let outcome = firstguess(&call);
     assert!(outcome.stdout.contains("diverged at step"), "{}", outcome.stdout);
 }
 

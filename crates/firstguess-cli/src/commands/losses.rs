@@ -99,7 +99,8 @@ fn print(model: &Model, found: &Diagnosis, out: &mut Printer) -> anyhow::Result<
         })
         .collect();
     let headings = ["loss", "verdict", "force G", "G / CE", "active", "reversed", "runaway above"];
-    out.lines(&columns(out, &headings, rows))?;
+    let table = columns(out, &headings, rows);
+    out.verbatim(table.as_bytes())?;
     let mut advice = String::new();
     for one in found.losses.iter().filter(|one| one.verdict > Verdict::Corrects) {
         if let Some(suggested) = &one.suggested {

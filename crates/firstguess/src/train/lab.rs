@@ -480,8 +480,7 @@ fn rows(runs: &[&Run], of: fn(&Snapshot) -> Vec<Option<f64>>) -> Rows {
                 .map(|k| {
                     let values: Vec<f64> =
                         seen.iter().filter_map(|row| row.get(k).copied().flatten()).collect();
-                    (!values.is_empty())
-                        .then(|| values.iter().sum::<f64>() / values.len() as f64)
+                    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
                 })
                 .collect()
         })

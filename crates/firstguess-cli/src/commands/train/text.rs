@@ -36,7 +36,8 @@ pub(super) fn print(
         lab.seeds,
         lab.seed.0
     ))?;
-    out.lines(&table(report, out))?;
+    let table = table(report, out);
+    out.verbatim(table.as_bytes())?;
     out.lines("\n  course from start to end: share of the class guessed most, then accuracy\n")?;
     let width = report.arms.iter().map(|arm| arm.name.chars().count()).max().unwrap_or(0);
     for arm in &report.arms {
@@ -47,10 +48,13 @@ pub(super) fn print(
         out.lines(&format!("  {}  {}", " ".repeat(width), curve(&arm.curves.accuracy)))?;
     }
     if !report.comparisons.is_empty() {
-        out.lines(&format!(
-            "\n  paired by seed, second minus first\n{}",
-            comparisons(report, out)
-        ))?;
+        out.lines(
+            "
+  paired by seed, second minus first
+",
+        )?;
+        let table = comparisons(report, out);
+        out.verbatim(table.as_bytes())?;
     }
     for run in report.runs.iter().filter_map(|run| Some((run, run.diverged.as_ref()?))).take(5) {
         let (run, divergence) = run;
@@ -127,14 +131,18 @@ fn table(report: &LabReport, out: &Printer) -> String {
                 arm.cross_entropy
                     .map_or_else(|| "-".to_owned(), |band| format!("{:.3}", band.mean)),
                 ends(&arm.curves.largest_share),
-                arm.median_debias_step.map_or_else(|| "never".to_owned(), |step| step.to_string()),
-                format!("{}/{}", arm.debiased, arm.seeds),
-                arm.diverged.to_string(),
+                format!(
+                    "{} ({}/{})",
+                    arm.median_debias_step.map_or_else(|| "never".to_owned(), |s| s.to_string()),
+                    arm.debiased,
+                    arm.seeds
+                ),
+                if arm.diverged > 0 { arm.diverged.to_string() } else { String::new() },
             ]
         })
         .collect();
-    let headings =
-        ["arm", "rate", "accuracy", "loss CE", "top share", "de-biased at", "seeds", "diverged"];
+    let lost = if report.arms.iter().any(|arm| arm.diverged > 0) { "diverged" } else { "" };
+    let headings = ["arm", "rate", "accuracy", "loss CE", "top share", "de-biased at", lost];
     columns(out, &headings, rows)
 }
 
