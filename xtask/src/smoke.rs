@@ -59,6 +59,13 @@ const CASES: &[Case] = &[
     },
     Case { arguments: &["losses", "absent.toml"], exit: 2, stdout: &[], stderr: &["absent.toml"] },
     Case { arguments: &["train", "absent.toml"], exit: 2, stdout: &[], stderr: &["absent.toml"] },
+    Case { arguments: &["data", "list"], exit: 0, stdout: &["cifar10"], stderr: &[] },
+    Case {
+        arguments: &["labels", "--probabilities", "absent.npy", "--labels", "y.npy"],
+        exit: 2,
+        stdout: &[],
+        stderr: &["absent.npy"],
+    },
     Case { arguments: &["explain", "--list"], exit: 0, stdout: &["frozen-bias"], stderr: &[] },
     Case {
         arguments: &["cite", "poole2016"],

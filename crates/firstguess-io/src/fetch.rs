@@ -30,7 +30,7 @@ pub enum FetchError {
 }
 
 fn list(failures: &[String]) -> String {
-    failures.iter().map(|failure| format!("\n  - {failure}")).collect()
+    failures.iter().fold(String::new(), |text, failure| text + "\n  - " + failure)
 }
 
 /// What is going on, for whoever waits.
@@ -323,5 +323,11 @@ pub(crate) fn digest(mut reader: impl Read) -> io::Result<String> {
             count => hash.update(&buffer[..count]),
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits = hash.finalize().iter().fold(String::with_capacity(64), |mut digits, byte| {
+        for half in [byte >> 4, byte & 15] {
+            digits.extend(char::from_digit(half.into(), 16));
+        }
+        digits
+    });
+    Ok(digits)
 }

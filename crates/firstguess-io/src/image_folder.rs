@@ -64,15 +64,13 @@ fn read(
         let shown = || path.to_string_lossy().into_owned();
         let bytes = read_file(path, options.max_bytes)?;
         let image = images::decode(&bytes).map_err(|problem| problem.in_file(&shown()))?;
-        let reference = match &first {
-            Some(reference) => reference,
-            None => {
-                let all = image.shape().and_then(|shape| plan(files.len(), shape.size(), options));
-                all.map_err(|problem| problem.in_file(&shown()))?;
-                first.insert(Image { pixels: Vec::new(), ..image })
-            }
-        };
-        let image = fitted(image, reference).map_err(|problem| problem.in_file(&shown()))?;
+        if first.is_none() {
+            let all = image.shape().and_then(|shape| plan(files.len(), shape.size(), options));
+            all.map_err(|problem| problem.in_file(&shown()))?;
+        }
+        // What the others must be like: the form without the pixels.
+        let reference = first.get_or_insert(Image { pixels: Vec::new(), ..image });
+        let image = fitted(image, &*reference).map_err(|problem| problem.in_file(&shown()))?;
         for channel in 0..image.channels {
             inputs.extend(image.plane(channel).map(f32::from));
         }

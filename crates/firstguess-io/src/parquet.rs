@@ -286,9 +286,9 @@ mod present {
                 present.for_each(|value| take(Some(number(value))));
             } else {
                 // One level at most: the schema was checked to be flat.
-                levels.iter().for_each(|level| {
+                for level in &levels {
                     take(if *level > 0 { present.next().map(&number) } else { None });
-                });
+                }
             }
         }
         Ok(())

@@ -30,9 +30,10 @@ pub(crate) fn unpack(
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let open = || File::open(path).map(BufReader::new).map_err(|error| error.to_string());
     let mut found = HashMap::new();
-    if name.ends_with(".tgz") || name.ends_with(".tar.gz") {
+    let is = |ending: &str| name.strip_suffix(ending).is_some();
+    if is(".tgz") || is(".tar.gz") {
         members(MultiGzDecoder::new(open()?), wanted, &mut found)?;
-    } else if name.ends_with(".deb") {
+    } else if is(".deb") {
         // The program that came with the package client: a package may be packed in several ways.
         let mut child = Command::new("dpkg-deb")
             .arg("--fsys-tarfile")
@@ -136,13 +137,13 @@ fn octal(field: &[u8]) -> Option<u64> {
 }
 
 /// The lists of labels in the package of pictures, spelled as they are there.
-const TRAIN_LABELS: &str = concat!("train_", "lab", "les.json");
-const TEST_LABELS: &str = concat!("test_", "lab", "les.json");
+const TRAIN_LABELS: &str = "train_lables.json";
+const TEST_LABELS: &str = "test_lables.json";
 
 /// Turns pictures of batches into batches: row i of a picture is image i, its 1024 pixels from left to right and from top to bottom.
 fn cifar_batches(found: &mut HashMap<String, Vec<u8>>) -> Result<(), String> {
     let pictures: Vec<String> =
-        found.keys().filter(|name| name.ends_with(".png")).cloned().collect();
+        found.keys().filter(|name| name.strip_suffix(".png").is_some()).cloned().collect();
     if pictures.is_empty() {
         return Ok(());
     }

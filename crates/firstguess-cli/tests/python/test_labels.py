@@ -30,6 +30,9 @@ METHODS = [
 ]
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:May not flag")
+
+
 @pytest.fixture(autouse=True)
 def stable_sorts(monkeypatch):
     monkeypatch.setattr(np, "argsort", functools.partial(np.argsort, kind="stable"))

@@ -12,6 +12,7 @@ pub use text::in_ascii;
 
 use crate::finding::{Finding, Severity};
 use crate::measure::Measurement;
+use crate::spec::experiment::Classes;
 use crate::spec::network::Network;
 use crate::spec::scheme::{InitScheme, Scheme};
 use crate::spec::{Dataset, Spec};
@@ -52,6 +53,14 @@ pub struct DataSummary {
     pub classes: usize,
     /// How features were scaled.
     pub standardize: crate::spec::Standardize,
+    /// Which official part of the set.
+    pub part: crate::spec::Part,
+    /// The classes that were kept, in their new order, where not all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_classes: Option<Vec<u32>>,
+    /// How many classes were made two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binarize: Option<crate::spec::Binarize>,
     /// Noise that was put on the labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_noise: Option<NoiseSummary>,
@@ -106,6 +115,12 @@ impl Report {
                 examples: data.examples(),
                 classes: data.classes(),
                 standardize: spec.data.standardize,
+                part: spec.data.part,
+                kept_classes: match &spec.data.classes {
+                    Some(Classes::Kept(classes)) => Some(classes.clone()),
+                    _ => None,
+                },
+                binarize: spec.data.binarize.clone(),
                 label_noise: spec
                     .data
                     .label_noise

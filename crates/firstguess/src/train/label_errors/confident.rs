@@ -154,7 +154,7 @@ impl Probabilities {
         let margin = |(row, label): (&[f64], usize)| {
             let others = row.iter().enumerate().filter(|(k, _)| *k != label);
             let best = others.fold(f64::NEG_INFINITY, |best, (_, &p)| best.max(p));
-            (row[label] - best + 1.0) / 2.0
+            f64::midpoint(row[label] - best, 1.0)
         };
         self.labelled().map(margin).collect()
     }

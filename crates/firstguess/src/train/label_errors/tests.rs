@@ -154,7 +154,7 @@ fn detection_is_none_where_it_has_no_value() {
     let wrong = [true, true, true, false, false, false, false, false];
     let found = Detection::new(&flags, &wrong);
     assert_eq!(found.f1(), Some(2.0 / 3.0));
-    assert_eq!(found.balanced_accuracy(), Some((2.0 / 3.0 + 0.8) / 2.0));
+    assert_eq!(found.balanced_accuracy(), Some(f64::midpoint(2.0 / 3.0, 0.8)));
 }
 
 /// The two examples of the AUM library's README.
