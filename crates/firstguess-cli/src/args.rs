@@ -56,6 +56,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         firstguess check\n  \
         firstguess check model.toml --data images.npz --draws 100\n  \
+        firstguess check model.toml --precision 0.01 --budget 60\n  \
         firstguess check model.toml --json --fail-on warning")]
     Check(CheckArgs),
     /// Theory alone: fixed points, phase, depth scales, and every layer's variance and bias
@@ -136,9 +137,33 @@ pub(crate) struct CheckArgs {
     /// The loss to be used: a verdict on what it does to the first guess, such as blurry(0.3)@delay(4)
     #[arg(long, value_name = "LOSS", value_parser = loss_schedule)]
     pub(crate) loss: Option<LossSchedule>,
+    /// Stop when these are known within this relative standard error: the mean square logit, the largest class share, the
+    /// agreement of guesses and the loss; 0.01 is one percent [draws at most: 100000 unless --draws says so]
+    #[arg(long, value_name = "P", value_parser = precision, allow_negative_numbers = true)]
+    pub(crate) precision: Option<f64>,
+    /// Stop after so many seconds of measuring and report what there is [draws at most: as for --precision]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) budget: Option<f64>,
+    /// How networks are drawn; the law is the same
+    #[arg(long, value_name = "ENGINE", value_enum)]
+    pub(crate) engine: Option<EngineArg>,
+    /// Look at the logits only: class shares and loss, no layers, no gradients
+    #[arg(long)]
+    pub(crate) shares_only: bool,
     /// Gravity of a finding from which the exit status is 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error)]
     pub(crate) fail_on: FailOn,
+}
+
+/// How networks are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineArg {
+    /// Whichever is faster and exact
+    Auto,
+    /// With their weights
+    Direct,
+    /// Without weights, from Gram matrices: dense layers with normal weights only
+    Conditioned,
 }
 
 /// Findings of which gravity make the program fail.
@@ -328,6 +353,15 @@ fn correlation(text: &str) -> Result<f64, String> {
 
 fn gamma(text: &str) -> Result<f64, String> {
     bounded(text, 0.0, f64::INFINITY, "at least 0; `inf` is allowed")
+}
+
+/// As in a spec file.
+fn precision(text: &str) -> Result<f64, String> {
+    bounded(text, 1e-6, 1.0, "a relative error from 1e-6 to 1, such as 0.01")
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    bounded(text, 1e-3, 1e7, "a number of seconds from 0.001 to 1e7")
 }
 
 fn count(text: &str, low: usize, high: usize) -> Result<usize, String> {

@@ -9,6 +9,7 @@ use crate::spec::Spec;
 use crate::spec::activation::Activation;
 use crate::spec::dataset::{Dataset, DatasetError};
 use crate::spec::error::SpecError;
+use crate::spec::experiment::MeasureSpec;
 use crate::spec::loss::LossSchedule;
 use crate::spec::network::{Network, Op};
 use crate::spec::scheme::{InitScheme, LayerInit, Scheme};
@@ -53,7 +54,7 @@ pub const CRITICAL_BIAS_VARIANCE: f64 = 0.05;
 ///     data: serde_json::from_str(r#"{ "synthetic": "gaussian", "features": 32, "classes": 10, "samples": 50 }"#)?,
 ///     init: InitScheme::explicit(2.0, 0.0),
 ///     network: Architecture::mlp(&"relu".parse()?, 4, 64, 10),
-///     measure: MeasureSpec { seed: 1, draws: 8 },
+///     measure: MeasureSpec { seed: 1, draws: 8, ..MeasureSpec::default() },
 /// };
 /// let data = spec.data.synthesize(spec.measure.seed)?;
 /// let report = firstguess::check(&spec, &data, &mut ())?;
@@ -85,11 +86,12 @@ pub fn check_with_loss(
     let inits = layer_inits(&init, &network)?;
     let classes = measure::prejudice::classes_of(network.logits());
     let prediction = predict_on(&network, &inits, data, classes, Seed(spec.measure.seed));
-    let options = Options::new(Seed(spec.measure.seed), spec.measure.draws);
+    let options = options(&spec.measure);
     let measurement = measure::run(&network, &inits, data, &options, progress)?;
     let diagnosis = loss
         .map(|loss| {
-            let (losses, budget) = ([loss.loss.clone()], (options.seed, options.draws));
+            let (losses, budget) =
+                ([loss.loss.clone()], (options.seed, measurement.draws.min(LOSS_DRAWS)));
             diagnose(&network, &inits, data, &losses, budget, &mut ())
         })
         .transpose()?;
@@ -101,6 +103,20 @@ pub fn check_with_loss(
     });
     Ok(Report::new(spec, data, &network, &init, prediction, measurement, findings))
 }
+
+/// What a spec asks of the measurement.
+fn options(asked: &MeasureSpec) -> Options {
+    let seed = Seed(asked.seed);
+    let all = if asked.shares_only {
+        Options::shares_only(seed, asked.draws)
+    } else {
+        Options::new(seed, asked.draws)
+    };
+    Options { engine: asked.engine, precision: asked.precision, ..all }
+}
+
+/// Networks on which a named loss is judged, at most: the force is a mean of little spread.
+const LOSS_DRAWS: usize = 64;
 
 /// Inputs whose kernel is carried through the network; more would take seconds and change little.
 const KERNEL_INPUTS: usize = 1000;

@@ -3,11 +3,11 @@
 use firstguess::finding::Severity;
 use firstguess::report::Style;
 use firstguess::spec::Spec;
-use firstguess::spec::experiment::Classes;
+use firstguess::spec::experiment::{Classes, Engine};
 use firstguess::{CheckError, Report};
 use firstguess_io::{load_spec, parse_spec};
 
-use crate::args::{CheckArgs, FailOn};
+use crate::args::{CheckArgs, EngineArg, FailOn};
 use crate::commands::model::inputs;
 use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     };
     apply(args, out.settings().seed, &mut spec);
     let data = inputs(&spec)?;
-    let mut progress = Bar::new(out.settings().quiet, "measuring", "networks");
+    let mut progress = Bar::new(out.settings().quiet, "measuring", "networks").within(args.budget);
     let report = firstguess::check_with_loss(&spec, &data, args.loss.as_ref(), &mut progress)
         .map_err(|error| match (error, &file) {
             // Shapes that the data do not fit have a place in the file.
@@ -42,6 +42,9 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     Ok(status(&report, args.fail_on))
 }
 
+/// Networks at most where something else ends the measurement.
+const UNTIL_STOPPED: usize = 100_000;
+
 /// What the flags say instead of the spec.
 fn apply(args: &CheckArgs, seed: Option<u64>, spec: &mut Spec) {
     if let Some(data) = &args.data {
@@ -52,6 +55,20 @@ fn apply(args: &CheckArgs, seed: Option<u64>, spec: &mut Spec) {
         if let Some(Classes::Count(_)) = spec.data.classes {
             spec.data.classes = None;
         }
+    }
+    if let Some(engine) = args.engine {
+        spec.measure.engine = match engine {
+            EngineArg::Auto => Engine::Auto,
+            EngineArg::Direct => Engine::Direct,
+            EngineArg::Conditioned => Engine::Conditioned,
+        };
+    }
+    if args.precision.is_some() {
+        spec.measure.precision = args.precision;
+    }
+    spec.measure.shares_only |= args.shares_only;
+    if args.precision.is_some() || args.budget.is_some() {
+        spec.measure.draws = UNTIL_STOPPED;
     }
     if let Some(draws) = args.draws {
         spec.measure.draws = draws;

@@ -1,12 +1,16 @@
-//! A progress bar on stderr, once a second has passed and only on a terminal.
+//! A progress bar on stderr, once a second has passed and only on a terminal; and the clock of a budget.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firstguess::measure::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Shown by `check`, `train` and their like.
-pub(crate) struct Bar(ProgressBar);
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    start: Instant,
+    budget: Option<Duration>,
+}
 
 impl Bar {
     /// `doing` so many `things`.
@@ -21,20 +25,37 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }
-        Self(bar)
+        Self { bar, start: Instant::now(), budget: None }
+    }
+
+    /// The same with a budget of so many seconds.
+    pub(crate) fn within(self, seconds: Option<f64>) -> Self {
+        Self { budget: seconds.map(Duration::from_secs_f64), ..self }
     }
 
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 
 impl Progress for Bar {
     fn advance(&mut self, done: usize, total: usize) {
-        self.0.set_length(total as u64);
-        if self.0.elapsed() > Duration::from_secs(1) {
-            self.0.set_position(done as u64);
+        if done == 0 {
+            // What is counted begins now; a prediction may have come before.
+            self.start = Instant::now();
+            self.bar.reset();
         }
+        self.bar.set_length(total as u64);
+        if self.start.elapsed() > Duration::from_secs(1) {
+            self.bar.set_position(done as u64);
+        }
+    }
+
+    /// The next networks will take as long as those before.
+    fn enough(&mut self, done: usize, next: usize) -> bool {
+        let Some(budget) = self.budget else { return false };
+        let elapsed = self.start.elapsed();
+        elapsed + elapsed.mul_f64(next as f64 / done as f64) > budget
     }
 }

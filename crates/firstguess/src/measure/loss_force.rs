@@ -8,7 +8,7 @@
 //! all losses. The per-sample mean is not the formula at the mean probabilities: with saturated outputs they differ in sign.
 
 use super::estimate::{Estimate, Running, RunningRatio};
-use super::run::{MeasureError, Progress};
+use super::run::{MeasureError, Options, Progress};
 use crate::math::stream::Seed;
 use crate::net::loss::each_row;
 use crate::net::{Masks, NetError, Program, Record, Tape, Weights};
@@ -87,7 +87,7 @@ pub fn loss_forces(
 ) -> Result<BiasMeasurement, MeasureError> {
     let labels =
         data.labels().ok_or_else(|| MeasureError::Unlabelled { name: data.name().to_owned() })?;
-    super::run::check_fit(network, data, draws)?;
+    super::run::check(network, data, &Options::new(seed, draws))?;
     let program = Program::new(network, Record::Nothing);
     let counts = data.class_counts();
     let present = counts.iter().filter(|count| **count > 0).count();

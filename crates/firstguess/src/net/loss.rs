@@ -37,15 +37,34 @@ pub fn evaluate<T: Scalar>(
     classes: usize,
     labels: &[u32],
 ) -> Result<LossGradient<T>, NetError> {
-    let mut values = Vec::with_capacity(labels.len());
-    let mut gradient = Vec::with_capacity(logits.len());
+    let mut found = LossGradient { values: Vec::new(), gradient: Vec::new() };
+    evaluate_into(loss, logits, classes, labels, &mut found)?;
+    Ok(found)
+}
+
+/// [`evaluate`] in place of what `found` holds, whose memory is used again.
+///
+/// # Errors
+///
+/// As [`evaluate`]; `found` is then left as it was.
+pub fn evaluate_into<T: Scalar>(
+    loss: &Loss,
+    logits: &[T],
+    classes: usize,
+    labels: &[u32],
+    found: &mut LossGradient<T>,
+) -> Result<(), NetError> {
+    check(logits, classes, labels)?;
+    found.values.clear();
+    found.values.reserve(labels.len());
+    found.gradient.clear();
+    found.gradient.reserve(logits.len());
     let mut slope = vec![0.0; classes.max(2)];
     each_row(logits, classes, labels, |row, label| {
-        values.push(loss.evaluate(row, label, &mut slope));
+        found.values.push(loss.evaluate(row, label, &mut slope));
         // Of the row (0, z) only z is free.
-        gradient.extend(slope[usize::from(classes == 1)..].iter().map(|g| T::from_f64(*g)));
-    })?;
-    Ok(LossGradient { values, gradient })
+        found.gradient.extend(slope[usize::from(classes == 1)..].iter().map(|g| T::from_f64(*g)));
+    })
 }
 
 /// [`evaluate`] of the cross-entropy.
@@ -65,6 +84,20 @@ pub fn cross_entropy<T: Scalar>(
     evaluate(&Loss::CROSS_ENTROPY, logits, classes, labels)
 }
 
+/// [`evaluate_into`] of the cross-entropy.
+///
+/// # Errors
+///
+/// As [`evaluate_into`].
+pub fn cross_entropy_into<T: Scalar>(
+    logits: &[T],
+    classes: usize,
+    labels: &[u32],
+    found: &mut LossGradient<T>,
+) -> Result<(), NetError> {
+    evaluate_into(&Loss::CROSS_ENTROPY, logits, classes, labels, found)
+}
+
 /// Calls `f` with the softmax and the label of every row, in order; of one logit, with the row `(0, z)`.
 ///
 /// # Errors
@@ -76,6 +109,17 @@ pub fn each_row<T: Scalar>(
     labels: &[u32],
     mut f: impl FnMut(&Row, usize),
 ) -> Result<(), NetError> {
+    check(logits, classes, labels)?;
+    let mut row = Row::default();
+    for (logits, label) in logits.chunks_exact(classes).zip(labels) {
+        row.set(logits.iter().map(|z| z.to_f64()));
+        f(&row, *label as usize);
+    }
+    Ok(())
+}
+
+/// One label per row, each of them a class.
+fn check<T>(logits: &[T], classes: usize, labels: &[u32]) -> Result<(), NetError> {
     let expected = labels.len().saturating_mul(classes);
     if classes == 0 || logits.len() != expected {
         return Err(NetError::Length {
@@ -88,11 +132,6 @@ pub fn each_row<T: Scalar>(
     if let Some(example) = labels.iter().position(|label| *label as usize >= outcomes) {
         let label = labels[example];
         return Err(NetError::Label { example, label, classes: outcomes });
-    }
-    let mut row = Row::default();
-    for (logits, label) in logits.chunks_exact(classes).zip(labels) {
-        row.set(logits.iter().map(|z| z.to_f64()));
-        f(&row, *label as usize);
     }
     Ok(())
 }

@@ -148,11 +148,20 @@ impl Report {
         self.findings.iter().map(|finding| finding.severity).max()
     }
 
+    /// Whether layers were not looked at.
+    fn shares_only(&self) -> bool {
+        self.measurement.layers.iter().all(|layer| layer.q.n == 0 && layer.ln_q.mean.n == 0)
+            && self.measurement.overflow.is_none()
+    }
+
     /// One sentence for someone who reads nothing else.
     pub fn headline(&self) -> String {
         match self.findings.first() {
             Some(finding) if finding.severity > Severity::Note => sentence(&finding.title),
             Some(finding) if finding.id == "biased-start" => sentence(&finding.title),
+            _ if self.shares_only() => {
+                "Only the logits were looked at: class shares and loss, nothing about layers or gradients.".to_owned()
+            }
             _ => "This initialization is fine: signals and gradients survive the depth, and the first guess is balanced."
                 .to_owned(),
         }

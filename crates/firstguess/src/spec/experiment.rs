@@ -117,13 +117,43 @@ impl Default for DataSpec {
 pub struct MeasureSpec {
     /// Seed of every random number.
     pub seed: u64,
-    /// Networks drawn.
+    /// Networks drawn, at most.
     pub draws: usize,
+    /// How they are drawn.
+    #[serde(skip_serializing_if = "Engine::is_auto")]
+    pub engine: Engine,
+    /// Relative standard error at which the measurement stops: of the mean square logit, of the largest class share, of the
+    /// agreement and of the loss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<f64>,
+    /// Whether only the logits are looked at: class shares and loss, no layers and no gradients.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shares_only: bool,
+}
+
+/// How networks are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// Without weights where that is exact and cheaper, else with weights.
+    #[default]
+    Auto,
+    /// With weights.
+    Direct,
+    /// Without weights: exactly the same law, from Gram matrices. Dense layers with independent normal weights only.
+    Conditioned,
+}
+
+impl Engine {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    const fn is_auto(&self) -> bool {
+        matches!(self, Self::Auto)
+    }
 }
 
 impl Default for MeasureSpec {
     fn default() -> Self {
-        Self { seed: 0, draws: 32 }
+        Self { seed: 0, draws: 32, engine: Engine::Auto, precision: None, shares_only: false }
     }
 }
 
@@ -147,6 +177,12 @@ impl Spec {
                 "`draws` must be between 1 and {MAX_DRAWS}, got {}; two or more give a standard error",
                 self.measure.draws
             )));
+        }
+        if let Some(precision) = self.measure.precision
+            && !(1e-6..=1.0).contains(&precision)
+        {
+            let domain = "a relative error from 1e-6 to 1, such as 0.01";
+            return Err(SpecError::out_of_domain("measure.precision", domain, precision));
         }
         if self.name.chars().count() > 200 {
             return Err(SpecError::Conflict("`name` is longer than 200 characters".to_owned()));
