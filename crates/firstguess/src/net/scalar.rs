@@ -49,6 +49,7 @@ pub trait Scalar:
     fn from_f32(value: f32) -> Self;
 
     /// The square root, correctly rounded.
+    #[must_use]
     fn sqrt(self) -> Self;
 }
 

@@ -84,7 +84,8 @@ mod tests {
                 }
                 let mut sorted = seen.clone();
                 sorted.sort_unstable();
-                assert!(sorted.iter().copied().eq(0..samples as u32), "{samples} by {batch}");
+                let all = 0..u32::try_from(samples).unwrap();
+                assert!(sorted.iter().copied().eq(all), "{samples} by {batch}");
                 epochs.push(seen);
             }
             assert!(samples < 7 || epochs[0] != epochs[1] && epochs[1] != epochs[2]);

@@ -12,6 +12,9 @@ use crate::spec::network::Network;
 use crate::spec::scheme::LayerInit;
 use rayon::prelude::*;
 
+/// The verdict of one run of margins, and the mean margin of each example in it.
+pub type MarginRun = (Run, Vec<Option<f64>>);
+
 /// How networks are trained for detection.
 #[derive(Debug, Clone, Copy)]
 pub struct Detector<'a> {
@@ -135,7 +138,7 @@ impl Detector<'_> {
         inits: &[LayerInit],
         runs: usize,
         progress: &mut dyn Progress,
-    ) -> Result<Vec<(Run, Vec<Option<f64>>)>, TrainError> {
+    ) -> Result<Vec<MarginRun>, TrainError> {
         let (examples, classes) = (self.data.examples(), self.data.classes());
         let programs = Programs::new(network);
         progress.advance(0, runs);

@@ -256,7 +256,7 @@ fn slot<'a, T>(
     memory: &'a mut Option<Weights<T>>,
     position: usize,
     bias: bool,
-    none: &'a mut Vec<T>,
+    none: &'a mut [T],
 ) -> &'a mut [T] {
     match memory.as_mut().and_then(|weights| weights.layers.get_mut(position)) {
         None => none,

@@ -5,15 +5,13 @@ use super::*;
 use crate::math::stream::Seed;
 use crate::net::{Weights, loss};
 use crate::spec::scheme::LayerInit;
-use crate::spec::{
-    Activation, Architecture, Dataset, InitScheme, Loss, LossSchedule, Network, Shape,
-};
+use crate::spec::{Architecture, Dataset, InitScheme, Loss, LossSchedule, Network, Shape};
 
 fn blobs(examples: usize, classes: usize, features: usize) -> Dataset {
     use crate::math::stream::{Purpose, Stream};
     let mut inputs = vec![0.0_f32; examples * features];
     Stream::new(Seed(9), 0, 0, Purpose::Test).fill_normal_f32(0, &mut inputs);
-    let labels: Vec<u32> = (0..examples).map(|i| (i % classes) as u32).collect();
+    let labels: Vec<u32> = (0..examples).map(|i| (i % classes).try_into().unwrap()).collect();
     for (row, label) in inputs.chunks_exact_mut(features).zip(&labels) {
         row[*label as usize % features] += 3.0;
     }
@@ -149,7 +147,7 @@ fn training_descends_the_loss_that_was_asked_for() {
         let mut trainer = Trainer::<f64>::new(&programs, task).unwrap();
         for step in 0..3 {
             let before = trainer.weights().clone();
-            let share = schedule.share(step as f64, false);
+            let share = schedule.share(f64::from(step), false);
             let value = |weights: &Weights<f64>| {
                 let mut probe =
                     Trainer::<f64>::from_weights(&programs, task, weights.clone()).unwrap();

@@ -95,14 +95,14 @@ fn gradients_are_the_slopes_of_the_values() {
     use crate::math::stream::{Purpose, Seed, Stream};
     let mut worst: f64 = 0.0;
     for (number, loss) in every_loss().iter().enumerate() {
-        for (row, classes) in [2_usize, 3, 5, 10, 40].into_iter().enumerate() {
-            let stream = Stream::new(Seed(3), number as u64, row as u32, Purpose::Test);
+        for (size, classes) in (0_u32..).zip([2_usize, 3, 5, 10, 40]) {
+            let stream = Stream::new(Seed(3), number as u64, size, Purpose::Test);
             let mut logits = vec![0.0; classes];
             stream.fill_normal_f64(0, &mut logits);
             for logit in &mut logits {
                 *logit *= 2.0;
             }
-            let label = (number + row) % classes;
+            let label = (number + size as usize) % classes;
             let (_, gradient) = evaluate(loss, &logits, label);
             let mut row = Row::new(logits.iter().copied());
             // The jump of the piecewise-zero loss has no slope.
@@ -111,7 +111,7 @@ fn gradients_are_the_slopes_of_the_values() {
             {
                 continue;
             }
-            for k in 0..classes {
+            for (k, slope) in gradient.into_iter().enumerate() {
                 let mut at = |h: f64| {
                     row.set(
                         logits.iter().enumerate().map(|(j, z)| if j == k { z + h } else { *z }),
@@ -122,9 +122,9 @@ fn gradients_are_the_slopes_of_the_values() {
                 let difference = (8.0 * (at(step) - at(-step))
                     - (at(2.0 * step) - at(-2.0 * step)))
                     / (12.0 * step);
-                let error = (gradient[k] - difference).abs() / (1.0 + difference.abs());
+                let error = (slope - difference).abs() / (1.0 + difference.abs());
                 worst = worst.max(error);
-                assert!(error < 1e-9, "{loss}, class {k}: {} vs {difference}", gradient[k]);
+                assert!(error < 1e-9, "{loss}, class {k}: {slope} vs {difference}");
             }
         }
     }
@@ -183,9 +183,9 @@ fn extreme_logits_give_numbers() {
 fn a_model_of_biases_alone_follows_the_published_trajectories() {
     let from = |start: f64, text: &str, expected: [f64; 3]| {
         let loss = loss(text);
-        let mut bias = vec![((1.0 - start) / 9.0).ln(); 10];
+        let mut bias = [((1.0 - start) / 9.0_f64).ln(); 10];
         bias[0] = start.ln();
-        let (mut row, mut gradient) = (Row::default(), vec![0.0; 10]);
+        let (mut row, mut gradient) = (Row::default(), [0.0; 10]);
         let mut done = 0;
         for (steps, expected) in [200, 1000, 4000].into_iter().zip(expected) {
             while done < steps {

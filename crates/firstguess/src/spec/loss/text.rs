@@ -172,16 +172,16 @@ pub(super) fn call(text: &str) -> Result<(String, Vec<String>), SpecError> {
     let lower = text.trim().to_lowercase();
     let (name, arguments) = match lower.split_once('(') {
         None => (lower.as_str(), ""),
-        Some((name, rest)) => match rest.strip_suffix(')') {
-            Some(arguments) => (name, arguments),
-            None => {
+        Some((name, rest)) => {
+            let Some(arguments) = rest.strip_suffix(')') else {
                 let shown: String = text.chars().take(60).collect();
                 return Err(SpecError::Conflict(format!(
                     "`{}` does not end in `)`; write it as blurry(0.3)",
                     shown.escape_debug()
                 )));
-            }
-        },
+            };
+            (name, arguments)
+        }
     };
     let arguments = arguments.split(',').map(|a| a.trim().to_owned()).filter(|a| !a.is_empty());
     Ok((name.trim().to_owned(), arguments.collect()))
