@@ -2,6 +2,11 @@
 //!
 //! The numbers in brackets are those of docs/theory/losses.md, measured with another program. `FIRSTGUESS_LONG=1` runs every
 //! loss and more seeds.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests, which show what they found"
+)]
 
 use firstguess::layer_inits;
 use firstguess::loss_doctor::{Verdict, diagnose};

@@ -24,7 +24,7 @@ struct Setting {
 fn setting(text: &str, shape: Shape, examples: usize) -> Setting {
     let mut inputs = vec![0.0_f32; examples * shape.size()];
     Stream::new(Seed(0), 0, 0, Purpose::Data).fill_normal_f32(0, &mut inputs);
-    let labels = (0..examples).map(|i| (i % 10) as u32).collect();
+    let labels = (0..10).cycle().take(examples).collect();
     let data = Dataset::new("normal", shape, inputs).and_then(|data| data.with_labels(labels, 10));
     let architecture: Result<Architecture, _> = serde_json::from_str(text);
     let (Ok(data), Ok(architecture)) = (data, architecture) else { unreachable!("fixed input") };

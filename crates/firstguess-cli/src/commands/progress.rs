@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Shown by `check`, `train` and their like.
 pub(crate) struct Bar {
-    bar: ProgressBar,
+    shown: ProgressBar,
     start: Instant,
     budget: Option<Duration>,
 }
@@ -25,7 +25,7 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }
-        Self { bar, start: Instant::now(), budget: None }
+        Self { shown: bar, start: Instant::now(), budget: None }
     }
 
     /// The same with a budget of so many seconds.
@@ -35,7 +35,7 @@ impl Bar {
 
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.shown.finish_and_clear();
     }
 }
 
@@ -44,11 +44,11 @@ impl Progress for Bar {
         if done == 0 {
             // What is counted begins now; a prediction may have come before.
             self.start = Instant::now();
-            self.bar.reset();
+            self.shown.reset();
         }
-        self.bar.set_length(total as u64);
+        self.shown.set_length(total as u64);
         if self.start.elapsed() > Duration::from_secs(1) {
-            self.bar.set_position(done as u64);
+            self.shown.set_position(done as u64);
         }
     }
 
