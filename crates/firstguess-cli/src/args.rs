@@ -3,18 +3,21 @@
 
 mod data;
 mod labels;
+mod train;
 
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use firstguess::measure::laboratory;
-use firstguess::spec::Activation;
 use firstguess::spec::layer::PoolKind;
 use firstguess::spec::weights::{WeightError, WeightFamily};
+use firstguess::spec::{Activation, LossSchedule};
 use firstguess::theory::dual::MAX_POOL;
 
 pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
-pub(crate) use labels::LabelsArgs;
+pub(crate) use labels::{LabelsArgs, TrainingArgs};
+use train::loss_schedule;
+pub(crate) use train::{LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
 
 /// Predicts, measures and judges the initialization of a neural network
 #[derive(Debug, Parser)]
@@ -98,9 +101,21 @@ pub(crate) enum Command {
         firstguess gaussianity --activation gelu --rms-norm --widths 3,30 --depths 2,50\n  \
         firstguess gaussianity --activation tanh --weight-law student_t(5) --networks 2000")]
     Gaussianity(GaussianityArgs),
-    /// Which labels look wrong, from held-out probabilities
+    /// Verify by training: short paired runs of several initializations and losses, with the course of the guesses
+    #[command(after_help = "Examples:\n  \
+        firstguess train model.toml --arms he_normal,torch_default,critical --seeds 8\n  \
+        firstguess train model.toml --loss ce,blurry(0.1),piecewise_zero(0.05)@guard(0.2) --epochs 5\n  \
+        firstguess train model.toml --arms spec,explicit(2,0.1) --lr 1e-4,1e-3,1e-2 --csv curves.csv")]
+    Train(TrainArgs),
+    /// Loss doctor: does each loss correct, ignore or amplify the first guess?
+    #[command(after_help = "Examples:\n  \
+        firstguess losses model.toml\n  \
+        firstguess losses model.toml --data images.npz --loss ce,mae,blurry(0.2) --json")]
+    Losses(LossesArgs),
+    /// Which labels look wrong, from held-out probabilities or by training
     #[command(after_help = "Examples:\n  \
         firstguess labels --probabilities P.npy --labels y.npy\n  \
+        firstguess labels --train model.toml --corrupt 0.2 --loss piecewise_zero(0.2)@delay(10)\n  \
         firstguess labels --probabilities P.csv --labels y.csv --method prune_by_class -o issues.csv")]
     Labels(LabelsArgs),
     /// Data sets: what there is, and fetching it
@@ -140,6 +155,9 @@ pub(crate) struct CheckArgs {
     /// Inputs to use at most, a random part of the data
     #[arg(long, value_name = "N", value_parser = samples, allow_negative_numbers = true)]
     pub(crate) samples: Option<usize>,
+    /// The loss to be used: a verdict on what it does to the first guess, such as blurry(0.3)@delay(4)
+    #[arg(long, value_name = "LOSS", value_parser = loss_schedule)]
+    pub(crate) loss: Option<LossSchedule>,
     /// Stop when these are known within this relative standard error: the mean square logit, the largest class share, the
     /// agreement of guesses and the loss; 0.01 is one percent [draws at most: 100000 unless --draws says so]
     #[arg(long, value_name = "P", value_parser = precision, allow_negative_numbers = true)]

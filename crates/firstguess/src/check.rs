@@ -1,6 +1,7 @@
 //! The main verb: predict, measure, judge.
 
 use crate::finding::{self, Case};
+use crate::loss_doctor::diagnose;
 use crate::math::stream::{Purpose, Seed, Stream};
 use crate::measure::{self, MeasureError, Options, Progress};
 use crate::report::Report;
@@ -10,6 +11,7 @@ use crate::spec::dataset::{Dataset, DatasetError};
 use crate::spec::error::SpecError;
 use crate::spec::experiment::MeasureSpec;
 use crate::spec::layer::Norm;
+use crate::spec::loss::LossSchedule;
 use crate::spec::network::{Network, Op};
 use crate::spec::scheme::{InitScheme, LayerInit, Scheme};
 use crate::theory::critical::{CriticalPoint, edge_of_chaos};
@@ -65,6 +67,20 @@ pub fn check(
     data: &Dataset,
     progress: &mut dyn Progress,
 ) -> Result<Report, CheckError> {
+    check_with_loss(spec, data, None, progress)
+}
+
+/// [`check`], with a verdict on the loss that training is to use.
+///
+/// # Errors
+///
+/// As [`check`]; a loss can only be judged on labelled data.
+pub fn check_with_loss(
+    spec: &Spec,
+    data: &Dataset,
+    loss: Option<&LossSchedule>,
+    progress: &mut dyn Progress,
+) -> Result<Report, CheckError> {
     spec.validate()?;
     let network = spec.network_for(data)?;
     let init = concrete_init(&spec.init, &network)?;
@@ -73,10 +89,18 @@ pub fn check(
     let prediction = predict_on(&network, &inits, data, classes, Seed(spec.measure.seed));
     let options = options(&spec.measure);
     let measurement = measure::run(&network, &inits, data, &options, progress)?;
+    let diagnosis = loss
+        .map(|loss| {
+            let (losses, budget) =
+                ([loss.loss.clone()], (options.seed, measurement.draws.min(LOSS_DRAWS)));
+            diagnose(&network, &inits, data, &losses, budget, &mut ())
+        })
+        .transpose()?;
     let findings = finding::judge(&Case {
         network: &network,
         prediction: &prediction,
         measurement: &measurement,
+        loss: loss.zip(diagnosis.as_ref().and_then(|diagnosis| diagnosis.losses.first())),
     });
     Ok(Report::new(spec, data, &network, &init, prediction, measurement, findings))
 }
@@ -91,6 +115,9 @@ fn options(asked: &MeasureSpec) -> Options {
     };
     Options { engine: asked.engine, precision: asked.precision, ..all }
 }
+
+/// Networks on which a named loss is judged, at most: the force is a mean of little spread.
+const LOSS_DRAWS: usize = 64;
 
 /// Inputs whose kernel is carried through the network; more would take seconds and change little.
 const KERNEL_INPUTS: usize = 1000;

@@ -6,7 +6,7 @@ use firstguess::theory::dual::Dual;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::args::{GaussianityArgs, LaboratoryArgs};
-use crate::commands::check::Bar;
+use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
 use crate::json::Fields;
 use crate::printer::{Printer, Tone};
@@ -70,9 +70,9 @@ impl Scan {
     ) -> anyhow::Result<Self> {
         let laboratory = Laboratory { networks: args.networks, ..laboratory };
         let (widths, depths) = (ascending(&args.widths), ascending(&args.depths));
-        let mut progress = Bar::new(out.settings().quiet, None);
+        let mut progress = Bar::new(out.settings().quiet, "measuring", "networks");
         let cells = laboratory.run(&widths, &depths, &mut progress);
-        progress.clear();
+        progress.finish();
         Ok(Self { laboratory, cells: cells? })
     }
 

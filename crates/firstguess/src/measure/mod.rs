@@ -13,6 +13,7 @@ pub mod gaussianity;
 pub mod gradients;
 mod job;
 pub mod laboratory;
+pub mod loss_force;
 pub mod moments;
 pub mod prejudice;
 mod run;
@@ -23,6 +24,7 @@ mod tests;
 pub mod units;
 
 pub use estimate::Estimate;
+pub use loss_force::{BiasMeasurement, ForceMeasurement, loss_forces};
 pub use run::{MeasureError, Options, Progress, run};
 
 use class_pairs::ClassCorrelation;

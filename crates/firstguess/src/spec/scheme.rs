@@ -324,10 +324,81 @@ impl InitScheme {
     }
 }
 
+/// A scheme with its options in one line: `he_normal`, `explicit(1.5,0.05)` (weight and bias variance),
+/// `glorot_uniform(gain=2,bias_variance=0.1)`.
+impl FromStr for InitScheme {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Self, SpecError> {
+        let (name, arguments) = match text.trim().split_once('(') {
+            None => (text.trim(), ""),
+            Some((name, rest)) => (
+                name,
+                rest.strip_suffix(')').ok_or_else(|| {
+                    SpecError::Conflict(
+                        "the options of a scheme end in `)`, as in explicit(2,0.1)".to_owned(),
+                    )
+                })?,
+            ),
+        };
+        let mut init = Self::new(name.parse()?);
+        for (position, argument) in
+            arguments.split(',').map(str::trim).filter(|argument| !argument.is_empty()).enumerate()
+        {
+            let (key, value) = match argument.split_once('=') {
+                Some((key, value)) => (key.trim(), value.trim()),
+                None if init.scheme == Scheme::Explicit && position < 2 => {
+                    (["weight_variance", "bias_variance"][position], argument)
+                }
+                None => {
+                    return Err(SpecError::Conflict(format!(
+                        "options of `{name}` are named: gain=, bias_variance=, and with explicit weight_variance="
+                    )));
+                }
+            };
+            let number: f64 = value.parse().map_err(|_| {
+                let shown: String = value.chars().take(60).collect();
+                SpecError::Conflict(format!("`{}` is not a number", shown.escape_debug()))
+            })?;
+            match key {
+                "gain" => init.gain = number,
+                "weight_variance" => init.weight_variance = Some(number),
+                "bias_variance" => init.bias_variance = Some(number),
+                _ => {
+                    let known = ["gain", "weight_variance", "bias_variance"];
+                    return Err(SpecError::unknown_name("option", key, &known));
+                }
+            }
+        }
+        init.validate()?;
+        Ok(init)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::spec::layer::OwnVariances;
+
+    #[test]
+    fn a_scheme_in_one_line() -> Result<(), SpecError> {
+        let explicit: InitScheme = "explicit(1.5, 0.05)".parse()?;
+        assert_eq!(explicit, InitScheme::explicit(1.5, 0.05));
+        let gained: InitScheme = "he_normal(gain=2,bias_variance=0.1)".parse()?;
+        assert_eq!((gained.gain, gained.bias_variance), (2.0, Some(0.1)));
+        for (text, expected) in [
+            ("he_norml", "did you mean `he_normal`"),
+            ("he_normal(2)", "are named"),
+            ("explicit", "needs `weight_variance`"),
+            ("explicit(1", "end in `)`"),
+            ("explicit(x)", "not a number"),
+            ("he_normal(gian=1)", "did you mean `gain`"),
+        ] {
+            let error = text.parse::<InitScheme>().unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        Ok(())
+    }
 
     fn layer(fan_in: usize, outputs: usize) -> WeightLayer {
         WeightLayer {

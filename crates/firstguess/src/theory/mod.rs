@@ -6,6 +6,7 @@ pub mod dual;
 pub mod gaussian_pair;
 pub mod kernel;
 pub mod log_periodic;
+pub mod loss_bias;
 pub mod mean_field;
 pub mod norm;
 pub mod phase;
