@@ -354,11 +354,11 @@ pub(crate) struct PairArgs {
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct LaboratoryArgs {
     /// Units per layer
-    #[arg(long, value_name = "N1,N2,...", value_delimiter = ',', value_parser = narrow)]
+    #[arg(long, value_name = "N1,N2,...", value_delimiter = ',', value_parser = narrow, allow_negative_numbers = true)]
     #[arg(default_values_t = [3, 5, 10, 30])]
     pub(crate) widths: Vec<usize>,
     /// Layers at which the law is tested, counted from 1
-    #[arg(long, value_name = "L1,L2,...", value_delimiter = ',', value_parser = layer)]
+    #[arg(long, value_name = "L1,L2,...", value_delimiter = ',', value_parser = layer, allow_negative_numbers = true)]
     #[arg(default_values_t = [2, 3, 10, 50])]
     pub(crate) depths: Vec<usize>,
     /// Networks of each width, at least 2
