@@ -86,6 +86,11 @@ impl Series {
         (complete && steep <= CONVERGED * second_moment).then_some(Self { squares, q })
     }
 
+    /// From `a_n²`, all that are not negligible at the correlations asked for.
+    pub(super) fn from_squares(squares: Vec<f64>, q: f64) -> Self {
+        Self { squares, q }
+    }
+
     pub(super) fn kernel(&self, c: f64) -> f64 {
         self.squares.iter().rev().fold(0.0, |sum, square| sum * c + square)
     }
@@ -112,7 +117,7 @@ impl Series {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut lanes = [0.0; 8];
     for (x, y) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
         for lane in 0..8 {
