@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::args::{CheckArgs, FailOn};
 use crate::commands::model::inputs;
 use crate::exit::ExitStatus;
-use crate::printer::{Printer, WIDTH};
+use crate::printer::Printer;
 
 /// The main job without an argument: deep ReLU on the embedded digits.
 const EXAMPLE: &str = include_str!("../../../../examples/he_relu.toml");
@@ -38,7 +38,11 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         out.value(&report.to_json())?;
     } else {
         let settings = out.settings();
-        let style = Style { width: WIDTH, color: settings.color_data, unicode: settings.unicode };
+        let style = Style {
+            width: settings.width,
+            color: settings.color_data,
+            unicode: settings.unicode,
+        };
         out.verbatim(report.to_terminal(style).as_bytes())?;
     }
     Ok(status(&report, args.fail_on))

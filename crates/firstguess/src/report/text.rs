@@ -101,7 +101,16 @@ pub fn in_ascii(text: &str) -> String {
             'σ' => plain.push_str("sigma"),
             'θ' => plain.push_str("theta"),
             'ξ' => plain.push_str("xi"),
-            'Σ' => plain.push_str("Sum"),
+            'Σ' => plain.push_str("Sigma"),
+            'ρ' => plain.push_str("rho"),
+            'ε' => plain.push_str("eps"),
+            // Over a letter: its mean.
+            '\u{304}' => plain.push_str("_mean"),
+            '⁻' => plain.push_str("^-"),
+            '⁴' | '⁶' => {
+                plain.push_str(if plain.ends_with("^-") { "" } else { "^" });
+                plain.push(if character == '⁴' { '4' } else { '6' });
+            }
             '₁' => plain.push_str("_1"),
             '²' => plain.push_str("^2"),
             '½' => plain.push_str("1/2"),

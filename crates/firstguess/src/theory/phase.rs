@@ -109,6 +109,10 @@ pub struct Asymptotics {
 /// `poole2016`, `schoenholz2017`; the phases are those of `arxiv2505_12096`, their edge cases derived in
 /// docs/theory/mean-field.md.
 pub fn asymptotics(phi: &Dual, layer: LayerVariance, first: Spread) -> Asymptotics {
+    let usable = |x: f64| x.is_finite() && x >= 0.0;
+    if !(usable(layer.weight) && usable(layer.bias) && usable(first.v()) && first.q() >= 0.0) {
+        return Asymptotics::unknown(&NoTheory::new("variances must be finite and at least 0"));
+    }
     let fixed_points = fixed_points(phi, layer);
     let fate = variance_fate(phi, layer, first.q(), &fixed_points);
     let limit = Limit::of(phi, &fate);
@@ -168,6 +172,30 @@ pub fn asymptotics(phi: &Dual, layer: LayerVariance, first: Spread) -> Asymptoti
         gamma_star,
         phase,
         prejudice,
+    }
+}
+
+impl Asymptotics {
+    /// Nothing, for one reason.
+    fn unknown(why: &NoTheory) -> Self {
+        let none = || Err(why.clone());
+        Self {
+            fate: VarianceFate::Diverges,
+            fixed_points: Vec::new(),
+            q_star: none(),
+            q_slope: none(),
+            chi_1: none(),
+            c_star: none(),
+            c_star_complement: none(),
+            chi_c: none(),
+            depth_scale_q: none(),
+            correlation_slope: none(),
+            depth_scale_c: none(),
+            gradient_depth_scale: none(),
+            gamma_star: none(),
+            phase: Err(why.clone()),
+            prejudice: Err(why.clone()),
+        }
     }
 }
 

@@ -123,7 +123,11 @@ impl Straight {
                 let c = facing * at.c;
                 let complement = if facing > 0.0 { at.complement } else { 1.0 + at.c };
                 let both = orthant(h, k, complement, &self.rules);
-                let (on_h, on_k) = ((k - c * h) / r, (h - c * k) / r);
+                // k - c h without the rounding of c where the two inputs are nearly one.
+                let beyond = |to: f64, from: f64| {
+                    if facing > 0.0 { to - from + complement * from } else { to - c * from }
+                };
+                let (on_h, on_k) = (beyond(k, h) / r, beyond(h, k) / r);
                 let ramps = (c + h * k) * both + r * normal_density(h) * normal_density(on_h)
                     - k * normal_density(h) * normal_survival(on_h)
                     - h * normal_density(k) * normal_survival(on_k);
