@@ -42,7 +42,9 @@ fn a_check_changes_nothing_of_the_users() {
     let before = contents(folder.path());
     let call = folder.path().join("spec.toml").display().to_string();
     let data = folder.path().join("mine.csv").display().to_string();
-    for verb in [&["check", &call, "--data", &data][..], &["check", &call, "--data", &data, "--json"]] {
+    for verb in
+        [&["check", &call, "--data", &data][..], &["check", &call, "--data", &data, "--json"]]
+    {
         let outcome = firstguess(verb);
         assert!(outcome.code == Some(0) || outcome.code == Some(1), "{}", outcome.stderr);
     }

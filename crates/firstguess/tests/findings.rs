@@ -38,7 +38,12 @@ impl Net {
             name: "case".to_owned(),
             data,
             init,
-            network: Architecture::mlp(&self.activation.parse().unwrap(), self.depth, self.width, 10),
+            network: Architecture::mlp(
+                &self.activation.parse().unwrap(),
+                self.depth,
+                self.width,
+                10,
+            ),
             measure: MeasureSpec { seed: 3, draws: 8 },
         }
     }
@@ -65,7 +70,11 @@ fn legible(report: &Report) {
         assert_eq!(without_color(&color), plain);
         for finding in &report.findings {
             assert!(plain.contains(finding.id) && !finding.evidence.is_empty(), "{}", finding.id);
-            assert!(finding.severity == Severity::Note || finding.remedy.is_some(), "{}", finding.id);
+            assert!(
+                finding.severity == Severity::Note || finding.remedy.is_some(),
+                "{}",
+                finding.id
+            );
         }
     }
 }
@@ -106,7 +115,12 @@ fn cases() -> Vec<(&'static str, Severity, Net, Net)> {
         ("input-offset", Warning, Net { shift: 1.0, ..fine }, fine),
         ("narrow-network", Warning, net("relu", HE, 20, 20), fine),
         ("non-finite", Error, net("relu", absurd, 20, 64), fine),
-        ("unstable-variance", Warning, net("silu", CRITICAL, 4, 128), net("tanh", CRITICAL, 4, 128)),
+        (
+            "unstable-variance",
+            Warning,
+            net("silu", CRITICAL, 4, 128),
+            net("tanh", CRITICAL, 4, 128),
+        ),
     ]
 }
 

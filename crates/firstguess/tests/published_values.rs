@@ -211,10 +211,9 @@ fn guess_fraction_of_many_classes() -> Result<(), PrejudiceError> {
 fn tails_of_the_guess_fraction() -> Result<(), PrejudiceError> {
     for row in &rows(include_str!("golden/guess_fraction_tails.csv"), 8) {
         let law = GuessLaw::new(row.count("classes"), row.number("gamma"))?;
-        for (column, value) in [
-            ("minority", law.mean_minority().value),
-            ("disagreement", law.disagreement().value),
-        ] {
+        for (column, value) in
+            [("minority", law.mean_minority().value), ("disagreement", law.disagreement().value)]
+        {
             row.holds(column, value, 1e-8 * row.number(column));
         }
     }

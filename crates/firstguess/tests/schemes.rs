@@ -19,7 +19,8 @@ fn every_scheme_has_the_signal_of_its_variances() {
     )
     .unwrap();
     let data = data.synthesize(9).unwrap();
-    let layers = r#"{ "layers": [{ "dense": 160 }, "tanh", { "dense": 64 }, "tanh", { "dense": 10 }] }"#;
+    let layers =
+        r#"{ "layers": [{ "dense": 160 }, "tanh", { "dense": 64 }, "tanh", { "dense": 10 }] }"#;
     let network: Architecture = serde_json::from_str(layers).unwrap();
     let network = network.resolve(&data.shape()).unwrap();
     for (name, _) in SCHEMES {
@@ -33,7 +34,8 @@ fn every_scheme_has_the_signal_of_its_variances() {
             let init: InitScheme = serde_json::from_str(&init).unwrap();
             let inits = firstguess::layer_inits(&init, &network).unwrap();
             let prediction = predict(&network, &inits, InputStatistics::of(&data), 10);
-            let options = Options { seed: Seed(2), draws: 200, gradients: false, gaussianity: false };
+            let options =
+                Options { seed: Seed(2), draws: 200, gradients: false, gaussianity: false };
             let measured = run(&network, &inits, &data, &options, &mut ()).unwrap();
             for (theory, found) in prediction.layers.iter().zip(&measured.layers) {
                 let q = theory.spread.clone().unwrap().q();

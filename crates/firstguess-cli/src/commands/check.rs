@@ -26,7 +26,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     };
     apply(args, out.settings().seed, &mut spec);
     let data = inputs(&spec)?;
-    let mut progress = Bar::new(out.settings().quiet);
+    let mut progress = Bar::new(out.settings().quiet, out.settings().unicode);
     let report =
         firstguess::check(&spec, &data, &mut progress).map_err(|error| match (error, &file) {
             // Shapes that the data do not fit have a place in the file.
@@ -38,11 +38,8 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         out.value(&report.to_json())?;
     } else {
         let settings = out.settings();
-        let style = Style {
-            width: settings.width,
-            color: settings.color_data,
-            unicode: settings.unicode,
-        };
+        let style =
+            Style { width: settings.width, color: settings.color_data, unicode: settings.unicode };
         out.verbatim(report.to_terminal(style).as_bytes())?;
     }
     Ok(status(&report, args.fail_on))
@@ -80,7 +77,7 @@ fn status(report: &Report, fail_on: FailOn) -> ExitStatus {
 struct Bar(ProgressBar);
 
 impl Bar {
-    fn new(quiet: bool) -> Self {
+    fn new(quiet: bool, unicode: bool) -> Self {
         let target = if quiet {
             ProgressDrawTarget::hidden()
         } else {
@@ -90,7 +87,7 @@ impl Bar {
         if let Ok(style) =
             ProgressStyle::with_template("  measuring {bar:30} {pos}/{len} networks, {eta} left")
         {
-            bar.set_style(style);
+            bar.set_style(if unicode { style } else { style.progress_chars("##-") });
         }
         Self(bar)
     }

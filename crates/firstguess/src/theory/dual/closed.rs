@@ -189,8 +189,7 @@ fn squared_relu_difference(at: Correlation) -> f64 {
     let x = 2.0 * theta;
     let bend = if x < 0.3 {
         let x2 = x * x;
-        let series = 1.0 / 120.0
-            - x2 * (1.0 / 2520.0 - x2 * (1.0 / 120_960.0 - x2 / 9_979_200.0));
+        let series = 1.0 / 120.0 - x2 * (1.0 / 2520.0 - x2 * (1.0 / 120_960.0 - x2 / 9_979_200.0));
         x * x2 * x2 * series
     } else {
         theta * (1.0 + 2.0 * at.c * at.c) - 3.0 * sine * at.c

@@ -107,9 +107,9 @@ fn sums(points: &[Point]) -> [f64; 6] {
     let mut sums = [0.0; 6];
     for p in points {
         let parts = [p.value, p.value * p.value, p.slope * p.slope];
-        for k in 0..3 {
-            sums[k] += p.weight * parts[k];
-            sums[k + 3] += p.weight * parts[k].abs();
+        for (k, part) in parts.into_iter().enumerate() {
+            sums[k] += p.weight * part;
+            sums[k + 3] += p.weight * part.abs();
         }
     }
     sums

@@ -9,8 +9,8 @@ use super::series::{Series, dot};
 use super::{Correlation, Moments, Pointwise};
 use crate::math::quadrature::{GAUSSIAN_RANGE, GaussLegendre};
 use crate::math::special::{FRAC_1_SQRT_2PI, normal_density};
-use crate::spec::activation::{Kink, Parity};
 use crate::spec::activation::Activation;
+use crate::spec::activation::{Kink, Parity};
 use std::f64::consts::PI;
 use std::sync::OnceLock;
 
@@ -101,7 +101,8 @@ impl General {
 
     fn far(&self, q: f64) -> Option<&Far> {
         let scale = self.function.length_scale();
-        if !(q > FAR * scale * scale) || self.function.bends_at_every_scale() {
+        let large = q > FAR * scale * scale;
+        if !large || self.function.bends_at_every_scale() {
             return None;
         }
         let far = self.far.get_or_init(|| Far::new(&self.function, &self.breaks));
@@ -114,12 +115,10 @@ impl General {
         let range = GAUSSIAN_RANGE * root;
         let mut edges = vec![0.0];
         edges.extend_from_slice(&self.breaks);
-        let bends = edges.len();
+        let bends = edges.clone();
         let mut width = 3.0 * self.function.length_scale();
         while width < range {
-            for bend in 0..bends {
-                edges.extend([edges[bend] - width, edges[bend] + width]);
-            }
+            edges.extend(bends.iter().flat_map(|bend| [bend - width, bend + width]));
             width *= 4.0;
         }
         edges.extend(bell.iter().flat_map(|z| [-z * root, z * root]));
@@ -273,9 +272,8 @@ impl GeneralAt<'_> {
         if c.abs() <= SMALL {
             return Some(self.few.get_or_init(|| start(FEW_TERMS)));
         }
-        self.series().or_else(|| {
-            (c.abs() <= MODERATE).then(|| self.moderate.get_or_init(|| start(TERMS)))
-        })
+        self.series()
+            .or_else(|| (c.abs() <= MODERATE).then(|| self.moderate.get_or_init(|| start(TERMS))))
     }
 
     pub(super) fn kernel(&self, at: Correlation) -> f64 {
@@ -330,8 +328,7 @@ impl GeneralAt<'_> {
         if at.complement >= SMALL_COMPLEMENT {
             return self.rotated_difference(at.complement);
         }
-        let reference =
-            *self.reference.get_or_init(|| self.rotated_difference(SMALL_COMPLEMENT));
+        let reference = *self.reference.get_or_init(|| self.rotated_difference(SMALL_COMPLEMENT));
         let ratio = at.complement / SMALL_COMPLEMENT;
         let first = self.moments().derivative_second;
         if first.is_infinite() {
@@ -414,7 +411,9 @@ impl GeneralAt<'_> {
         // Where the windows of two bends begin to overlap the inner integral changes its form.
         let mut outer: Vec<f64> = bends
             .iter()
-            .flat_map(|a| bends.iter().flat_map(move |b| [0.5 * (a - b).abs(), 0.5 * (a + b).abs()]))
+            .flat_map(|a| {
+                bends.iter().flat_map(move |b| [0.5 * (a - b).abs(), 0.5 * (a + b).abs()])
+            })
             .collect();
         let mut shifted = bends.clone();
         let mut width = 3.0 * self.general.function.length_scale();

@@ -150,10 +150,8 @@ impl Straight {
                 let k = second.side * second.at / root;
                 let facing = first.side * second.side;
                 let complement = if facing > 0.0 { at.complement } else { 1.0 + at.c };
-                product += facing
-                    * first.slope
-                    * second.slope
-                    * orthant(h, k, complement, &self.rules);
+                product +=
+                    facing * first.slope * second.slope * orthant(h, k, complement, &self.rules);
             }
         }
         self.slope * (self.slope + 2.0 * mean) + product

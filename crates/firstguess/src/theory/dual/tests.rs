@@ -33,9 +33,18 @@ fn published_kernel_values_hold() {
 
 #[test]
 fn closed_forms_agree_with_quadrature_at_every_scale() {
-    for name in
-        ["relu", "leaky_relu(0.1)", "abs", "erf", "sin", "gelu", "hard_tanh", "relu6", "shifted_relu", "squared_relu"]
-    {
+    for name in [
+        "relu",
+        "leaky_relu(0.1)",
+        "abs",
+        "erf",
+        "sin",
+        "gelu",
+        "hard_tanh",
+        "relu6",
+        "shifted_relu",
+        "squared_relu",
+    ] {
         let (closed, panels) =
             (Dual::new(&activation(name)), Dual::by_quadrature(&activation(name)));
         for q in [1e-12, 1e-3, 0.3, 1.0, 4.0, 1e3, 1e6] {
@@ -65,8 +74,11 @@ fn closed_forms_agree_with_quadrature_at_every_scale() {
 /// Panels that are laid out beforehand against panels that look for themselves, and the short series against both.
 #[test]
 fn known_functions_agree_with_panels_that_trust_nothing() {
-    for name in ["tanh", "silu", "mish", "softplus", "gelu_tanh", "elu", "selu", "celu(0.3)", "hard_swish"] {
-        let (known, unknown) = (Dual::new(&activation(name)), Dual::by_quadrature(&activation(name)));
+    for name in
+        ["tanh", "silu", "mish", "softplus", "gelu_tanh", "elu", "selu", "celu(0.3)", "hard_swish"]
+    {
+        let (known, unknown) =
+            (Dual::new(&activation(name)), Dual::by_quadrature(&activation(name)));
         for q in [1e-6, 0.05, 1.0, 40.0, 1e4, 1e8] {
             let (a, b) = (known.moments(q), unknown.moments(q));
             for (what, a, b, scale) in [
@@ -101,7 +113,8 @@ fn known_functions_agree_with_panels_that_trust_nothing() {
 #[test]
 fn straight_pieces_keep_their_digits_as_inputs_merge() {
     for name in ["hard_tanh", "relu6", "max(x,0)+min(x,0.5)-max(x-2,-1)"] {
-        let (closed, panels) = (Dual::new(&activation(name)), Dual::by_quadrature(&activation(name)));
+        let (closed, panels) =
+            (Dual::new(&activation(name)), Dual::by_quadrature(&activation(name)));
         for q in [0.05, 1.0, 30.0, 1e4] {
             let (a, b) = (closed.at(q), panels.at(q));
             for eps in [0.3, 0.1, 1e-2, 1e-4, 1e-6, 1e-9, 1e-14] {
@@ -109,7 +122,10 @@ fn straight_pieces_keep_their_digits_as_inputs_merge() {
                 let ratio = a.difference(at) / b.difference(at);
                 assert!((ratio - 1.0).abs() < 1e-9, "{name} at {q}, {eps:e}: {ratio}");
                 let (sa, sb) = (a.slope(at), b.slope(at));
-                assert!((sa - sb).abs() < 1e-9 * a.moments().derivative_second, "{name} {q} {eps:e}");
+                assert!(
+                    (sa - sb).abs() < 1e-9 * a.moments().derivative_second,
+                    "{name} {q} {eps:e}"
+                );
             }
         }
     }
