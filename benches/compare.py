@@ -2,7 +2,7 @@
 """The command line against straightforward programs that do the same job, in one run.
 
 Usage, from the root of the repository after `cargo build --release`: python3 benches/compare.py
-Needs NumPy and SciPy; PyTorch where it is installed. FIRSTGUESS names another binary. Prints wall times, the best of five
+Needs NumPy and SciPy; PyTorch where it is installed. FIRSTGUESS names another binary. Prints wall times, the best of three
 alternating runs each, and ratios peer / firstguess.
 """
 import gzip
@@ -16,7 +16,7 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = os.environ.get("FIRSTGUESS", ROOT / "target" / "release" / "firstguess")
-DRAWS, INPUTS, WIDTH, HIDDEN, CLASSES, RUNS = 32, 500, 256, 20, 10, 5
+DRAWS, INPUTS, WIDTH, HIDDEN, CLASSES, RUNS = 32, 500, 256, 20, 10, 3
 
 
 def digits():

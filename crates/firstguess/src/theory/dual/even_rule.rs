@@ -40,7 +40,7 @@ impl EvenRule {
     }
 
     /// Whether [`EvenRule::for_each_point`] resolves the function at variance `q`.
-    pub(super) fn resolves(&self, function: &Pointwise, q: f64) -> bool {
+    pub(super) fn resolves(function: &Pointwise, q: f64) -> bool {
         q.sqrt() * STEP * KERNEL_STRIDE as f64 <= 0.5 * function.length_scale()
     }
 

@@ -80,7 +80,7 @@ impl Far {
         points.iter().all(|p| p.value.is_finite() && p.slope.is_finite()).then_some(Self { points })
     }
 
-    pub(super) fn reaches(&self, q: f64) -> bool {
+    pub(super) fn reaches(q: f64) -> bool {
         q <= LARGEST_ROOT * LARGEST_ROOT
     }
 

@@ -102,11 +102,10 @@ impl General {
     fn far(&self, q: f64) -> Option<&Far> {
         let scale = self.function.length_scale();
         let large = q > FAR * scale * scale;
-        if !large || self.function.bends_at_every_scale() {
+        if !large || !Far::reaches(q) || self.function.bends_at_every_scale() {
             return None;
         }
-        let far = self.far.get_or_init(|| Far::new(&self.function, &self.breaks));
-        far.as_ref().filter(|far| far.reaches(q))
+        self.far.get_or_init(|| Far::new(&self.function, &self.breaks)).as_ref()
     }
 
     /// Panels that fit a known function and the bell of variance `q`.
@@ -134,7 +133,7 @@ impl General {
             points.push(h / root);
             weighted.push(weight * self.function.value(h));
         };
-        if let Some(even) = self.even.as_ref().filter(|even| even.resolves(&self.function, q)) {
+        if let Some(even) = self.even.as_ref().filter(|_| EvenRule::resolves(&self.function, q)) {
             even.for_each_point(|z, weight| add(root * z, weight));
         } else if self.known {
             self.fitted(q, &FINE_BELL).for_each_point(PER_PANEL, add);
@@ -422,7 +421,9 @@ impl GeneralAt<'_> {
             shifted.extend(bends.iter().flat_map(|bend| [bend - width, bend + width]));
             width *= 4.0;
         }
-        outer.iter_mut().for_each(|edge| *edge /= spread_r);
+        for edge in &mut outer {
+            *edge /= spread_r;
+        }
         outer.extend(BELL);
         close_edges(&mut outer, 0.0, GAUSSIAN_RANGE);
         let fixed = BELL.iter().flat_map(|z| [-z, *z]).chain([0.0]).collect();
