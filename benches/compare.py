@@ -2,13 +2,15 @@
 """The command line against straightforward programs that do the same job, in one run.
 
 Usage, from the root of the repository after `cargo build --release`: python3 benches/compare.py
-Needs NumPy and SciPy; PyTorch where it is installed. FIRSTGUESS names another binary. Prints wall times, the best of three
-alternating runs each, and ratios peer / firstguess.
+Needs NumPy and SciPy; PyTorch where it is installed. FIRSTGUESS names another binary, RUNS another number of alternating runs
+(3 unless said), of which the best counts. Prints wall time and processor time, user and system, over all threads, and ratios
+peer / firstguess. Where other programs compete for the machine only the processor times compare anything.
 """
 import gzip
 import os
 import pathlib
 import platform
+import resource
 import subprocess
 import time
 
@@ -16,7 +18,8 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = os.environ.get("FIRSTGUESS", ROOT / "target" / "release" / "firstguess")
-DRAWS, INPUTS, WIDTH, HIDDEN, CLASSES, RUNS = 32, 500, 256, 20, 10, 3
+DRAWS, INPUTS, WIDTH, HIDDEN, CLASSES = 32, 500, 256, 20, 10
+RUNS = int(os.environ.get("RUNS", "3"))
 
 
 def digits():
@@ -106,21 +109,31 @@ def ours(*arguments):
     return lambda: subprocess.run([BINARY, *arguments, "--json", "--quiet"], check=True, stdout=subprocess.DEVNULL)
 
 
+def processor_time():
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
 def seconds(job):
-    start = time.perf_counter()
+    wall, processor = time.perf_counter(), processor_time()
     job()
-    return time.perf_counter() - start
+    return time.perf_counter() - wall, processor_time() - processor
 
 
 def compare(what, job, peers, runs=RUNS):
     best = {}
     for _ in range(runs):
         for name, work in [("firstguess", job), *peers]:
-            best[name] = min(best.get(name, 1e9), seconds(work))
-    own = best.pop("firstguess")
-    print(f"{what}: firstguess {own:.3f} s")
-    for name, time_of_peer in best.items():
-        print(f"  {name} {time_of_peer:.3f} s, ratio {time_of_peer / own:.1f}")
+            times = seconds(work)
+            best[name] = tuple(map(min, best.get(name, times), times))
+    wall, processor = best.pop("firstguess")
+    print(f"{what}: firstguess {wall:.3f} s, {processor:.3f} s of processor")
+    for name, (of_peer, processor_of_peer) in best.items():
+        print(
+            f"  {name}: {of_peer:.3f} s, {processor_of_peer:.3f} s of processor; "
+            f"ratio {of_peer / wall:.1f}, {processor_of_peer / processor:.1f}",
+            flush=True,
+        )
 
 
 def main():
@@ -138,7 +151,7 @@ def main():
         import scipy
 
         call = ours("critical", "--activation", "tanh", "--bias-variance", "0.05")
-        compare("critical, tanh (a whole process)", call, [(f"SciPy {scipy.__version__} (in process)", scipy_critical)], runs=2)
+        compare("critical, tanh (a whole process)", call, [(f"SciPy {scipy.__version__} (in process)", scipy_critical)], runs=1)
     except ImportError:
         print("SciPy is not installed: left out")
 

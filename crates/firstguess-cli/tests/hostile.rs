@@ -68,7 +68,7 @@ fn flags_outside_their_domain() {
         ("guess --correlation 1.5 --classes 3", &["from 0 to 1"]),
         ("guess --gamma 1 --classes 99999999999999999999", &["--classes"]),
         ("guess --gamma 1 --classes 3 --threads 0", &["--threads"]),
-        ("critical --activation tahn --bias-variance 0.1", &["`tanh`"]),
+        ("critical --activation tnah --bias-variance 0.1", &["`tanh`"]),
         ("critical --activation tanh --bias-variance -1", &["--bias-variance", "at least 0"]),
         ("critical --activation tanh --bias-variance inf", &["finite"]),
         ("critical --activation x/0 --bias-variance 0.1", &["x/0"]),

@@ -31,6 +31,31 @@ fn the_program_shows_the_report_of_the_library() {
     assert_eq!(firstguess(&["check", &name]).stdout, report.to_terminal(Style::default()));
 }
 
+/// The screen that the README shows is one that the program prints. Numbers may differ in a last digit between machines.
+#[test]
+fn the_screen_of_the_readme_is_real() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).expect("a README");
+    let shown = readme.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
+    let shown = shown.expect("a screen in a text fence");
+    let printed = firstguess(&["check", &format!("{root}/examples/torch_default_relu.toml")]);
+    assert_eq!(printed.code, Some(1), "{}", printed.stderr);
+    assert_eq!(shape(shown), shape(&printed.stdout));
+}
+
+/// The words of a text, every number as `#`.
+fn shape(text: &str) -> Vec<String> {
+    let numeric = |c: char| c.is_ascii_digit() || ".e-".contains(c);
+    let masked = |word: &str| {
+        if word.chars().any(|c| c.is_ascii_digit()) {
+            word.chars().filter(|c| !numeric(*c)).chain(['#']).collect()
+        } else {
+            word.to_owned()
+        }
+    };
+    text.split_whitespace().map(masked).collect()
+}
+
 /// Spec and data come back bit for bit, and nothing is put beside them.
 #[test]
 fn a_check_changes_nothing_of_the_users() {
