@@ -237,8 +237,8 @@ impl Report {
     fn foot(&self, out: &mut String, style: Style) {
         let keys = self.citations();
         if !keys.is_empty() {
-            let line = format!("\n  references: {} (firstguess cite KEY)\n", keys.join(", "));
-            *out += &style.dim(&line);
+            let line = format!("  references: {} (firstguess cite KEY)", keys.join(", "));
+            let _ = writeln!(out, "\n{}", style.dim(&line));
         }
     }
 }

@@ -398,12 +398,6 @@ impl GeneralAt<'_> {
     }
 
     fn rotated_panels(&self, spread_r: f64) -> Rotated {
-        if !self.general.known {
-            let edges = self.panels().edges.clone();
-            let mut outer: Vec<f64> = edges.iter().map(|e| e.abs() / spread_r).collect();
-            close_edges(&mut outer, 0.0, GAUSSIAN_RANGE);
-            return Rotated { outer, shifted: edges, fixed: vec![0.0], per_panel: PER_PANEL };
-        }
         let range = GAUSSIAN_RANGE * self.q.sqrt();
         let mut bends = vec![0.0];
         bends.extend_from_slice(&self.general.breaks);
@@ -414,6 +408,15 @@ impl GeneralAt<'_> {
                 bends.iter().flat_map(move |b| [0.5 * (a - b).abs(), 0.5 * (a + b).abs()])
             })
             .collect();
+        if !self.general.known {
+            let edges = self.panels().edges.clone();
+            outer.extend(edges.iter().map(|edge| edge.abs()));
+            for edge in &mut outer {
+                *edge /= spread_r;
+            }
+            close_edges(&mut outer, 0.0, GAUSSIAN_RANGE);
+            return Rotated { outer, shifted: edges, fixed: vec![0.0], per_panel: PER_PANEL };
+        }
         let mut shifted = bends.clone();
         let mut width = 3.0 * self.general.function.length_scale();
         while width < range {

@@ -22,6 +22,9 @@ const PER_PANEL: usize = 20;
 /// Beyond this `1 - c` the plain subtraction keeps its digits.
 const WIDE: f64 = 0.25;
 
+/// Pieces narrower than this, in standard deviations, are integrated.
+const NARROW: f64 = 3.0;
+
 /// One kink: the slope that is added beyond it.
 #[derive(Debug, Clone, Copy)]
 struct Kink {
@@ -74,6 +77,21 @@ impl Straight {
         for (index, piece) in self.pieces.iter().enumerate() {
             let end = self.pieces.get(index + 1).map_or(f64::INFINITY, |next| next.start);
             let (a, b) = (piece.start / root, end / root);
+            let (slope, intercept) = (piece.slope, piece.intercept);
+            if b - a < NARROW {
+                // Moments of a narrow piece are differences of nearly equal numbers: integrated instead.
+                let rule = &self.rules[2];
+                let (half, middle) = (0.5 * (b - a), 0.5 * (a + b));
+                for (x, w) in rule.nodes.iter().zip(&rule.weights) {
+                    let z = middle + half * x;
+                    let weight = half * w * normal_density(z);
+                    let value = slope * root * z + intercept;
+                    mean += weight * value;
+                    second += weight * value * value;
+                    derivative_second += weight * slope * slope;
+                }
+                continue;
+            }
             // Far tails by their survival, or the difference would be rounding.
             let mass = if a > 0.0 {
                 normal_survival(a) - normal_survival(b)
@@ -83,7 +101,6 @@ impl Straight {
             let at = |z: f64| if z.is_finite() { z * normal_density(z) } else { 0.0 };
             let first = root * (density(a) - density(b));
             let square = q * (mass + at(a) - at(b));
-            let (slope, intercept) = (piece.slope, piece.intercept);
             mean += slope * first + intercept * mass;
             second += slope * slope * square
                 + 2.0 * slope * intercept * first
