@@ -60,9 +60,11 @@ fn shape(text: &str) -> Vec<String> {
 #[test]
 fn a_check_changes_nothing_of_the_users() {
     let folder = tempfile::tempdir().expect("a folder");
-    let table: String = (0..30).map(|i| format!("{i},{},{}\n", i * i % 7, i % 3)).collect();
+    let rows: Vec<String> = (0..30).map(|i| format!("{i},{},{}", i * i % 7, i % 3)).collect();
+    let table = rows.join("\n");
     let spec = SPEC.replace("dataset = \"digits\"\nsamples = 40", "dataset = \"mine.csv\"");
-    std::fs::write(folder.path().join("mine.csv"), format!("a,b,label\n{table}")).expect("written");
+    std::fs::write(folder.path().join("mine.csv"), format!("a,b,label\n{table}\n"))
+        .expect("written");
     std::fs::write(folder.path().join("spec.toml"), spec).expect("written");
     let before = contents(folder.path());
     let call = folder.path().join("spec.toml").display().to_string();

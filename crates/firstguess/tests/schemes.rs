@@ -11,11 +11,11 @@ use firstguess::theory::predict::{InputStatistics, predict};
 
 /// Layers of unequal width, so that a scheme that takes the wrong side of a matrix is seen; biases on top of the scheme's.
 ///
-/// 200 draws, |z| < 4.5 for 3 layers × 2 × 12 schemes: by chance once in 1 500 seeds. An error of 12 % of `q` is planted and seen.
+/// 200 draws, 4.5 standard errors and half a percent for 3 layers × 2 × 12 schemes: by chance once in 1 500 seeds. An error of 12 % of `q` is planted and seen.
 #[test]
 fn every_scheme_has_the_signal_of_its_variances() {
     let data: DataSpec = serde_json::from_str(
-        r#"{ "synthetic": "gaussian", "features": 96, "classes": 10, "samples": 6 }"#,
+        r#"{ "synthetic": "gaussian", "features": 96, "classes": 10, "samples": 20, "shift": 0.4 }"#,
     )
     .unwrap();
     let data = data.synthesize(9).unwrap();
@@ -39,11 +39,12 @@ fn every_scheme_has_the_signal_of_its_variances() {
             let measured = run(&network, &inits, &data, &options, &mut ()).unwrap();
             for (theory, found) in prediction.layers.iter().zip(&measured.layers) {
                 let q = theory.spread.clone().unwrap().q();
-                let z = found.q.z_score(q).unwrap();
                 let at = format!("{name}{bias}, layer {}: {:?}, theory {q}", theory.index, found.q);
-                assert!(z.abs() < 4.5, "{at}, z = {z}");
-                let planted = found.q.z_score(1.12 * q).unwrap();
-                assert!(planted.abs() > 4.5 || theory.units == 10, "{at}: 12 % pass");
+                // Orthogonal weights leave the first layer no error at all, and finite layers half a percent.
+                let allowed = 4.5 * found.q.std_error.unwrap() + 0.005 * q;
+                assert!((found.q.value - q).abs() < allowed, "{at}");
+                let planted = (found.q.value - 1.12 * q).abs();
+                assert!(planted > allowed || theory.units == 10, "{at}: 12 % pass");
             }
         }
     }

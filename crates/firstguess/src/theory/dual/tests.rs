@@ -65,7 +65,9 @@ fn closed_forms_agree_with_quadrature_at_every_scale() {
                 let (ka, kb) = (closed.at(q), panels.at(q));
                 let at = Correlation::new(c);
                 let gap = (ka.kernel(at) - kb.kernel(at)).abs() / a.second;
-                assert!(gap < 1e-10, "{name} kernel at q = {q}, c = {c}: {gap:e}");
+                // Bounded straight pieces are sums of orthants times q: 4e-16 of that.
+                let allowed = 1e-10 + 4e-16 * q / a.second;
+                assert!(gap < allowed, "{name} kernel at q = {q}, c = {c}: {gap:e}");
             }
         }
     }
