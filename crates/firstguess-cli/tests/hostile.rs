@@ -192,7 +192,7 @@ fn files_without_permission() {
         folder(&[("secret.toml", GOOD.as_bytes().to_vec()), ("secret.csv", b"a\n1\n".to_vec())]);
     for name in ["secret.toml", "secret.csv"] {
         let path = here.path().join(name);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).expect("set");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("set");
         if std::fs::read(&path).is_ok() {
             return;
         }

@@ -1,7 +1,5 @@
 //! Every initialization scheme end to end: the signal of its networks is the one that theory gives for its variances.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
-
 use firstguess::math::stream::Seed;
 use firstguess::measure::{Options, run};
 use firstguess::spec::experiment::DataSpec;
