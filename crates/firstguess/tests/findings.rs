@@ -102,6 +102,7 @@ fn cases() -> Vec<(&'static str, Severity, Net, Net)> {
     let wide = r#"{ "scheme": "explicit", "weight_variance": 10000.0 }"#;
     let hot = r#"{ "scheme": "explicit", "weight_variance": 9.0 }"#;
     let cold = r#"{ "scheme": "explicit", "weight_variance": 0.3 }"#;
+    let nothing = r#"{ "scheme": "explicit", "weight_variance": 0.0, "bias_variance": 0.1 }"#;
     let absurd = r#"{ "scheme": "explicit", "weight_variance": 1000000.0 }"#;
     vec![
         ("frozen-bias", Error, net("relu", TORCH, 12, 64), fine),
@@ -109,7 +110,7 @@ fn cases() -> Vec<(&'static str, Severity, Net, Net)> {
         ("biased-start", Note, net("relu", HE, 12, 128), neutral),
         ("exploding-gradients", Error, net("tanh", hot, 20, 64), net("tanh", CRITICAL, 10, 128)),
         ("vanishing-gradients", Error, net("tanh", cold, 20, 64), net("tanh", CRITICAL, 10, 128)),
-        ("constant-output", Error, net("relu", TORCH, 60, 32), fine),
+        ("constant-output", Error, net("relu", nothing, 2, 32), fine),
         ("dead-units", Error, net("max(x-4,0)", LECUN, 1, 64), fine),
         ("saturated-units", Error, net("tanh", wide, 2, 64), neutral),
         ("input-offset", Warning, Net { shift: 1.0, ..fine }, fine),
