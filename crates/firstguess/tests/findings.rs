@@ -111,7 +111,7 @@ fn cases() -> Vec<(&'static str, Severity, Net, Net)> {
         ("exploding-gradients", Error, net("tanh", hot, 20, 64), net("tanh", CRITICAL, 10, 128)),
         ("vanishing-gradients", Error, net("tanh", cold, 20, 64), net("tanh", CRITICAL, 10, 128)),
         ("constant-output", Error, net("relu", nothing, 2, 32), fine),
-        ("dead-units", Error, net("max(x-4,0)", LECUN, 1, 64), fine),
+        ("dead-units", Error, net("max(x-4,0)", LECUN, 2, 64), fine),
         ("saturated-units", Error, net("tanh", wide, 2, 64), neutral),
         ("input-offset", Warning, Net { shift: 1.0, ..fine }, fine),
         ("narrow-network", Warning, net("relu", HE, 20, 20), fine),

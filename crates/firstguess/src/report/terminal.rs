@@ -237,8 +237,8 @@ impl Report {
     fn foot(&self, out: &mut String, style: Style) {
         let keys = self.citations();
         if !keys.is_empty() {
-            let line = format!("  references: {} (firstguess cite KEY)", keys.join(", "));
-            let _ = writeln!(out, "\n{}", style.dim(&line));
+            let line = format!("references: {} (firstguess cite KEY)", keys.join(", "));
+            let _ = writeln!(out, "\n{}", style.dim(wrap(&line, 2, style.width).trim_end()));
         }
     }
 }
