@@ -2,7 +2,7 @@
 //!
 //! To add a step, write a function that gives an [`Outcome`] and put it into [`STEPS`]. A step
 //! that needs Python goes through [`python::environment`], so that all share one virtual
-//! environment below the build folder.
+//! environment below the build folder; tests in Python are a [`python::Suite`].
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -21,11 +21,20 @@ const STEPS: &[Step] = &[
     Step { name: "documentation", run: documentation },
     Step { name: "generated files", run: |workspace| generate::run(workspace, true) },
     Step { name: "command line smoke", run: smoke::run },
+    Step { name: "networks against torch", run: python::torch },
     Step { name: "spelling", run: python::spelling },
 ];
 
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    run_all(workspace, STEPS)
+pub(crate) fn run(workspace: &Workspace, part: Option<&str>) -> Result<()> {
+    let Some(part) = part else { return run_all(workspace, STEPS) };
+    let chosen: Vec<Step> = STEPS.iter().filter(|step| step.name.contains(part)).copied().collect();
+    let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+    ensure!(
+        !chosen.is_empty(),
+        "no step has `{part}` in its name; there are: {}",
+        names.join(", ")
+    );
+    run_all(workspace, &chosen)
 }
 
 pub(crate) fn formatting(workspace: &Workspace) -> Result<Outcome> {

@@ -50,11 +50,17 @@ fn parse() -> Args {
 fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     match command {
         Command::Check(args) => commands::check::run(args, out),
+        Command::Train(args) => commands::train::run(args, out),
+        Command::Losses(args) => commands::losses::run(args, out),
+        Command::Labels(args) => commands::labels::run(args, out),
+        Command::Data(args) => commands::data::run(args, out),
         Command::Explain(args) => commands::explain::run(args, out),
         Command::Predict(args) => commands::predict::run(args, out),
         Command::Critical(args) => commands::critical::run(args, out),
+        Command::Phase(args) => commands::phase::run(args, out),
         Command::Guess(args) => commands::guess::run(args, out),
         Command::Pair(args) => commands::pair::run(args, out),
+        Command::Gaussianity(args) => commands::gaussianity::run(args, out),
         Command::Cite(args) => commands::cite::run(args, out),
         Command::Completions(args) => commands::completions::run(args, out),
     }

@@ -52,7 +52,16 @@ impl Printer {
 
     /// The whole answer as one JSON object.
     pub(crate) fn object<T: Serialize>(&mut self, command: &str, answer: &T) -> io::Result<()> {
-        let seed = self.settings.seed.unwrap_or_default();
+        self.seeded_object(command, self.settings.seed.unwrap_or_default(), answer)
+    }
+
+    /// The same, of a model that may bring its own seed.
+    pub(crate) fn seeded_object<T: Serialize>(
+        &mut self,
+        command: &str,
+        seed: u64,
+        answer: &T,
+    ) -> io::Result<()> {
         let envelope = Envelope { schema_version: SCHEMA_VERSION, command, seed, answer };
         serde_json::to_writer_pretty(&mut self.data, &envelope)?;
         writeln!(self.data)

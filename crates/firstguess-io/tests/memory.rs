@@ -66,6 +66,17 @@ fn absurd_directory() -> Vec<u8> {
     bytes
 }
 
+/// A Parquet file whose page header claims 2 GB where there is a kilobyte.
+fn absurd_table() -> Vec<u8> {
+    let mut bytes = include_bytes!("fixtures/types.parquet").to_vec();
+    // After the magic stands the header of the first page, of a dictionary: in the compact protocol field 1 (the kind, 2 doubled),
+    // field 2 (bytes when decompressed), each with its value as a zigzag varint.
+    assert_eq!(bytes[4..7], [0x15, 0x04, 0x15], "the first page header is where it was");
+    // The varint grows from one byte to five; what follows moves, so the file is damaged besides.
+    bytes.splice(7..8, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    bytes
+}
+
 #[test]
 fn no_claim_and_no_bomb_allocates_more_than_the_limit_allows() {
     let mut gzip_bomb = GzEncoder::new(Vec::new(), Compression::default());
@@ -80,6 +91,7 @@ fn no_claim_and_no_bomb_allocates_more_than_the_limit_allows() {
         ("overflow.npy", npy("<f8", "(4294967296, 4294967296)"), false),
         ("header.npy", long_header, false),
         ("claim-idx3-ubyte", idx, false),
+        ("claim.parquet", absurd_table(), false),
         // 1 MiB of one-byte values would be 4 MiB of f32: more than the limit though the file is not.
         ("wide.npy", [npy("|u1", "(4, 262000)"), vec![0; 4 * 262_000]].concat(), true),
     ];

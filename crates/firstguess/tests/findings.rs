@@ -44,7 +44,7 @@ impl Net {
                 self.width,
                 10,
             ),
-            measure: MeasureSpec { seed: 3, draws: 8 },
+            measure: MeasureSpec { seed: 3, draws: 8, ..MeasureSpec::default() },
         }
     }
 
@@ -149,13 +149,18 @@ fn disagreement_fires_on_a_wrong_prediction_only() {
     let data = spec.data.synthesize(3).unwrap();
     let network = spec.network_for(&data).unwrap();
     let drawn = firstguess::layer_inits(&InitScheme::explicit(1.76, 0.05), &network).unwrap();
-    let options = Options { seed: Seed(3), draws: 32, gradients: true, gaussianity: false };
+    let options = Options { gaussianity: false, ..Options::new(Seed(3), 32) };
     let measurement = run(&network, &drawn, &data, &options, &mut ()).unwrap();
     let found = |weight_variance: f64| {
         let init = InitScheme::explicit(weight_variance, 0.05);
         let inits = firstguess::layer_inits(&init, &network).unwrap();
         let prediction = predict(&network, &inits, InputStatistics::of(&data), 10);
-        let case = Case { network: &network, prediction: &prediction, measurement: &measurement };
+        let case = Case {
+            network: &network,
+            prediction: &prediction,
+            measurement: &measurement,
+            loss: None,
+        };
         judge(&case).into_iter().find(|finding| finding.id == "disagreement")
     };
     let wrong = found(2.4).expect("thirty-six percent too much weight variance");

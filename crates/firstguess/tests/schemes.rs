@@ -2,7 +2,7 @@
 
 use firstguess::math::stream::Seed;
 use firstguess::measure::{Options, run};
-use firstguess::spec::experiment::DataSpec;
+use firstguess::spec::experiment::{DataSpec, Engine};
 use firstguess::spec::scheme::SCHEMES;
 use firstguess::spec::{Architecture, InitScheme};
 use firstguess::theory::predict::{InputStatistics, predict};
@@ -32,8 +32,12 @@ fn every_scheme_has_the_signal_of_its_variances() {
             let init: InitScheme = serde_json::from_str(&init).unwrap();
             let inits = firstguess::layer_inits(&init, &network).unwrap();
             let prediction = predict(&network, &inits, InputStatistics::of(&data), 10);
-            let options =
-                Options { seed: Seed(2), draws: 200, gradients: false, gaussianity: false };
+            let options = Options {
+                gradients: false,
+                gaussianity: false,
+                engine: Engine::Direct,
+                ..Options::new(Seed(2), 200)
+            };
             let measured = run(&network, &inits, &data, &options, &mut ()).unwrap();
             for (theory, found) in prediction.layers.iter().zip(&measured.layers) {
                 let q = theory.spread.clone().unwrap().q();

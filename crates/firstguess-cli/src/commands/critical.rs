@@ -1,5 +1,8 @@
-//! `firstguess critical`.
+//! `firstguess critical`: of an activation at infinite depth, or of the network in a spec file.
 
+mod network;
+
+use anyhow::bail;
 use firstguess::spec::Activation;
 use firstguess::theory::critical::{
     CriticalPoint, HomogeneousCriticality, NeutralityPoint, edge_of_chaos, homogeneous_criticality,
@@ -26,7 +29,11 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &CriticalArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let activation = &args.activation.activation;
+    let activation = match (&args.model, &args.activation) {
+        (Some(path), _) => return network::run(path, args.bias_variance, out),
+        (None, Some(activation)) => activation,
+        (None, None) => bail!("give MODEL or --activation"),
+    };
     let phi = dual(activation, args.pool, args.pool_correlation)?;
     let answer = Answer {
         activation,

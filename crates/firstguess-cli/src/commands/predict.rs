@@ -6,11 +6,17 @@ mod network;
 mod text;
 
 use anyhow::bail;
+use firstguess::spec::Activation;
+use firstguess::spec::weights::WeightFamily;
 use firstguess::theory::critical::edge_of_chaos;
 use firstguess::theory::dual::Dual;
+use firstguess::theory::kernel::LayerStatistics;
+use firstguess::theory::log_periodic::{LogPeriodicMap, PeriodicFixedPoints};
 use firstguess::theory::mean_field::{LayerVariance, Spread};
 use firstguess::theory::phase::{Asymptotics, FixedPoint, Phase, Prejudice, VarianceFate};
-use firstguess::theory::predict::PrejudicePrediction;
+use firstguess::theory::predict::{FiniteWidth, PrejudicePrediction};
+use firstguess::theory::prejudice::ClassGradients;
+use firstguess::theory::preserved::Preserved;
 use firstguess::theory::{NoTheory, Predicted};
 use serde_json::{Map, Value};
 
@@ -46,8 +52,14 @@ struct Answer {
     layers: Vec<LayerState>,
     /// Why the layers end early, if they do.
     ended: Option<NoTheory>,
+    /// Gradients by class, were the last layer two logits.
+    two_classes: Option<Result<ClassGradients, NoTheory>>,
     /// The first guess of a whole network, and its loss.
     guess: Option<Guess>,
+    /// What one of the repeated layers preserves.
+    preserved: Result<Preserved, NoTheory>,
+    /// All fixed points of a map that has infinitely many.
+    periodic: Option<PeriodicFixedPoints>,
 }
 
 /// The infinitely deep network of equal layers.
@@ -64,6 +76,10 @@ struct LayerState {
     spread: Result<Spread, NoTheory>,
     /// `ln` of the mean square of the gradient, relative to the last layer.
     ln_gradient: Predicted,
+    /// At its own width, where it has one.
+    finite_width: Option<Result<FiniteWidth, NoTheory>>,
+    /// On the inputs themselves.
+    on_data: Option<LayerStatistics>,
 }
 
 /// What the untrained classifier does.
@@ -73,7 +89,32 @@ struct Guess {
     loss: Predicted,
 }
 
+impl Bulk {
+    fn preserved(&self, weights: &WeightFamily) -> Result<Preserved, NoTheory> {
+        let layer = LayerVariance { weight: self.weight_variance, bias: self.bias_variance };
+        Preserved::new(&self.phi, weights, layer, &self.limit)
+    }
+
+    /// The fixed points of `log_periodic`, by one period of them.
+    fn periodic(&self) -> Option<PeriodicFixedPoints> {
+        let [Activation::LogPeriodic { delta, omega }] = self.phi.function().functions() else {
+            return None;
+        };
+        let plain = self.phi.pooling().is_none();
+        let map = plain.then(|| LogPeriodicMap::new(*delta, *omega))?;
+        map.fixed_points(self.weight_variance, self.bias_variance).ok()
+    }
+}
+
 impl Answer {
+    /// Squared gradients at the logits, favoured class and others.
+    fn class_gradients(&self) -> Option<Result<ClassGradients, NoTheory>> {
+        match &self.guess {
+            Some(guess) => Some(guess.prejudice.clone().and_then(|found| found.class_gradients)),
+            None => self.two_classes.clone(),
+        }
+    }
+
     /// A limit of infinite depth.
     fn limit<T: Clone>(
         &self,
@@ -126,6 +167,8 @@ impl Answer {
             t: of(&|s| in_range(s.t(), s.ln_q() + s.c().ln())),
             gamma: of(&|s| defined(s.gamma())),
             gradient: state.ln_gradient.clone().and_then(|ln| in_range(ln.exp(), ln)),
+            finite_width: state.finite_width.clone(),
+            on_data: state.on_data.clone(),
         }
     }
 }
@@ -142,6 +185,8 @@ struct LayerNumbers {
     gamma: Predicted,
     /// Mean square of the gradient, relative to the last layer.
     gradient: Predicted,
+    finite_width: Option<Result<FiniteWidth, NoTheory>>,
+    on_data: Option<LayerStatistics>,
 }
 
 fn defined(value: f64) -> Predicted {

@@ -11,13 +11,16 @@ mod disagreement;
 mod exploding_gradients;
 mod frozen_bias;
 mod input_offset;
+mod loss_unfit;
 mod narrow_network;
 mod non_finite;
 mod saturated_units;
 mod unstable_variance;
 mod vanishing_gradients;
 
+use crate::loss_doctor::LossDiagnosis;
 use crate::measure::{Estimate, LayerMeasurement, Measurement};
+use crate::spec::loss::LossSchedule;
 use crate::spec::network::Network;
 use crate::theory::predict::Prediction;
 use crate::theory::prejudice::GuessLaw;
@@ -136,6 +139,7 @@ rules! {
     input_offset => "input-offset",
     biased_start => "biased-start",
     blind_loss => "blind-loss",
+    loss_unfit => "loss-unfit",
     narrow_network => "narrow-network",
     disagreement => "disagreement",
 }
@@ -154,6 +158,8 @@ pub struct Case<'a> {
     pub prediction: &'a Prediction,
     /// What was measured.
     pub measurement: &'a Measurement,
+    /// The loss to be used, where one was named, and what it does to the first guess.
+    pub loss: Option<(&'a LossSchedule, &'a LossDiagnosis)>,
 }
 
 /// Judges by every rule; the gravest findings come first.

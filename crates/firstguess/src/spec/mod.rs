@@ -6,15 +6,17 @@ pub mod error;
 pub mod experiment;
 pub mod gaussian_pair;
 pub mod layer;
+pub mod loss;
 pub mod network;
 pub mod scheme;
 pub mod shape;
 pub mod weights;
 
 pub use activation::Activation;
-pub use dataset::{Binarize, Dataset, DatasetError, Standardize};
+pub use dataset::{Binarize, Dataset, DatasetError, LabelNoise, Part, Standardize};
 pub use error::SpecError;
 pub use experiment::Spec;
+pub use loss::{Loss, LossSchedule};
 pub use network::{Architecture, Network};
 pub use scheme::InitScheme;
 pub use shape::{Shape, ShapeError};

@@ -242,18 +242,21 @@ pub fn neutrality(phi: &Dual, bias_variance: f64) -> Result<NeutralityPoint, NoT
         let weight_variance = (q - bias_variance) / at.moments().second;
         (weight_variance * at.kernel(half) + bias_variance) / q - 0.5
     };
-    let low = if bias_variance > 0.0 { (bias_variance * (1.0 + 1e-9)).ln() } else { -20.0 };
+    // Close to q = 0 a function that starts as a straight line keeps every correlation: rounding, not roots.
+    let low = if bias_variance > 0.0 { (bias_variance * (1.0 + 1e-9)).ln() } else { -9.0 };
     let grid: Vec<f64> =
         (0..=24).map(|i| low + f64::from(i * i) / 576.0 * (14.0 - low.min(0.0))).collect();
     let root = roots::first_root(excess, &grid, 1e-14);
-    let ln_q = root.ok_or_else(|| {
-        NoTheory::new(
-            "no weight variance brings the correlation down to one half at this bias variance",
-        )
-    })?;
+    let ln_q = root.ok_or_else(never_neutral)?;
     let q_star = ln_q.exp();
     Ok(NeutralityPoint {
         weight_variance: (q_star - bias_variance) / phi.moments(q_star).second,
         q_star,
     })
+}
+
+pub(super) fn never_neutral() -> NoTheory {
+    NoTheory::new(
+        "no weight variance brings the correlation down to one half at this bias variance",
+    )
 }

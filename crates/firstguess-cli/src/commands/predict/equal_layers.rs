@@ -4,6 +4,7 @@ use firstguess::spec::Activation;
 use firstguess::theory::NoTheory;
 use firstguess::theory::mean_field::{LayerVariance, Spread, trajectory};
 use firstguess::theory::phase::asymptotics;
+use firstguess::theory::prejudice::class_gradients;
 use serde_json::json;
 
 use super::{Answer, Bulk, LayerState};
@@ -30,19 +31,35 @@ pub(super) fn answer(
     for (index, spread) in path.layers.iter().enumerate().rev() {
         ln_gradient += path.chi.get(index).map_or(0.0, |chi| chi.ln());
         let ln_gradient = unreached.clone().map_or(Ok(ln_gradient), Err);
-        layers.push(LayerState { kind: "dense", spread: Ok(*spread), ln_gradient });
+        layers.push(LayerState {
+            kind: "dense",
+            spread: Ok(*spread),
+            ln_gradient,
+            finite_width: None,
+            on_data: None,
+        });
     }
     layers.reverse();
     let LayerVariance { weight, bias } = layer;
+    let two_classes = path
+        .layers
+        .last()
+        .filter(|_| path.ended.is_none())
+        .map(|logits| class_gradients(logits.v(), logits.t()))
+        .map(|found| found.map_err(|error| NoTheory::new(error.to_string())));
     let question = json!({
         "activation": activation,
+        "weight_law": args.weight_law.unwrap_or_default(),
         "pool": phi.pooling().map(|pooling| pooling.to_string()),
         "weight_variance": weight,
         "bias_variance": bias,
         "input_correlation": c,
         "depth": depth,
     });
+    let bulk = Bulk { phi: phi.clone(), weight_variance: weight, bias_variance: bias, limit };
     Ok(Answer {
+        preserved: bulk.preserved(&args.weight_law.unwrap_or_default()),
+        periodic: bulk.periodic(),
         subject: format!(
             "{phi}, weight variance {}, bias variance {}, depth {depth}, input correlation {}",
             given(weight),
@@ -50,9 +67,10 @@ pub(super) fn answer(
             given(c)
         ),
         question: question.as_object().cloned().unwrap_or_default(),
-        bulk: Ok(Bulk { phi, weight_variance: weight, bias_variance: bias, limit }),
+        bulk: Ok(bulk),
         layers,
         ended: path.ended,
+        two_classes,
         guess: None,
     })
 }
@@ -67,6 +85,7 @@ mod tests {
             activation: None,
             weight_variance: None,
             bias_variance: None,
+            weight_law: None,
             pool: None,
             pool_correlation: None,
             depth,

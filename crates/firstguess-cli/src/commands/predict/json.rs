@@ -1,9 +1,11 @@
 //! The prediction for programs.
 
+use firstguess::theory::log_periodic::PeriodicFixedPoints;
 use firstguess::theory::phase::FixedPoint;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Answer, Guess, LayerNumbers};
+use crate::commands::preserved::Shown;
 use crate::json::Fields;
 
 impl Serialize for Answer {
@@ -25,6 +27,13 @@ impl Serialize for Answer {
         map.maybe("prejudice", self.prejudice().as_ref())?;
         let points: Vec<_> = self.fixed_points().iter().map(Point).collect();
         map.serialize_entry("fixed_points", &points)?;
+        if let Some(periodic) = &self.periodic {
+            map.serialize_entry("periodic_fixed_points", &Periodic(periodic))?;
+        }
+        map.maybe("preserved", self.preserved.as_ref().map(Shown))?;
+        if let Some(pull) = self.class_gradients() {
+            map.maybe("class_gradients", pull.as_ref())?;
+        }
         if let Some(guess) = &self.guess {
             map.serialize_entry("guess", guess)?;
             map.number("loss", &guess.loss)?;
@@ -33,6 +42,21 @@ impl Serialize for Answer {
         if let Some(why) = &self.ended {
             map.serialize_entry("layers_reason", &why.reason)?;
         }
+        map.end()
+    }
+}
+
+struct Periodic<'a>(&'a PeriodicFixedPoints);
+
+impl Serialize for Periodic<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let points: Vec<_> = self.0.per_period.iter().map(Point).collect();
+        map.serialize_entry("per_period", &points)?;
+        map.finite("factor", self.0.factor)?;
+        map.finite("smallest_ratio", self.0.range.0)?;
+        map.finite("largest_ratio", self.0.range.1)?;
+        map.serialize_entry("exact", &self.0.exact)?;
         map.end()
     }
 }
@@ -84,6 +108,13 @@ impl Serialize for LayerNumbers {
         map.number("t", &self.t)?;
         map.number("gamma", &self.gamma)?;
         map.number("gradient", &self.gradient)?;
+        if let Some(correction) = &self.finite_width {
+            map.maybe("finite_width", correction.as_ref())?;
+        }
+        if let Some(found) = &self.on_data {
+            map.finite("mean_correlation", found.mean_correlation)?;
+            map.maybe("class_correlations", found.class_correlations.as_ref())?;
+        }
         map.end()
     }
 }

@@ -3,10 +3,12 @@
 use std::fmt::Write;
 use std::io;
 
+use firstguess::theory::log_periodic::PeriodicFixedPoints;
 use firstguess::theory::phase::{Phase, Prejudice};
 use firstguess::theory::{NoTheory, Predicted};
 
 use super::{Answer, Guess};
+use crate::commands::preserved;
 use crate::printer::{Printer, Tone};
 use crate::table::{columns, digits, folded};
 
@@ -16,14 +18,20 @@ impl Answer {
         out.headline(tone, &trainability)?;
         let (tone, bias) = self.guess.as_ref().map_or_else(|| self.bias(), first_guess);
         out.headline(tone, &bias)?;
-        out.lines(&format!("{}\n\n{}\n", self.subject, self.limits()))?;
+        let limits = self.limits() + &preserved::text(&self.preserved);
+        out.lines(&format!("{}\n\n{}\n", self.subject, limits.trim_end_matches('\n')))?;
+        out.lines("\n")?;
         out.lines(&self.table(out))?;
+        out.lines(&self.more())?;
         if let Some(why) = &self.ended {
             out.lines(&format!("  ends after layer {}: {why}", self.layers.len()))?;
         }
         let broken = self.layers.iter().find_map(|layer| layer.spread.as_ref().err());
         if let Some(why) = broken {
             out.lines(&format!("  -: {why}"))?;
+        }
+        if let Some(periodic) = &self.periodic {
+            out.lines(&infinitely_many(periodic))?;
         }
         out.note(&self.advice())
     }
@@ -121,6 +129,59 @@ impl Answer {
         columns(out, &["layer", "q", "c", "V", "T", "γ", "gradient"], rows.collect())
     }
 
+    /// What width does at the logits, and which class pulls how hard.
+    fn more(&self) -> String {
+        let mut text = String::new();
+        let last = self.layers.last().and_then(|layer| layer.finite_width.as_ref());
+        if let Some(found) = last {
+            text += &match found {
+                Ok(at) => format!(
+                    "  finite width: at the logits ln q = {} ± {} from network to network (infinite: {})",
+                    digits(at.ln_q_mean),
+                    digits(at.ln_q_variance.sqrt()),
+                    self.layers
+                        .last()
+                        .and_then(|layer| layer.spread.as_ref().ok())
+                        .map_or_else(|| "-".to_owned(), |spread| digits(spread.ln_q())),
+                ),
+                Err(why) => format!("  finite width: {why}"),
+            };
+            let first = self.layers.first().and_then(|layer| layer.finite_width.as_ref());
+            if let Some(Ok(at)) = first {
+                let infinite = self.layers.first().map(|layer| layer.ln_gradient.clone());
+                text += &format!(
+                    ", ln gradient at the first layer = {} ± {} (infinite: {})",
+                    digits(at.ln_gradient_mean),
+                    digits(at.ln_gradient_variance.sqrt()),
+                    infinite.map_or_else(|| "-".to_owned(), |value| shown(&value)),
+                );
+            }
+            text.push('\n');
+        }
+        match self.class_gradients() {
+            Some(Ok(pull)) => {
+                let _ = writeln!(
+                    text,
+                    "  gradient at {}: favoured class mean {} median {}, other classes mean {} median {}",
+                    if self.guess.is_some() {
+                        "the logits"
+                    } else {
+                        "two logits of the last layer"
+                    },
+                    digits(pull.favoured_mean),
+                    digits(pull.favoured_median),
+                    digits(pull.unfavoured_mean),
+                    digits(pull.unfavoured_median),
+                );
+            }
+            Some(Err(why)) => {
+                let _ = writeln!(text, "  gradient by class: {why}");
+            }
+            None => {}
+        }
+        text
+    }
+
     /// One sentence on what to do, or what to keep in mind.
     fn advice(&self) -> String {
         if self.is_unstable() {
@@ -137,6 +198,31 @@ impl Answer {
             Err(why) => format!("no weight variance helps at this bias variance: {why}"),
         }
     }
+}
+
+/// The fixed points of a map that is periodic in `ln q`.
+fn infinitely_many(periodic: &PeriodicFixedPoints) -> String {
+    let (low, high) = periodic.range;
+    let condition =
+        format!("infinitely many if 1/σ_w² lies between {} and {}", digits(low), digits(high));
+    if periodic.per_period.is_empty() {
+        return format!("  no fixed point of the variance beside zero ({condition})");
+    }
+    let points: Vec<String> = periodic
+        .per_period
+        .iter()
+        .map(|point| {
+            let kind = if point.stable { "stable" } else { "unstable" };
+            format!("q* {} ({kind}, slope {})", digits(point.q_star), digits(point.q_slope))
+        })
+        .collect();
+    let scope = if periodic.exact { "exactly" } else { "far above the bias variance" };
+    format!(
+        "  infinitely many fixed points of the variance, {scope}: {}, each times any power of {} ({condition}). \
+         The map is that of infinite width: a network of finite width follows it on average only.",
+        points.join(", "),
+        digits(periodic.factor)
+    )
 }
 
 /// What this very network guesses, on these data.
