@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use anyhow::Context;
 
 use crate::args::GlobalArgs;
+use crate::printer::WIDTH;
 
 /// What the global options and the environment come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) quiet: bool,
     /// Whether characters beyond ASCII will be shown right.
     pub(crate) unicode: bool,
+    /// Columns of a report.
+    pub(crate) width: usize,
     /// Colour on stdout.
     pub(crate) color_data: bool,
     /// Colour on stderr.
@@ -36,6 +39,7 @@ impl Settings {
             seed: global.seed,
             quiet: global.quiet,
             unicode: cfg!(windows) || speaks_utf8(variable),
+            width: width(),
             color_data: color && std::io::stdout().is_terminal(),
             color_notes: color && std::io::stderr().is_terminal(),
         }
@@ -58,6 +62,18 @@ fn speaks_utf8(variable: impl Fn(&str) -> Option<OsString>) -> bool {
         let text = text.to_string_lossy().to_lowercase();
         text.contains("utf-8") || text.contains("utf8")
     })
+}
+
+/// Wider lines are hard to read.
+const WIDEST: usize = 110;
+
+/// The terminal's columns; [`WIDTH`] where a file or a program reads.
+fn width() -> usize {
+    if !std::io::stdout().is_terminal() {
+        return WIDTH;
+    }
+    let columns = terminal_size::terminal_size().map(|(columns, _)| usize::from(columns.0));
+    columns.map_or(WIDTH, |columns| columns.clamp(WIDTH, WIDEST))
 }
 
 /// Gives every parallel part of the library so many threads.

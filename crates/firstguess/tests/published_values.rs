@@ -1,4 +1,9 @@
 //! Published and independently computed values, each to the tolerance its source gives.
+//!
+//! The tables of `golden/` are read whole: every row is held to the tolerance that the table's first line states.
+
+#[path = "published_values/table.rs"]
+mod table;
 
 use firstguess::spec::layer::PoolKind;
 use firstguess::spec::{Activation, Architecture, InitScheme, Shape};
@@ -8,7 +13,8 @@ use firstguess::theory::dual::{Dual, Pointwise};
 use firstguess::theory::mean_field::{LayerVariance, Spread, trajectory};
 use firstguess::theory::phase::{Phase, Prejudice, asymptotics};
 use firstguess::theory::predict::{InputStatistics, predict};
-use firstguess::theory::prejudice::class_gradients;
+use firstguess::theory::prejudice::{GuessFraction, GuessLaw, PrejudiceError, class_gradients};
+use table::{Row, rows};
 
 fn dual(name: &str) -> Dual {
     let activation: Activation = name.parse().unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -19,30 +25,26 @@ fn layer(weight: f64, bias: f64) -> LayerVariance {
     LayerVariance { weight, bias }
 }
 
+/// The layer that a row describes.
+fn layer_of(row: &Row) -> LayerVariance {
+    layer(row.number("weight_variance"), row.number("bias_variance"))
+}
+
 /// `hayou2019` gives the tanh and GELU curves; all points solved to 1e-8 by independent quadrature.
 #[test]
 fn edge_of_chaos_points() -> Result<(), NoTheory> {
-    for (name, bias, weight, q) in [
-        ("tanh", 0.05, 1.76095464, 0.57004788),
-        ("tanh", 0.2, 2.28515247, 1.16449629),
-        ("erf", 0.05, 1.37583901, 0.51717684),
-        ("erf", 0.2, 1.78817977, 1.04593315),
-        ("gelu", 0.05, 2.30251951, 0.72203577),
-        ("gelu", 0.2, 1.97067181, 4.47095031),
-        ("selu", 0.05, 0.90176589, 0.82730159),
-        ("selu", 0.2, 1.07036123, 2.15815111),
-        ("hard_tanh", 0.1, 1.26340593, 0.63215546),
-    ] {
-        let points = edge_of_chaos(&dual(name), bias)?;
+    let rows = rows(include_str!("golden/edge_of_chaos.csv"), 9);
+    for row in &rows {
+        let weight = row.number("weight_variance");
+        let points = edge_of_chaos(&dual(row.text("activation")), row.number("bias_variance"))?;
         let near = points
             .iter()
             .min_by(|a, b| {
                 (a.weight_variance - weight).abs().total_cmp(&(b.weight_variance - weight).abs())
             })
             .expect("not empty");
-        assert!((near.weight_variance - weight).abs() < 1e-7, "{name} {bias}: {points:?}");
-        let q_star = near.q_star.clone()?;
-        assert!((q_star - q).abs() < 1e-7, "{name} {bias}: {points:?}");
+        row.holds("weight_variance", near.weight_variance, 1e-7);
+        row.holds("q_star", near.q_star.clone()?, 1e-7);
     }
     Ok(())
 }
@@ -73,22 +75,30 @@ fn corners_of_the_edge() -> Result<(), NoTheory> {
     Ok(())
 }
 
+/// Every activation that PyTorch has, at its kinks too, with the derivative that autograd gives there.
+#[test]
+fn activations_are_those_of_pytorch() {
+    for row in &rows(include_str!("golden/activations.csv"), 298) {
+        let activation: Activation = row.text("activation").parse().expect("known");
+        let (value, derivative) = activation.value_and_derivative(row.number("x"));
+        for (column, found) in [("value", value), ("derivative", derivative)] {
+            row.holds(column, found, 1e-12 * row.number(column).abs() + 1e-15);
+        }
+    }
+}
+
 #[test]
 fn fixed_points_and_slopes() -> Result<(), NoTheory> {
-    let tanh = dual("tanh");
-    for (weight, q, slope, chi, c, chi_c) in [
-        (1.5, 0.52021614, 0.472971, 0.877513, 1.0, f64::NAN),
-        (2.0, 0.81464401, 0.438309, 1.003007, 0.98799916, 0.997028),
-        (3.0, 1.50763177, 0.36161, 1.182116, 0.47753934, 0.894669),
-    ] {
-        let layer = layer(weight, 0.1);
-        let limit = asymptotics(&tanh, layer, Spread::first_layer(layer, 1.0, 0.0));
-        assert!((limit.q_star.clone()? - q).abs() < 1e-6, "{limit:?}");
-        assert!((limit.q_slope.clone()? - slope).abs() < 1e-6, "{limit:?}");
-        assert!((limit.chi_1.clone()? - chi).abs() < 1e-6, "{limit:?}");
-        assert!((limit.c_star.clone()? - c).abs() < 1e-6, "{limit:?}");
-        if chi_c.is_finite() {
-            assert!((limit.chi_c.clone()? - chi_c).abs() < 1e-6, "{limit:?}");
+    for row in &rows(include_str!("golden/fixed_points.csv"), 3) {
+        let layer = layer_of(row);
+        let phi = dual(row.text("activation"));
+        let limit = asymptotics(&phi, layer, Spread::first_layer(layer, 1.0, 0.0));
+        row.holds("q_star", limit.q_star?, 1e-6);
+        row.holds("q_slope", limit.q_slope?, 1e-6);
+        row.holds("chi_1", limit.chi_1?, 1e-6);
+        row.holds("c_star", limit.c_star?, 1e-6);
+        if !row.text("chi_c").is_empty() {
+            row.holds("chi_c", limit.chi_c?, 1e-6);
         }
     }
     Ok(())
@@ -96,80 +106,119 @@ fn fixed_points_and_slopes() -> Result<(), NoTheory> {
 
 #[test]
 fn neutrality_points() -> Result<(), NoTheory> {
-    for (bias, weight) in [(0.05, 2.3782655), (0.2, 3.76109504)] {
-        let point = neutrality(&dual("tanh"), bias)?;
-        assert!((point.weight_variance - weight).abs() < 1e-6, "{point:?}");
+    for row in &rows(include_str!("golden/neutrality_line.csv"), 2) {
+        let point = neutrality(&dual(row.text("activation")), row.number("bias_variance"))?;
+        row.holds("weight_variance", point.weight_variance, 1e-6);
     }
     assert!(neutrality(&dual("relu"), 0.1).is_err());
     assert!(neutrality(&dual("tanh"), 0.0).is_err());
     Ok(())
 }
 
+/// Relative 1e-6 or the digits shown, whichever is wider; the last rows are those of `pooled_relu_drift_by_layer`.
 #[test]
 fn drift_by_layer() {
-    for (name, weight, bias, depth, gamma, relative) in [
-        ("relu", 2.0, 0.0, 2, 0.46694221, 1e-6),
-        ("relu", 2.0, 0.0, 3, 0.97523486, 1e-6),
-        ("relu", 2.0, 0.0, 5, 2.1343397, 1e-6),
-        ("relu", 2.0, 0.0, 10, 5.8874905, 1e-6),
-        ("relu", 2.0, 0.0, 20, 17.015705, 1e-6),
-        ("relu", 2.0, 0.0, 50, 78.612798, 1e-6),
-        ("relu", 2.0, 0.0, 100, 273.51043, 1e-6),
-        ("relu", 1.5, 0.1, 2, 0.66713292, 1e-6),
-        ("relu", 1.5, 0.1, 3, 1.4191646, 1e-6),
-        ("relu", 1.5, 0.1, 5, 3.6567635, 1e-6),
-        ("relu", 1.5, 0.1, 10, 20.570517, 1e-6),
-        ("relu", 1.5, 0.1, 20, 454.79922, 1e-6),
-        ("relu", 1.5, 0.1, 50, 2790658.2, 1e-6),
-        ("relu", 1.5, 0.1, 100, 4934286900000.0, 1e-6),
-        ("relu", 2.0, 0.0, 1000, 23139.1, 2e-5),
-        ("relu", 2.0, 0.0, 10000, 2259340.0, 2e-5),
-        ("leaky_relu(0.1)", 1.9801980198019802, 0.0, 2, 0.342783, 1e-5),
-        ("leaky_relu(0.1)", 1.9801980198019802, 0.0, 3, 0.713962, 1e-5),
-        ("leaky_relu(0.1)", 1.9801980198019802, 0.0, 4, 1.115443, 1e-5),
-    ] {
-        let layer = layer(weight, bias);
-        let path = trajectory(&dual(name), layer, Spread::first_layer(layer, 1.0, 0.0), depth);
-        let got = path.layers[depth - 1].gamma();
-        assert!(
-            (got / gamma - 1.0).abs() < relative,
-            "{name} {weight}/{bias} layer {depth}: {got}"
-        );
+    let all = rows(include_str!("golden/drift_by_layer.csv"), 26);
+    let plain: Vec<&Row> = all.iter().filter(|row| !row.text("activation").contains('+')).collect();
+    assert_eq!(plain.len(), 19);
+    for row in plain {
+        let (layer, depth) = (layer_of(row), row.count("layer"));
+        let first = Spread::first_layer(layer, 1.0, 0.0);
+        let path = trajectory(&dual(row.text("activation")), layer, first, depth);
+        let digits = row.digits("gamma");
+        let tolerance = digits.max(1e-6 * row.number("gamma"));
+        row.holds("gamma", path.layers[depth - 1].gamma(), tolerance);
     }
 }
 
 #[test]
 fn correlation_by_layer() {
-    let layer = layer(2.0, 0.1);
-    let path = trajectory(&dual("tanh"), layer, Spread::first_layer(layer, 1.0, 0.0), 100);
-    for (depth, c) in [
-        (2, 0.1248368),
-        (3, 0.20914986),
-        (5, 0.35901858),
-        (10, 0.58982222),
-        (20, 0.77312031),
-        (50, 0.90570406),
-        (100, 0.95076645),
-    ] {
-        let got = path.layers[depth - 1].c();
-        assert!((got - c).abs() < 1e-7, "layer {depth}: {got}");
+    for row in &rows(include_str!("golden/correlation_by_layer.csv"), 7) {
+        let (layer, depth) = (layer_of(row), row.count("layer"));
+        let first = Spread::first_layer(layer, 1.0, 0.0);
+        let path = trajectory(&dual(row.text("activation")), layer, first, depth);
+        row.holds("c", path.layers[depth - 1].c(), 1e-7);
     }
 }
 
 #[test]
 fn shifted_data_create_drift_in_the_first_layer() {
-    for (name, shift, hidden, gamma) in [
-        ("relu", 1.0_f64, 1, 1.55753),
-        ("tanh", 1.0, 1, 0.761565),
-        ("relu", 4.0, 3, 20.158237),
-        ("tanh", 4.0, 3, 4.203872),
-    ] {
-        let layer = layer(2.0, 0.0);
+    let layer = layer(2.0, 0.0);
+    for row in &rows(include_str!("golden/data_shift.csv"), 4) {
+        let (shift, hidden) = (row.number("shift"), row.count("hidden_layers"));
         let first = Spread::first_layer(layer, 1.0, shift * shift);
-        let path = trajectory(&dual(name), layer, first, hidden + 1);
-        let got = path.layers[hidden].gamma();
-        assert!((got / gamma - 1.0).abs() < 1e-5, "{name} shift {shift}: {got}");
+        let path = trajectory(&dual(row.text("activation")), layer, first, hidden + 1);
+        row.holds("gamma_logits", path.layers[hidden].gamma(), 1e-5);
     }
+}
+
+#[test]
+fn one_layer_drift() {
+    for row in &rows(include_str!("golden/one_layer_drift.csv"), 7) {
+        let m = dual(row.text("activation")).moments(row.number("q"));
+        row.holds("gamma", m.mean * m.mean / (m.second - m.mean * m.mean), 1e-7);
+    }
+}
+
+/// By the closed forms and by quadrature.
+#[test]
+fn kernel_pairs() {
+    for row in &rows(include_str!("golden/kernel_pairs.csv"), 3) {
+        let activation: Activation = row.text("activation").parse().expect("known");
+        for dual in [Dual::new(&activation), Dual::by_quadrature(&activation)] {
+            let (q1, q2, c) = (row.number("q1"), row.number("q2"), row.number("correlation"));
+            row.holds("value", dual.cross_kernel(q1, q2, c), 1e-9);
+        }
+    }
+}
+
+#[test]
+fn guess_fraction_of_two_classes() -> Result<(), PrejudiceError> {
+    for row in &rows(include_str!("golden/guess_fraction_binary.csv"), 4) {
+        let law = GuessFraction::new(row.number("gamma"))?;
+        for (column, value) in [
+            ("mean_max", law.mean_max()),
+            ("variance", law.variance()),
+            ("third_moment", law.moment(3)),
+            ("fourth_moment", law.moment(4)),
+            ("p_max_above_0.9", law.max_survival(0.9)),
+            ("cdf_at_0.1", law.cdf(0.1)),
+        ] {
+            row.holds(column, value, 1e-9);
+        }
+    }
+    Ok(())
+}
+
+/// The table's own tolerance in each row: three standard errors where it was simulated.
+#[test]
+fn guess_fraction_of_many_classes() -> Result<(), PrejudiceError> {
+    for row in &rows(include_str!("golden/guess_fraction_multiclass.csv"), 25) {
+        let law = GuessLaw::new(row.count("classes"), row.number("gamma"))?;
+        let got = match row.text("quantity") {
+            "agreement" => law.agreement(),
+            "mean_max" => law.mean_max(),
+            other => panic!("unknown quantity {other}"),
+        };
+        row.holds("value", got.value, row.number("tolerance"));
+        assert!(got.error < 1e-9, "{row:?}: {got:?}");
+    }
+    Ok(())
+}
+
+/// Sharp at γ = 1e4 and beyond, where nearly all mass is at the ends, up to 50 000 classes: by an independent quadrature,
+/// conditioned on the winning class's own centre and noise.
+#[test]
+fn tails_of_the_guess_fraction() -> Result<(), PrejudiceError> {
+    for row in &rows(include_str!("golden/guess_fraction_tails.csv"), 8) {
+        let law = GuessLaw::new(row.count("classes"), row.number("gamma"))?;
+        for (column, value) in
+            [("minority", law.mean_minority().value), ("disagreement", law.disagreement().value)]
+        {
+            row.holds(column, value, 1e-8 * row.number(column));
+        }
+    }
+    Ok(())
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::args::{CheckArgs, EngineArg, FailOn};
 use crate::commands::model::inputs;
 use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
-use crate::printer::{Printer, WIDTH};
+use crate::printer::Printer;
 
 /// The main job without an argument: deep ReLU on the embedded digits.
 const EXAMPLE: &str = include_str!("../../../../examples/he_relu.toml");
@@ -24,7 +24,9 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     };
     apply(args, out.settings().seed, &mut spec);
     let data = inputs(&spec)?;
-    let mut progress = Bar::new(out.settings().quiet, "measuring", "networks").within(args.budget);
+    let mut progress = Bar::new(out.settings().quiet, "measuring", "networks")
+        .spelled(out.settings().unicode)
+        .within(args.budget);
     let report = firstguess::check_with_loss(&spec, &data, args.loss.as_ref(), &mut progress)
         .map_err(|error| match (error, &file) {
             // Shapes that the data do not fit have a place in the file.
@@ -36,7 +38,8 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         out.value(&report.to_json())?;
     } else {
         let settings = out.settings();
-        let style = Style { width: WIDTH, color: settings.color_data, unicode: settings.unicode };
+        let style =
+            Style { width: settings.width, color: settings.color_data, unicode: settings.unicode };
         out.verbatim(report.to_terminal(style).as_bytes())?;
     }
     Ok(status(&report, args.fail_on))

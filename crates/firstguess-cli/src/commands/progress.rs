@@ -33,6 +33,14 @@ impl Bar {
         Self { budget: seconds.map(Duration::from_secs_f64), ..self }
     }
 
+    /// The same in the characters that the terminal knows.
+    pub(crate) fn spelled(self, unicode: bool) -> Self {
+        if !unicode {
+            self.shown.set_style(self.shown.style().progress_chars("##-"));
+        }
+        self
+    }
+
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         self.shown.finish_and_clear();

@@ -85,7 +85,21 @@ pub fn brent_with_values(
 /// Every root of `f` that a sign change on the ascending `grid` shows, polished by [`brent`].
 ///
 /// Two roots inside one grid cell are missed: choose the grid by what is known of `f`. Cells with a NaN end are skipped.
-pub fn all_roots(mut f: impl FnMut(f64) -> f64, grid: &[f64], tolerance: f64) -> Vec<f64> {
+pub fn all_roots(f: impl FnMut(f64) -> f64, grid: &[f64], tolerance: f64) -> Vec<f64> {
+    some_roots(f, grid, tolerance, usize::MAX)
+}
+
+/// The first of [`all_roots`]; the rest of the grid is not looked at.
+pub fn first_root(f: impl FnMut(f64) -> f64, grid: &[f64], tolerance: f64) -> Option<f64> {
+    some_roots(f, grid, tolerance, 1).pop()
+}
+
+fn some_roots(
+    mut f: impl FnMut(f64) -> f64,
+    grid: &[f64],
+    tolerance: f64,
+    limit: usize,
+) -> Vec<f64> {
     let mut roots = Vec::new();
     let mut previous: Option<(f64, f64)> = None;
     for &x in grid {
@@ -98,6 +112,9 @@ pub fn all_roots(mut f: impl FnMut(f64) -> f64, grid: &[f64], tolerance: f64) ->
             }
         } else if value == 0.0 {
             roots.push(x);
+        }
+        if roots.len() >= limit {
+            break;
         }
         previous = (!value.is_nan()).then_some((x, value));
     }

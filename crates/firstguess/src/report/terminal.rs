@@ -220,7 +220,7 @@ impl Report {
             right("layer", 5),
             right("q theory  measured", 24),
             right("γ theory  measured", 23),
-            right("gradient theory", 17),
+            right("gradient theory", 16),
             right("measured", 10),
         );
         *out += &style.bold(&title);
@@ -243,7 +243,7 @@ impl Report {
                 right(&gamma, 9),
                 right(&value(&m.gamma), 9),
                 style.dim(&right(&relative_error(&m.gamma), 6)),
-                right(&predicted(&p.ln_gradient.clone().map(f64::exp)), 16),
+                right(&predicted(&p.ln_gradient.clone().map(f64::exp)), 15),
                 right(&value(&m.cotangent_gradient), 10),
             );
         }
@@ -287,14 +287,15 @@ impl Report {
                 (Ok(prediction), 0) => format!("theory {:.1} %", 100.0 * prediction.largest_share),
                 _ => String::new(),
             };
-            let _ = writeln!(
-                out,
-                "  {}{}{}  {}",
-                right(&(rank + 1).to_string(), 5),
-                right(&percent(share), 17),
-                left(&format!("  {}", bar(share.value, room, style.unicode)), room + 2),
-                style.dim(&theory)
-            );
+            let bar = format!("  {}", bar(share.value, room, style.unicode));
+            // Nothing behind the bar where theory has nothing to say: not even colour.
+            let beside = if theory.is_empty() {
+                bar
+            } else {
+                format!("{}  {}", left(&bar, room + 2), style.dim(&theory))
+            };
+            let rank = right(&(rank + 1).to_string(), 5);
+            let _ = writeln!(out, "  {rank}{}{}", right(&percent(share), 17), beside.trim_end());
         }
         let rest = guess.ordered_shares.iter().skip(shown).map(|share| share.value).sum::<f64>();
         let others = guess.ordered_shares.len() - shown;
@@ -323,8 +324,8 @@ impl Report {
     fn foot(&self, out: &mut String, style: Style) {
         let keys = self.citations();
         if !keys.is_empty() {
-            let line = format!("\n  references: {} (firstguess cite KEY)\n", keys.join(", "));
-            *out += &style.dim(&line);
+            let line = format!("references: {} (firstguess cite KEY)", keys.join(", "));
+            let _ = writeln!(out, "\n{}", style.dim(wrap(&line, 2, style.width).trim_end()));
         }
     }
 }

@@ -42,7 +42,14 @@ pub(super) fn relative_error(e: &Estimate) -> String {
     match e.std_error {
         Some(error) if e.is_known() && e.value != 0.0 => {
             let percent = 100.0 * (error / e.value).abs();
-            if percent >= 9.95 { format!("±{percent:.0}%") } else { format!("±{percent:.1}%") }
+            if percent >= 99.5 {
+                // Compatible with zero: by how much says nothing.
+                "±>99%".to_owned()
+            } else if percent >= 9.95 {
+                format!("±{percent:.0}%")
+            } else {
+                format!("±{percent:.1}%")
+            }
         }
         _ => String::new(),
     }
@@ -101,7 +108,16 @@ pub fn in_ascii(text: &str) -> String {
             'σ' => plain.push_str("sigma"),
             'θ' => plain.push_str("theta"),
             'ξ' => plain.push_str("xi"),
-            'Σ' => plain.push_str("Sum"),
+            'Σ' => plain.push_str("Sigma"),
+            'ρ' => plain.push_str("rho"),
+            'ε' => plain.push_str("eps"),
+            // Over a letter: its mean.
+            '\u{304}' => plain.push_str("_mean"),
+            '⁻' => plain.push_str("^-"),
+            '⁴' | '⁶' => {
+                plain.push_str(if plain.ends_with("^-") { "" } else { "^" });
+                plain.push(if character == '⁴' { '4' } else { '6' });
+            }
             '₁' => plain.push_str("_1"),
             '²' => plain.push_str("^2"),
             '½' => plain.push_str("1/2"),
@@ -158,6 +174,11 @@ mod tests {
         assert_eq!(
             wrap("one two three four five six seven", 2, 22),
             "  one two three four\n  five six seven\n"
+        );
+        let error = |value: f64, error: f64| relative_error(&Estimate::new(value, Some(error), 9));
+        assert_eq!(
+            [error(2.0, 0.01), error(2.0, 0.4), error(1e-6, 1.0)],
+            ["±0.5%", "±20%", "±>99%"]
         );
         assert_eq!(bar(0.5, 4, true), "██");
         assert_eq!(bar(1.0 / 32.0, 4, true), "▏");

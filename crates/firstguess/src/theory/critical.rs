@@ -246,7 +246,7 @@ pub fn neutrality(phi: &Dual, bias_variance: f64) -> Result<NeutralityPoint, NoT
     let low = if bias_variance > 0.0 { (bias_variance * (1.0 + 1e-9)).ln() } else { -9.0 };
     let grid: Vec<f64> =
         (0..=24).map(|i| low + f64::from(i * i) / 576.0 * (14.0 - low.min(0.0))).collect();
-    let root = roots::all_roots(excess, &grid, 1e-14).into_iter().next();
+    let root = roots::first_root(excess, &grid, 1e-14);
     let ln_q = root.ok_or_else(never_neutral)?;
     let q_star = ln_q.exp();
     Ok(NeutralityPoint {

@@ -10,6 +10,9 @@ use std::borrow::Cow;
 /// Gradients that change by less than this per layer are called critical: a depth scale beyond 1 000 layers.
 pub const EDGE_TOLERANCE: f64 = 1e-3;
 
+/// The `1 - c` above which two-point moments of every function are a short series.
+const MIDDLE: f64 = 0.2;
+
 /// Inputs whose `1 - c` is below this count as merged where gradients are critical.
 const MERGED: f64 = 1e-2;
 
@@ -106,6 +109,10 @@ pub struct Asymptotics {
 /// `poole2016`, `schoenholz2017`; the phases are those of `arxiv2505_12096`, their edge cases derived in
 /// docs/theory/mean-field.md.
 pub fn asymptotics(phi: &Dual, layer: LayerVariance, first: Spread) -> Asymptotics {
+    let usable = |x: f64| x.is_finite() && x >= 0.0;
+    if !(usable(layer.weight) && usable(layer.bias) && usable(first.v()) && first.q() >= 0.0) {
+        return Asymptotics::unknown(&NoTheory::new("variances must be finite and at least 0"));
+    }
     let fixed_points = fixed_points(phi, layer);
     let fate = variance_fate(phi, layer, first.q(), &fixed_points);
     let limit = Limit::of(phi, &fate);
@@ -165,6 +172,30 @@ pub fn asymptotics(phi: &Dual, layer: LayerVariance, first: Spread) -> Asymptoti
         gamma_star,
         phase,
         prejudice,
+    }
+}
+
+impl Asymptotics {
+    /// Nothing, for one reason.
+    fn unknown(why: &NoTheory) -> Self {
+        let none = || Err(why.clone());
+        Self {
+            fate: VarianceFate::Diverges,
+            fixed_points: Vec::new(),
+            q_star: none(),
+            q_slope: none(),
+            chi_1: none(),
+            c_star: none(),
+            c_star_complement: none(),
+            chi_c: none(),
+            depth_scale_q: none(),
+            correlation_slope: none(),
+            depth_scale_c: none(),
+            gradient_depth_scale: none(),
+            gamma_star: none(),
+            phase: Err(why.clone()),
+            prejudice: Err(why.clone()),
+        }
     }
 }
 
@@ -230,12 +261,19 @@ pub fn fixed_points(phi: &Dual, layer: LayerVariance) -> Vec<FixedPoint> {
 /// Natural logarithms of the variances that are scanned for roots.
 pub(super) fn scan_grid(phi: &Dual) -> Vec<f64> {
     // Activations that bend at every scale may have a root per period; the rest change slowly in ln q.
-    let (low, high, per_decade) =
-        if phi.function().bends_at_every_scale() { (-12, 12, 16) } else { (-10, 10, 2) };
-    let n = (high - low) * per_decade;
-    (0..=n)
-        .map(|i| (f64::from(low) + f64::from(i) / f64::from(per_decade)) * std::f64::consts::LN_10)
-        .collect()
+    let grid = |low: i32, high: i32, per_decade: i32| {
+        (0..(high - low) * per_decade)
+            .map(move |i| f64::from(low) + f64::from(i) / f64::from(per_decade))
+    };
+    let decades: Vec<f64> = if phi.function().bends_at_every_scale() {
+        grid(-12, 12, 16).chain([12.0]).collect()
+    } else if phi.function().is_named() {
+        grid(-10, 10, 2).chain([10.0]).collect()
+    } else {
+        // Where an expression does what it likes.
+        grid(-10, -3, 2).chain(grid(-3, 4, 5)).chain(grid(4, 10, 2)).chain([10.0]).collect()
+    };
+    decades.into_iter().map(|decade| decade * std::f64::consts::LN_10).collect()
 }
 
 fn phi_slope_at_zero(phi: &Dual, layer: LayerVariance) -> Option<f64> {
@@ -415,11 +453,19 @@ fn merging_complement(at: &DualAt<'_>, scale: f64) -> f64 {
         let eps = ln_eps.exp();
         scale * at.difference(Correlation::from_complement(eps)) / eps - 1.0
     };
-    let (low, high) = (-36.0, 0.0);
-    if excess(high) >= 0.0 {
+    // From c = 0 down to merged inputs; the middle is where kernels change from cheap to dear.
+    let (low, middle, high) = (-36.0, MIDDLE.ln(), 0.0);
+    let at_high = excess(high);
+    if at_high >= 0.0 {
         return 1.0;
     }
-    roots::brent(excess, low, high, 1e-15).map_or(0.0, f64::exp)
+    let at_middle = excess(middle);
+    let (from, to) = if at_middle >= 0.0 {
+        ((middle, at_middle), (high, at_high))
+    } else {
+        ((low, excess(low)), (middle, at_middle))
+    };
+    roots::brent_with_values(excess, from, to, 1e-15).map_or(0.0, f64::exp)
 }
 
 /// The correlation that is left when the variance has gone to zero: the map freezes there, at a value only the path knows.

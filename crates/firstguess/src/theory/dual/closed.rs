@@ -1,7 +1,8 @@
-//! Closed-form kernels: the ReLU family (`cho2009`), erf (`williams1998`), sine, sign and GELU.
+//! Closed-form kernels: the ReLU family (`cho2009`), straight pieces, erf (`williams1998`), sine, sign and GELU.
 
-use super::general::General;
+use super::straight::Straight;
 use super::{Correlation, Moments, Pointwise};
+use crate::math::quadrature::GaussLegendre;
 use crate::spec::activation::Activation;
 use std::f64::consts::{FRAC_2_PI, PI, TAU};
 
@@ -16,8 +17,12 @@ pub(super) enum Closed {
     Sine,
     /// The sign.
     Sign,
-    /// `x Φ(x)`; the difference form comes from the series, which does not cancel.
-    Gelu(Box<General>),
+    /// `x Φ(x)`.
+    Gelu,
+    /// `max(x, 0)²`.
+    SquaredRelu,
+    /// Straight pieces with kinks away from zero.
+    Straight(Straight),
 }
 
 impl Closed {
@@ -32,8 +37,9 @@ impl Closed {
             [Activation::Erf] => Some(Self::Erf),
             [Activation::Sin] => Some(Self::Sine),
             [Activation::Sign] => Some(Self::Sign),
-            [Activation::Gelu] => Some(Self::Gelu(Box::new(General::new(function)))),
-            _ => None,
+            [Activation::Gelu] => Some(Self::Gelu),
+            [Activation::SquaredRelu] => Some(Self::SquaredRelu),
+            _ => Straight::of(function).map(Self::Straight),
         }
     }
 
@@ -66,12 +72,19 @@ impl Closed {
                 derivative_second: f64::INFINITY,
                 second_slope: 0.0,
             },
-            Self::Gelu(general) => Moments {
+            Self::Gelu => Moments {
                 mean: q / (TAU * (1.0 + q)).sqrt(),
                 second: gelu_kernel(q, q, q),
-                derivative_second: gelu_slope(q, q, q),
-                second_slope: general.moments(q).second_slope,
+                derivative_second: gelu_slope(q, Correlation::new(1.0)),
+                second_slope: gelu_second_slope(q),
             },
+            Self::SquaredRelu => Moments {
+                mean: 0.5 * q,
+                second: 1.5 * q * q,
+                derivative_second: 2.0 * q,
+                second_slope: 3.0 * q,
+            },
+            Self::Straight(straight) => straight.moments(q),
         }
     }
 
@@ -90,12 +103,21 @@ impl Closed {
                 sine_product(half, covariance)
             }
             Self::Sign => FRAC_2_PI * c.asin(),
-            Self::Gelu(_) => gelu_kernel(q1, q2, c * (q1 * q2).sqrt()),
+            Self::Gelu => gelu_kernel(q1, q2, c * (q1 * q2).sqrt()),
+            Self::SquaredRelu => {
+                let (theta, sine) = angle(Correlation::new(c));
+                let bend = 3.0 * sine * c + (PI - theta) * (1.0 + 2.0 * c * c);
+                q1 * q2 / TAU * bend
+            }
+            Self::Straight(straight) => straight.kernel(q1, q2, Correlation::new(c)),
         }
     }
 
     pub(super) fn kernel_at(&self, q: f64, at: Correlation) -> f64 {
-        self.kernel(q, q, at.c)
+        match self {
+            Self::Straight(straight) => straight.kernel(q, q, at),
+            _ => self.kernel(q, q, at.c),
+        }
     }
 
     pub(super) fn slope(&self, q: f64, at: Correlation) -> f64 {
@@ -110,7 +132,12 @@ impl Closed {
             }
             Self::Sine => 0.5 * ((-q * at.complement).exp() + (-q * (1.0 + at.c)).exp()),
             Self::Sign => FRAC_2_PI / (q * (at.complement * (1.0 + at.c)).sqrt()),
-            Self::Gelu(_) => gelu_slope(q, q, q * at.c),
+            Self::Gelu => gelu_slope(q, at),
+            Self::SquaredRelu => {
+                let (theta, sine) = angle(at);
+                4.0 * q / TAU * (sine + (PI - theta) * at.c)
+            }
+            Self::Straight(straight) => straight.slope(q, at),
         }
     }
 
@@ -142,9 +169,32 @@ impl Closed {
                 0.5 * (falling + rising)
             }
             Self::Sign => 2.0 * FRAC_2_PI * (0.5 * eps).sqrt().min(1.0).asin(),
-            Self::Gelu(general) => general.at(q).difference(at),
+            Self::Gelu => gelu_difference(q, eps),
+            Self::SquaredRelu => q * q / TAU * squared_relu_difference(at),
+            Self::Straight(straight) => straight.difference(q, at),
         }
     }
+}
+
+/// `(θ, sin θ)` with `cos θ = c`, each with its digits as `c → 1`.
+fn angle(at: Correlation) -> (f64, f64) {
+    let half = (0.5 * at.complement).clamp(0.0, 1.0).sqrt();
+    (2.0 * half.asin(), (at.complement * (1.0 + at.c)).max(0.0).sqrt())
+}
+
+/// `3π - J(θ)` with the kernel `J = 3 sin θ cos θ + (π - θ)(1 + 2 cos² θ)` of the squared ReLU (`cho2009`).
+fn squared_relu_difference(at: Correlation) -> f64 {
+    let (theta, sine) = angle(at);
+    // θ (1 + 2 cos² θ) - 3 sin θ cos θ, a fifth power of x = 2θ.
+    let x = 2.0 * theta;
+    let bend = if x < 0.3 {
+        let x2 = x * x;
+        let series = 1.0 / 120.0 - x2 * (1.0 / 2520.0 - x2 * (1.0 / 120_960.0 - x2 / 9_979_200.0));
+        x * x2 * x2 * series
+    } else {
+        theta * (1.0 + 2.0 * at.c * at.c) - 3.0 * sine * at.c
+    };
+    TAU * sine * sine + bend
 }
 
 /// `E|u||v|` for unit variances: `(2/π)(√(1-c²) + c asin c)`.
@@ -185,17 +235,39 @@ fn gelu_kernel(q1: f64, q2: f64, covariance: f64) -> f64 {
         + numerator / (TAU * root)
 }
 
-/// `d/dC` of [`gelu_kernel`]: `E[φ'(u)φ'(v)]`.
-fn gelu_slope(q1: f64, q2: f64, covariance: f64) -> f64 {
-    let (p1, p2) = (1.0 + q1, 1.0 + q2);
-    let norm = p1 * p2;
-    let square = covariance * covariance;
-    let root = gelu_root(q1, q2, covariance);
-    let numerator = q1 * q2 - square + square / p1 + square / p2;
-    let numerator_slope = 2.0 * covariance * (1.0 / p1 + 1.0 / p2 - 1.0);
-    0.25 + (covariance / norm.sqrt()).clamp(-1.0, 1.0).asin() / TAU
+/// `d/dC` of [`gelu_kernel`] at a common variance: `E[φ'(u)φ'(v)]`.
+fn gelu_slope(q: f64, at: Correlation) -> f64 {
+    let (p, covariance) = (1.0 + q, q * at.c);
+    // q² - C², factored so that it survives large q at c → 1.
+    let rest = q * at.complement * q * (1.0 + at.c);
+    let root = (rest + 1.0 + 2.0 * q).sqrt();
+    let numerator = rest + 2.0 * covariance * covariance / p;
+    let numerator_slope = 2.0 * covariance * (2.0 / p - 1.0);
+    0.25 + covariance.atan2(root) / TAU
         + covariance / (TAU * root)
-        + (numerator_slope + numerator * covariance / (root * root)) / (2.0 * PI * root)
+        + (numerator_slope + numerator * covariance / (root * root)) / (TAU * root)
+}
+
+/// `d/dq E φ² = E[φ'² + φφ'']`, by differentiating [`gelu_kernel`] on the diagonal.
+fn gelu_second_slope(q: f64) -> f64 {
+    let (p, root) = (1.0 + q, (1.0 + 2.0 * q).sqrt());
+    0.25 + (q / p).asin() / TAU
+        + q / (TAU * p * root)
+        + (2.0 * q - q * q / p - q * q / (1.0 + 2.0 * q)) / (PI * p * root)
+}
+
+/// `q ∫₀^ε E[φ'(u)φ'(v)] dε'`: the integrand needs absolute digits only, so that nothing is lost as `ε → 0`.
+fn gelu_difference(q: f64, eps: f64) -> f64 {
+    let rule = GaussLegendre::cached(20);
+    let slope = |e: f64| gelu_slope(q, Correlation::from_complement(e));
+    // The kernel is analytic up to ε = -1/q: panels grow from there.
+    let (mut sum, mut start, mut width) = (0.0, 0.0, (1.0 / q).min(1.0));
+    while start < eps {
+        let end = (start + width).min(eps);
+        sum += rule.integrate(start, end, slope);
+        (start, width) = (end, 3.0 * width);
+    }
+    q * sum
 }
 
 /// `√((1+q1)(1+q2) - C²)`, with `q1 q2 - C²` taken as a factored difference.

@@ -9,6 +9,9 @@ const STEP: f64 = 1.0 / 32.0;
 /// Strides that are tried, each against the one before.
 const STRIDES: [usize; 4] = [16, 8, 4, 2];
 
+/// The stride of [`EvenRule::for_each_point`].
+const KERNEL_STRIDE: usize = 4;
+
 /// Two steps that agree to this much leave an error of its square.
 const AGREEMENT: f64 = 1e-9;
 
@@ -34,6 +37,18 @@ impl EvenRule {
             }
         }
         Self { points, weights }
+    }
+
+    /// Whether [`EvenRule::for_each_point`] resolves the function at variance `q`.
+    pub(super) fn resolves(function: &Pointwise, q: f64) -> bool {
+        q.sqrt() * STEP * KERNEL_STRIDE as f64 <= 0.5 * function.length_scale()
+    }
+
+    /// Calls `f(z, weight)` on points dense enough for a product with Hermite polynomials.
+    pub(super) fn for_each_point(&self, mut f: impl FnMut(f64, f64)) {
+        for (z, weight) in self.points.iter().zip(&self.weights).step_by(KERNEL_STRIDE) {
+            f(*z, weight * KERNEL_STRIDE as f64);
+        }
     }
 
     /// The moments of `p = φ(sign √q z)`, or `None` where the rule cannot tell that it has converged.

@@ -1,15 +1,40 @@
 //! Moments of any function: a Hermite series where it converges, else nested Gauss–Legendre panels.
+//!
+//! A named activation is known to bend around zero and its breakpoints only, on its length scale: panels laid out for that
+//! resolve it. Expressions, compositions and tables get panels that halve themselves until nothing moves.
 
 use super::even_rule::EvenRule;
-use super::series::Series;
+use super::far::Far;
+use super::series::{Series, dot};
 use super::{Correlation, FourthMoments, Moments, Pointwise};
 use crate::math::quadrature::{GAUSSIAN_RANGE, GaussLegendre};
 use crate::math::special::{FRAC_1_SQRT_2PI, normal_density};
+use crate::spec::activation::Activation;
 use crate::spec::activation::{Kink, Parity};
 use std::f64::consts::PI;
+use std::sync::OnceLock;
 
-/// Points per panel of every rule here.
+/// Points per panel of the rules that look for their own panels.
 const PER_PANEL: usize = 32;
+
+/// Points per panel of the rules whose panels are known to fit.
+const FITTED: usize = 20;
+
+/// Where the normal law wants panels to end, in standard deviations.
+const BELL: [f64; 3] = [1.5, 3.0, 6.0];
+
+/// The same for a product with Hermite polynomials of degree [`TERMS`].
+const FINE_BELL: [f64; 6] = [1.5, 3.0, 4.5, 6.0, 8.0, 10.0];
+
+/// Hermite terms, and the largest `|c|` at which they leave nothing whatever the function: `0.8^160` and `0.5^56` are
+/// below 1e-15.
+const TERMS: usize = 160;
+const MODERATE: f64 = 0.8;
+const FEW_TERMS: usize = 56;
+const SMALL: f64 = 0.5;
+
+/// Variance, in squared length scales, beyond which a function that is not known is looked up where it was resolved once.
+const FAR: f64 = 64.0;
 
 /// Below this `1 - c` the difference form is extrapolated from here, where it still has ten digits.
 const SMALL_COMPLEMENT: f64 = 1e-8;
@@ -23,10 +48,26 @@ pub(super) struct General {
     parity: Parity,
     /// For functions that are analytic on the whole line.
     even: Option<EvenRule>,
+    /// Whether the panels can be laid out beforehand.
+    known: bool,
+    /// Resolved once for all large variances.
+    far: OnceLock<Option<Far>>,
 }
 
 impl General {
     pub(super) fn new(function: &Pointwise) -> Self {
+        let known = matches!(
+            function.functions(),
+            [single] if !matches!(
+                single,
+                Activation::Expression(_) | Activation::GaussianPair(_) | Activation::LogPeriodic { .. }
+            )
+        );
+        Self { known: known && !function.bends_at_every_scale(), ..Self::unknown(function) }
+    }
+
+    /// The same without trust in the function's length scale: the independent route of the tests.
+    pub(super) fn unknown(function: &Pointwise) -> Self {
         let breaks = function.breakpoints();
         Self {
             even: breaks.is_empty().then(|| EvenRule::largest_of(1.0)),
@@ -34,6 +75,8 @@ impl General {
             kinks: function.kinks(),
             parity: function.parity(),
             function: function.clone(),
+            known: false,
+            far: OnceLock::new(),
         }
     }
 
@@ -46,20 +89,95 @@ impl General {
             }
             return moments;
         }
+        if self.known {
+            return self.moments_on(&self.fitted(q, &BELL), FITTED, q);
+        }
+        if let Some(far) = self.far(q) {
+            return self.finish(far.sums(q), q);
+        }
         let panels = Panels::resolve(&self.function, &self.breaks, q);
-        self.moments_on(&panels, q)
+        self.moments_on(&panels, PER_PANEL, q)
     }
 
-    fn moments_on(&self, panels: &Panels, q: f64) -> Moments {
+    fn far(&self, q: f64) -> Option<&Far> {
+        let scale = self.function.length_scale();
+        let large = q > FAR * scale * scale;
+        if !large || !Far::reaches(q) || self.function.bends_at_every_scale() {
+            return None;
+        }
+        self.far.get_or_init(|| Far::new(&self.function, &self.breaks)).as_ref()
+    }
+
+    /// Panels that fit a known function and the bell of variance `q`.
+    fn fitted(&self, q: f64, bell: &[f64]) -> Panels {
         let root = q.sqrt();
-        let [mut mean, mut second, mut derivative, mut slope] = [0.0; 4];
-        panels.for_each_point(|h, weight| {
+        let range = GAUSSIAN_RANGE * root;
+        let mut edges = vec![0.0];
+        edges.extend_from_slice(&self.breaks);
+        let bends = edges.clone();
+        let mut width = 3.0 * self.function.length_scale();
+        while width < range {
+            edges.extend(bends.iter().flat_map(|bend| [bend - width, bend + width]));
+            width *= 4.0;
+        }
+        edges.extend(bell.iter().flat_map(|z| [-z * root, z * root]));
+        close_edges(&mut edges, -range, range);
+        Panels { edges, root }
+    }
+
+    /// `a_n²` of the first `terms` Hermite coefficients.
+    fn hermite(&self, q: f64, terms: usize) -> Vec<f64> {
+        let root = q.sqrt();
+        let (mut points, mut weighted) = (Vec::new(), Vec::new());
+        let mut add = |h: f64, weight: f64| {
+            points.push(h / root);
+            weighted.push(weight * self.function.value(h));
+        };
+        if let Some(even) = self.even.as_ref().filter(|_| EvenRule::resolves(&self.function, q)) {
+            even.for_each_point(|z, weight| add(root * z, weight));
+        } else if self.known {
+            self.fitted(q, &FINE_BELL).for_each_point(PER_PANEL, add);
+        } else {
+            let mut panels = Panels::resolve(&self.function, &self.breaks, q);
+            let range = GAUSSIAN_RANGE * root;
+            panels.edges.extend(FINE_BELL.iter().flat_map(|z| [-z * root, z * root]));
+            close_edges(&mut panels.edges, -range, range);
+            panels.for_each_point(PER_PANEL, add);
+        }
+        let (mut previous, mut current) = (vec![0.0; points.len()], vec![1.0; points.len()]);
+        let mut squares = Vec::with_capacity(terms);
+        for term in 0..terms {
+            let absent = match self.parity {
+                Parity::Odd => term % 2 == 0,
+                Parity::Even => term % 2 == 1,
+                Parity::Neither => false,
+            };
+            let coefficient = if absent { 0.0 } else { dot(&weighted, &current) };
+            squares.push(coefficient * coefficient);
+            let (order, next) = ((term as f64).sqrt(), 1.0 / (term as f64 + 1.0).sqrt());
+            for ((z, before), now) in points.iter().zip(&mut previous).zip(&mut current) {
+                let after = (z * *now - order * *before) * next;
+                (*before, *now) = (*now, after);
+            }
+        }
+        squares
+    }
+
+    fn moments_on(&self, panels: &Panels, per_panel: usize, q: f64) -> Moments {
+        let mut sums = [0.0; 4];
+        panels.for_each_point(per_panel, |h, weight| {
             let (value, first) = self.function.value_and_derivative(h);
-            mean += weight * value;
-            second += weight * value * value;
-            derivative += weight * first * first;
-            slope += weight * value * first * h / q;
+            sums[0] += weight * value;
+            sums[1] += weight * value * value;
+            sums[2] += weight * first * first;
+            sums[3] += weight * value * first * h / q;
         });
+        self.finish(sums, q)
+    }
+
+    /// Moments from `E φ`, `E φ²`, `E φ'²` and `E φ φ' h / q`.
+    fn finish(&self, [mut mean, second, mut derivative, mut slope]: [f64; 4], q: f64) -> Moments {
+        let root = q.sqrt();
         if self.parity == Parity::Odd {
             mean = 0.0;
         }
@@ -79,14 +197,16 @@ impl General {
     }
 
     pub(super) fn at(&self, q: f64) -> GeneralAt<'_> {
-        let panels = Panels::resolve(&self.function, &self.breaks, q);
-        let moments = self.moments_on(&panels, q);
-        let series = if self.breaks.is_empty() {
-            Series::of(|h| self.function.value(h), q, moments.second, self.parity)
-        } else {
-            None
-        };
-        GeneralAt { general: self, q, panels, moments, series }
+        GeneralAt {
+            general: self,
+            q,
+            panels: OnceLock::new(),
+            moments: OnceLock::new(),
+            series: OnceLock::new(),
+            few: OnceLock::new(),
+            moderate: OnceLock::new(),
+            reference: OnceLock::new(),
+        }
     }
 
     pub(super) fn cross_kernel(&self, q1: f64, q2: f64, c: f64) -> f64 {
@@ -103,7 +223,7 @@ impl General {
 pub(super) fn expectation(function: &Pointwise, q: f64, f: impl Fn(f64) -> f64) -> f64 {
     let panels = Panels::resolve(function, &function.breakpoints(), q);
     let mut sum = 0.0;
-    panels.for_each_point(|h, weight| sum += weight * f(function.value(h)));
+    panels.for_each_point(PER_PANEL, |h, weight| sum += weight * f(function.value(h)));
     sum
 }
 
@@ -111,7 +231,7 @@ pub(super) fn expectation(function: &Pointwise, q: f64, f: impl Fn(f64) -> f64) 
 pub(super) fn fourth_moments(function: &Pointwise, q: f64) -> FourthMoments {
     let panels = Panels::resolve(function, &function.breakpoints(), q);
     let mut sums = FourthMoments { value: 0.0, slope: 0.0, mixed: 0.0 };
-    panels.for_each_point(|h, weight| {
+    panels.for_each_point(PER_PANEL, |h, weight| {
         let (value, slope) = function.value_and_derivative(h);
         let (value, slope) = (value * value, slope * slope);
         sums.value += weight * value * value;
@@ -121,57 +241,86 @@ pub(super) fn fourth_moments(function: &Pointwise, q: f64) -> FourthMoments {
     sums
 }
 
-/// [`General`] at one variance.
+/// [`General`] at one variance; each part is prepared when it is first asked for.
 #[derive(Debug, Clone)]
 pub(super) struct GeneralAt<'a> {
     general: &'a General,
     q: f64,
-    panels: Panels,
-    moments: Moments,
-    series: Option<Series>,
+    panels: OnceLock<Panels>,
+    moments: OnceLock<Moments>,
+    /// The whole series, of a smooth function.
+    series: OnceLock<Option<Series>>,
+    /// Its beginnings, enough for small and for moderate correlations of any function.
+    few: OnceLock<Series>,
+    moderate: OnceLock<Series>,
+    /// The difference at [`SMALL_COMPLEMENT`].
+    reference: OnceLock<f64>,
 }
 
 impl GeneralAt<'_> {
     pub(super) fn moments(&self) -> Moments {
-        self.moments
+        *self.moments.get_or_init(|| self.general.moments(self.q))
+    }
+
+    fn panels(&self) -> &Panels {
+        let general = self.general;
+        self.panels.get_or_init(|| Panels::resolve(&general.function, &general.breaks, self.q))
+    }
+
+    fn series(&self) -> Option<&Series> {
+        let general = self.general;
+        let series = self.series.get_or_init(|| {
+            let smooth = general.breaks.is_empty();
+            let value = |h: f64| general.function.value(h);
+            smooth
+                .then(|| Series::of(value, self.q, self.moments().second, general.parity))
+                .flatten()
+        });
+        series.as_ref()
+    }
+
+    /// The series, where it serves this correlation.
+    fn series_at(&self, c: f64) -> Option<&Series> {
+        let start = |terms| Series::from_squares(self.general.hermite(self.q, terms), self.q);
+        if c.abs() <= SMALL {
+            return Some(self.few.get_or_init(|| start(FEW_TERMS)));
+        }
+        self.series()
+            .or_else(|| (c.abs() <= MODERATE).then(|| self.moderate.get_or_init(|| start(TERMS))))
     }
 
     pub(super) fn kernel(&self, at: Correlation) -> f64 {
-        if let Some(series) = &self.series {
+        if let Some(series) = self.series_at(at.c) {
             return series.kernel(at.c);
         }
-        if self.general.parity == Parity::Odd && at.c.abs() < 1e-7 {
-            // The nested rule has absolute accuracy only; here the kernel is linear to 14 digits.
-            return at.c * self.q * self.slope(Correlation::new(0.0));
-        }
-        if at.c >= 0.9 {
-            return self.moments.second - self.difference(at);
+        if at.c > 0.0 {
+            return self.moments().second - self.difference(at);
         }
         self.nested_kernel(at)
     }
 
     fn nested_kernel(&self, at: Correlation) -> f64 {
-        nested(&self.panels, (self.q, self.q), at, &self.general.breaks, |u| {
+        nested(self.panels(), (self.q, self.q), at, &self.general.breaks, |u| {
             self.general.function.value(u)
         })
     }
 
     pub(super) fn slope(&self, at: Correlation) -> f64 {
-        if let Some(series) = &self.series {
+        if let Some(series) = self.series_at(at.c) {
             return series.slope(at.c);
         }
         let jumps: Vec<&Kink> = self.general.kinks.iter().filter(|k| k.value_jump != 0.0).collect();
         if at.complement <= 0.0 {
-            return self.moments.derivative_second;
+            return self.moments().derivative_second;
         }
         let derivative = |u: f64| self.general.function.value_and_derivative(u).1;
-        let mut sum = nested(&self.panels, (self.q, self.q), at, &self.general.breaks, derivative);
+        let mut sum = nested(self.panels(), (self.q, self.q), at, &self.general.breaks, derivative);
         let root = self.q.sqrt();
         let spread = (at.complement * (1.0 + at.c)).sqrt();
         for kink in &jumps {
             // A jump adds a point mass to φ', on one side and on both.
             let density = normal_density(kink.at / root) / root;
-            let inner = conditional(&self.panels, self.q, at.c * kink.at, spread, derivative);
+            let inner = conditional(self.panels(), self.q, at.c * kink.at, spread, derivative);
             sum += 2.0 * kink.value_jump * density * inner;
             for other in &jumps {
                 let z = (other.at - at.c * kink.at) / (root * spread);
@@ -183,27 +332,38 @@ impl GeneralAt<'_> {
     }
 
     pub(super) fn difference(&self, at: Correlation) -> f64 {
-        if let Some(series) = &self.series {
+        if let Some(series) = self.series() {
             return series.difference(at);
         }
         if at.complement > 0.1 {
-            return self.moments.second - self.nested_kernel(at);
+            return self.moments().second - self.kernel_beyond(at);
         }
         if at.complement >= SMALL_COMPLEMENT {
             return self.rotated_difference(at.complement);
         }
-        let reference = self.rotated_difference(SMALL_COMPLEMENT);
+        let reference = *self.reference.get_or_init(|| self.rotated_difference(SMALL_COMPLEMENT));
         let ratio = at.complement / SMALL_COMPLEMENT;
-        if self.moments.derivative_second.is_infinite() {
+        let first = self.moments().derivative_second;
+        if first.is_infinite() {
             // Jumps: D ~ √ε.
             return reference * ratio.sqrt();
         }
         // D/(qε) = E φ'² - B √ε - C ε: B from the corners, C from the reference point.
         let corner = self.corner_coefficient();
-        let first = self.moments.derivative_second;
         let at_reference = reference / (self.q * SMALL_COMPLEMENT);
         let linear = (first - at_reference - corner * SMALL_COMPLEMENT.sqrt()) * ratio;
         self.q * at.complement * (first - corner * at.complement.sqrt() - linear)
+    }
+
+    /// The kernel where the difference is not small.
+    fn kernel_beyond(&self, at: Correlation) -> f64 {
+        match self.series_at(at.c) {
+            Some(series) => series.kernel(at.c),
+            None if at.complement < 0.25 => {
+                self.moments().second - self.rotated_difference(at.complement)
+            }
+            None => self.nested_kernel(at),
+        }
     }
 
     /// `B = 2/(3√π) Σ Δ² φ_N(x/√q)`, over the slope jumps `Δ` (derived in docs/theory/mean-field.md).
@@ -223,19 +383,18 @@ impl GeneralAt<'_> {
         let function = &self.general.function;
         let spread_r = (0.5 * self.q * complement).sqrt();
         let spread_s = (0.5 * self.q * (2.0 - complement)).sqrt();
-        let rule = GaussLegendre::cached(PER_PANEL);
-        let mut outer: Vec<f64> = self.panels.edges.iter().map(|e| e.abs() / spread_r).collect();
-        close_edges(&mut outer, 0.0, GAUSSIAN_RANGE);
+        let lay = self.rotated_panels(spread_r);
+        let rule = GaussLegendre::cached(lay.per_panel);
         let mut inner = Vec::new();
         let mut total = 0.0;
-        for panel in outer.windows(2) {
+        for panel in lay.outer.windows(2) {
             total += rule.integrate(panel[0], panel[1], |z| {
                 let r = spread_r * z;
                 inner.clear();
                 inner.extend(
-                    self.panels.edges.iter().flat_map(|e| [(e - r) / spread_s, (e + r) / spread_s]),
+                    lay.shifted.iter().flat_map(|e| [(e - r) / spread_s, (e + r) / spread_s]),
                 );
-                inner.push(0.0);
+                inner.extend_from_slice(&lay.fixed);
                 close_edges(&mut inner, -GAUSSIAN_RANGE, GAUSSIAN_RANGE);
                 let mut sum = 0.0;
                 for piece in inner.windows(2) {
@@ -251,6 +410,53 @@ impl GeneralAt<'_> {
         // ½ from the definition, 2 from R < 0.
         total
     }
+
+    fn rotated_panels(&self, spread_r: f64) -> Rotated {
+        let range = GAUSSIAN_RANGE * self.q.sqrt();
+        let mut bends = vec![0.0];
+        bends.extend_from_slice(&self.general.breaks);
+        // Where the windows of two bends begin to overlap the inner integral changes its form.
+        let mut outer: Vec<f64> = bends
+            .iter()
+            .flat_map(|a| {
+                bends.iter().flat_map(move |b| [0.5 * (a - b).abs(), 0.5 * (a + b).abs()])
+            })
+            .collect();
+        if !self.general.known {
+            let edges = self.panels().edges.clone();
+            outer.extend(edges.iter().map(|edge| edge.abs()));
+            for edge in &mut outer {
+                *edge /= spread_r;
+            }
+            close_edges(&mut outer, 0.0, GAUSSIAN_RANGE);
+            return Rotated { outer, shifted: edges, fixed: vec![0.0], per_panel: PER_PANEL };
+        }
+        let mut shifted = bends.clone();
+        let mut width = 3.0 * self.general.function.length_scale();
+        while width < range {
+            outer.push(width);
+            shifted.extend(bends.iter().flat_map(|bend| [bend - width, bend + width]));
+            width *= 4.0;
+        }
+        for edge in &mut outer {
+            *edge /= spread_r;
+        }
+        outer.extend(BELL);
+        close_edges(&mut outer, 0.0, GAUSSIAN_RANGE);
+        let fixed = BELL.iter().flat_map(|z| [-z, *z]).chain([0.0]).collect();
+        Rotated { outer, shifted, fixed, per_panel: FITTED }
+    }
+}
+
+/// Panels of the rotated integral.
+struct Rotated {
+    /// In standard deviations of `R`.
+    outer: Vec<f64>,
+    /// Edges that `R` shifts to either side.
+    shifted: Vec<f64>,
+    /// Edges in standard deviations of `S`.
+    fixed: Vec<f64>,
+    per_panel: usize,
 }
 
 /// Panels in `h` on which the function is as good as polynomial for the weight `N(0, q)`.
@@ -317,8 +523,8 @@ impl Panels {
     }
 
     /// Calls `f(h, weight)` on every point of the rule for `E[.]` under `N(0, q)`.
-    fn for_each_point(&self, mut f: impl FnMut(f64, f64)) {
-        let rule = GaussLegendre::cached(PER_PANEL);
+    fn for_each_point(&self, per_panel: usize, mut f: impl FnMut(f64, f64)) {
+        let rule = GaussLegendre::cached(per_panel);
         for panel in self.edges.windows(2) {
             let (half, mid) = (0.5 * (panel[1] - panel[0]), 0.5 * (panel[0] + panel[1]));
             for (x, w) in rule.nodes.iter().zip(&rule.weights) {
@@ -415,7 +621,7 @@ fn conditional(panels: &Panels, q: f64, centre: f64, spread: f64, f: impl Fn(f64
 }
 
 /// Sorts, clips to `[low, high]`, adds the ends and drops doubles.
-fn close_edges(edges: &mut Vec<f64>, low: f64, high: f64) {
+pub(super) fn close_edges(edges: &mut Vec<f64>, low: f64, high: f64) {
     edges.retain(|e| *e > low && *e < high);
     edges.push(low);
     edges.push(high);

@@ -8,15 +8,17 @@
 //! difference  D(ε) = ½ E[(φ(u) - φ(v))²] = k(1) - k(c)            without cancellation as ε → 0
 //! ```
 //!
-//! Closed forms serve the ReLU family, erf, sine and sign; smooth functions a Hermite series; everything else
-//! Gauss–Legendre panels split where the function breaks or bends.
+//! Closed forms serve straight pieces, the squared ReLU, erf, GELU, sine and sign; smooth functions, and all functions at
+//! moderate correlations, a Hermite series; everything else Gauss–Legendre panels split where the function breaks or bends.
 
 mod closed;
 mod even_rule;
+mod far;
 mod general;
 mod pointwise;
 mod pooled;
 mod series;
+mod straight;
 
 pub use pointwise::Pointwise;
 pub use pooled::{MAX_POOL, Pooling};
@@ -192,7 +194,7 @@ impl Dual {
     /// The same function with every closed form left aside: the independent second route of the tests.
     pub fn by_quadrature(activation: &Activation) -> Self {
         let function = Pointwise::from(activation);
-        let form = Form::General(General::new(&function));
+        let form = Form::General(General::unknown(&function));
         Self { function, pooling: None, form, tangent: OnceLock::new() }
     }
 

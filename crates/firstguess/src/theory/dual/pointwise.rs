@@ -119,12 +119,24 @@ impl Pointwise {
 
     /// Whether the function may bend again at any distance from zero, so that its variance map may have a fixed point per period.
     pub fn bends_at_every_scale(&self) -> bool {
-        self.functions.iter().any(|f| {
-            matches!(
-                f,
-                Activation::LogPeriodic { .. } | Activation::Expression(_) | Activation::Sin
-            )
+        self.functions.iter().any(|f| match f {
+            Activation::LogPeriodic { .. } | Activation::Sin => true,
+            // Straight tails, or nothing is known.
+            Activation::Expression(_) => !self.ends_straight(),
+            _ => false,
         })
+    }
+
+    /// Whether both tails have one slope from far out on.
+    fn ends_straight(&self) -> bool {
+        let far = [1e2, 1e3, 1e6, 1e9].map(|x| self.slopes_at(x));
+        let settled = |a: f64, b: f64| b.is_finite() && (a - b).abs() <= 1e-9 * b.abs().max(1e-3);
+        far.iter().all(|slopes| settled(slopes.0, far[3].0) && settled(slopes.1, far[3].1))
+    }
+
+    /// Whether the vocabulary has it: one activation whose bends are known.
+    pub fn is_named(&self) -> bool {
+        !self.functions.iter().any(|f| matches!(f, Activation::Expression(_)))
     }
 
     /// Places where the value or the slope jumps.

@@ -36,15 +36,14 @@ fn basis() -> &'static Basis {
     BASIS.get_or_init(|| {
         let rule = GaussianRule::new(&[-6.0, -3.0, 0.0, 3.0, 6.0], 64);
         let n = rule.points.len();
-        let mut rows = vec![0.0; TERMS * n];
-        for i in 0..n {
-            let z = rule.points[i];
-            let (mut previous, mut current) = (0.0, 1.0);
-            for term in 0..TERMS {
-                rows[term * n + i] = current * rule.weights[i];
-                let k = term as f64;
-                (previous, current) =
-                    (current, (z * current - k.sqrt() * previous) / (k + 1.0).sqrt());
+        let mut rows = Vec::with_capacity(TERMS * n);
+        let (mut previous, mut current) = (vec![0.0; n], vec![1.0; n]);
+        for term in 0..TERMS {
+            rows.extend(current.iter().zip(&rule.weights).map(|(value, weight)| value * weight));
+            let (order, next) = ((term as f64).sqrt(), 1.0 / (term as f64 + 1.0).sqrt());
+            for ((z, before), now) in rule.points.iter().zip(&mut previous).zip(&mut current) {
+                let after = (z * *now - order * *before) * next;
+                (*before, *now) = (*now, after);
             }
         }
         Basis { points: rule.points, rows }
@@ -86,6 +85,11 @@ impl Series {
         (complete && steep <= CONVERGED * second_moment).then_some(Self { squares, q })
     }
 
+    /// From `a_n²`, all that are not negligible at the correlations asked for.
+    pub(super) fn from_squares(squares: Vec<f64>, q: f64) -> Self {
+        Self { squares, q }
+    }
+
     pub(super) fn kernel(&self, c: f64) -> f64 {
         self.squares.iter().rev().fold(0.0, |sum, square| sum * c + square)
     }
@@ -112,7 +116,7 @@ impl Series {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut lanes = [0.0; 8];
     for (x, y) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
         for lane in 0..8 {

@@ -12,7 +12,7 @@ mod element;
 mod family;
 mod guess;
 mod hermite;
-mod piecewise;
+pub(in crate::theory) mod piecewise;
 mod points;
 mod pooled;
 mod raw;

@@ -266,12 +266,17 @@ fn truncated_moments(
     m
 }
 
-/// `P(u > h, v > k)` to an absolute error of a few 1e-16, at the price of twenty exponentials.
+/// `P(u > h, v > k)` to an absolute error of a few 1e-16, at the price of twenty exponentials; `rules` have 6, 12, 20 points.
 ///
 /// # References
 ///
 /// `genz2004`.
-fn orthant(h: f64, k: f64, complement: f64, rules: &[Arc<GaussLegendre>; 3]) -> f64 {
+pub(in crate::theory) fn orthant(
+    h: f64,
+    k: f64,
+    complement: f64,
+    rules: &[Arc<GaussLegendre>; 3],
+) -> f64 {
     let c = 1.0 - complement;
     if c.abs() < 0.925 {
         let rule = match c.abs() {
