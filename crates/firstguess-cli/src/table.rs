@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, pr
 use crate::printer::Printer;
 
 /// Rows that leave room for the rest of the answer on one screen.
-pub(crate) const SCREEN_ROWS: usize = 12;
+pub(crate) const SCREEN_ROWS: usize = 10;
 
 /// Four significant digits.
 pub(crate) fn digits(value: f64) -> String {

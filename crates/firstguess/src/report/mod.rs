@@ -159,10 +159,10 @@ impl Report {
     pub fn headline(&self) -> String {
         match self.findings.first() {
             Some(finding) if finding.severity > Severity::Note => sentence(&finding.title),
-            Some(finding) if finding.id == "biased-start" => sentence(&finding.title),
             _ if self.shares_only() => {
                 "Only the logits were looked at: class shares and loss, nothing about layers or gradients.".to_owned()
             }
+            Some(finding) if finding.id == "biased-start" => sentence(&finding.title),
             _ => "This initialization is fine: signals and gradients survive the depth, and the first guess is balanced."
                 .to_owned(),
         }
