@@ -222,9 +222,10 @@ fn absurd_sizes_are_refused_before_anything_is_allocated() {
     refused_spec(slip("{ dense = 32 }, \"relu\"", nested).as_bytes(), &["50000"]);
     // Each layer is allowed, a thousand million weights and more are not.
     let wide = "{ dense = 1000000 }, \"relu\", { dense = 1000000 }, \"relu\"";
-    // (Normal weights need not be drawn: such a network is measured without them.)
-    let drawn = slip("{ dense = 32 }, \"relu\"", wide).replace("he_normal", "he_uniform");
-    refused_spec(drawn.as_bytes(), &["more than the"]);
+    // (Normal weights need not be drawn: `auto` measures such a network without them.)
+    let wide = slip("{ dense = 32 }, \"relu\"", wide)
+        .replace("draws = 12", "draws = 12\nengine = \"direct\"");
+    refused_spec(wide.as_bytes(), &["more than the"]);
     for (from, to) in [("draws = 12", "draws = 0"), ("samples = 60", "samples = 0")] {
         refused_spec(slip(from, to).as_bytes(), &["between 1 and"]);
     }

@@ -192,6 +192,11 @@ pub fn activate(phi: &Dual, state: Spread) -> Result<Activated, NoTheory> {
     let at = phi.at(q);
     let moments = at.moments();
     let (difference, kernel) = two_point(&at, &moments, state.correlation());
+    if !(difference.is_finite() && kernel.is_finite() && moments.second.is_finite()) {
+        return Err(NoTheory::new(format!(
+            "the activation's moments at variance q = {q:.3e} are beyond the range of f64"
+        )));
+    }
     Ok(activated(Spread::new(difference, kernel), &moments))
 }
 

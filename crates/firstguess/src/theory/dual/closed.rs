@@ -116,6 +116,8 @@ impl Closed {
     pub(super) fn kernel_at(&self, q: f64, at: Correlation) -> f64 {
         match self {
             Self::Straight(straight) => straight.kernel(q, q, at),
+            // The arcsine of a rounded c is off by the root of the rounding.
+            Self::Sign if at.complement < 0.5 => 1.0 - self.difference(q, at),
             _ => self.kernel(q, q, at.c),
         }
     }
@@ -241,11 +243,9 @@ fn gelu_slope(q: f64, at: Correlation) -> f64 {
     // q² - C², factored so that it survives large q at c → 1.
     let rest = q * at.complement * q * (1.0 + at.c);
     let root = (rest + 1.0 + 2.0 * q).sqrt();
-    let numerator = rest + 2.0 * covariance * covariance / p;
-    let numerator_slope = 2.0 * covariance * (2.0 / p - 1.0);
-    0.25 + covariance.atan2(root) / TAU
-        + covariance / (TAU * root)
-        + (numerator_slope + numerator * covariance / (root * root)) / (TAU * root)
+    // The terms that cancel for large q, taken together.
+    let rest = covariance / p * (4.0 - (2.0 * rest + 3.0 * q + 1.0) / (root * root));
+    0.25 + covariance.atan2(root) / TAU + rest / (TAU * root)
 }
 
 /// `d/dq E φ² = E[φ'² + φφ'']`, by differentiating [`gelu_kernel`] on the diagonal.
