@@ -123,12 +123,12 @@ pub struct Diagnosis {
 /// let spec: DataSpec = serde_json::from_str(r#"{ "synthetic": "gaussian", "features": 20, "classes": 10, "samples": 200 }"#)?;
 /// let data = spec.synthesize(0)?;
 /// let network = Architecture::mlp(&"relu".parse()?, 3, 64, 10).resolve(&data.shape())?;
-/// // Biases: one class has more of the probability than the others.
 /// let init = InitScheme::explicit(2.0, 2.0);
 /// let inits = network.weights().iter().map(|w| init.layer(w)).collect::<Result<Vec<_>, _>>()?;
-/// let losses: Vec<Loss> = vec!["cross_entropy".parse()?, "piecewise_zero(0.1)".parse()?];
+/// let losses: Vec<Loss> = vec!["cross_entropy".parse()?, "blurry(0.6)".parse()?];
 /// let found = diagnose(&network, &inits, &data, &losses, (Seed(0), 16), &mut ())?;
 /// assert_eq!(found.losses[0].verdict, Verdict::Corrects);
+/// // Above g = 1/ln 10 = 0.434 this loss pushes even guesses apart.
 /// assert_eq!(found.losses[1].verdict, Verdict::Runaway);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
