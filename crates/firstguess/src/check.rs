@@ -1,5 +1,7 @@
 //! The main verb: predict, measure, judge.
 
+pub mod model;
+
 use crate::finding::{self, Case};
 use crate::math::stream::{Purpose, Seed, Stream};
 use crate::measure::{self, MeasureError, Options, Progress};
@@ -72,7 +74,7 @@ pub fn check(
     let options = Options::new(Seed(spec.measure.seed), spec.measure.draws);
     let measurement = measure::run(&network, &inits, data, &options, progress)?;
     let findings = finding::judge(&Case {
-        network: &network,
+        network: Some(&network),
         prediction: &prediction,
         measurement: &measurement,
     });

@@ -22,6 +22,7 @@ pub mod report;
 pub mod spec;
 pub mod theory;
 
+pub use check::model;
 pub use check::{
     CRITICAL_BIAS_VARIANCE, CheckError, check, concrete_init, layer_inits, predict_on,
 };

@@ -10,6 +10,7 @@ pub mod gaussianity;
 pub mod gradients;
 mod job;
 pub mod moments;
+pub mod observed;
 pub mod prejudice;
 mod run;
 #[cfg(test)]

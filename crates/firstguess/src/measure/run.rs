@@ -2,7 +2,7 @@
 
 use super::Measurement;
 use super::draw::{Draw, Plan};
-use super::ensemble::Ensemble;
+use super::ensemble::{Ensemble, Question};
 use super::job::{Job, PASS_MEMORY, Programs};
 use crate::math::stream::Seed;
 use crate::net::NetError;
@@ -147,7 +147,7 @@ pub(super) fn run_within(
         done = until;
         progress.advance(done, total);
     }
-    Ok(ensemble.finish(&plan, data, options, job.gradient_examples()))
+    Ok(ensemble.finish(&plan, &Question::new(options, data, job.gradient_examples())))
 }
 
 fn check(network: &Network, data: &Dataset, options: &Options) -> Result<(), MeasureError> {

@@ -1,0 +1,1 @@
+use pyo3 as _; use numpy as _;
