@@ -1,10 +1,14 @@
 //! Steps that need Python: one virtual environment, `.venv` below the build folder.
 
+mod package;
+
 use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+
+pub(crate) use package::package;
 
 use crate::step::Outcome;
 use crate::workspace::{Workspace, execute, stdout_of};
@@ -24,7 +28,8 @@ impl Environment {
         self.folder.join(folder).join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
-    fn install(&self, requirement: &str) -> Result<()> {
+    /// The environment's pip, or the outer one where that was packed apart.
+    fn pip(&self) -> Command {
         let python = self.program("python");
         let mut pip = Command::new(&python);
         pip.args(["-m", "pip"]);
@@ -32,6 +37,11 @@ impl Environment {
             pip = Command::new(interpreter());
             pip.args(["-m", "pip", "--python"]).arg(&python);
         }
+        pip
+    }
+
+    fn install(&self, requirement: &str) -> Result<()> {
+        let mut pip = self.pip();
         pip.args(["install", "--quiet", "--disable-pip-version-check", requirement]);
         execute(&mut pip)
     }

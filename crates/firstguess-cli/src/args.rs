@@ -47,7 +47,8 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         firstguess check\n  \
         firstguess check model.toml --data images.npz --draws 100\n  \
-        firstguess check model.toml --json --fail-on warning")]
+        firstguess check model.toml --json --fail-on warning\n  \
+        firstguess check model.toml --sarif findings.sarif --baseline known.json")]
     Check(CheckArgs),
     /// Theory alone: fixed points, phase, depth scales, and every layer's variance and bias
     #[command(override_usage = "firstguess predict [OPTIONS] <MODEL>\n       \
@@ -60,6 +61,12 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  \
         firstguess critical --activation tanh --bias-variance 0.05")]
     Critical(CriticalArgs),
+    /// The phase diagram: order, chaos and bias over a grid of variances, with both lines
+    #[command(after_help = "Examples:\n  \
+        firstguess phase --activation tanh\n  \
+        firstguess phase --activation relu --pool max:2 --weight-variance 0:3 -o relu_pool.csv\n  \
+        firstguess phase --activation gelu --resolution 20 --json")]
+    Phase(PhaseArgs),
     /// How unevenly an untrained network guesses: the law of the largest class share
     #[command(after_help = "Examples:\n  \
         firstguess guess --gamma 1 --classes 10\n  \
@@ -104,6 +111,28 @@ pub(crate) struct CheckArgs {
     /// Gravity of a finding from which the exit status is 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error)]
     pub(crate) fail_on: FailOn,
+    #[command(flatten)]
+    pub(crate) gate: GateArgs,
+}
+
+/// Which findings count, and where they go.
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct GateArgs {
+    /// Count these findings only, by their names
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
+    pub(crate) select: Vec<String>,
+    /// Leave these findings out, by their names
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
+    pub(crate) ignore: Vec<String>,
+    /// Known findings, which do not count: a file that --write-baseline wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write the findings down as known, and do not fail
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_baseline: Option<PathBuf>,
+    /// Write the findings as SARIF 2.1.0, for code scanning
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sarif: Option<PathBuf>,
 }
 
 /// Findings of which gravity make the program fail.
@@ -185,6 +214,37 @@ pub(crate) struct CriticalArgs {
     /// Correlation of the units under one pool, from 0 (a dense layer's) to 1
     #[arg(long, value_name = "R", value_parser = correlation, requires = "pool", allow_negative_numbers = true)]
     pub(crate) pool_correlation: Option<f64>,
+}
+
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct PhaseArgs {
+    #[command(flatten)]
+    pub(crate) activation: ActivationArg,
+    /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
+    #[arg(long, value_name = "KIND:K", value_parser = pool)]
+    pub(crate) pool: Option<PoolArg>,
+    /// Correlation of the units under one pool, from 0 (a dense layer's) to 1
+    #[arg(long, value_name = "R", value_parser = correlation, requires = "pool", allow_negative_numbers = true)]
+    pub(crate) pool_correlation: Option<f64>,
+    /// Range of the weight variance times the fan-in, σ_w²
+    #[arg(long, value_name = "LO:HI", default_value = "0:4", value_parser = range, allow_hyphen_values = true)]
+    pub(crate) weight_variance: Range,
+    /// Range of the bias variance, σ_b²
+    #[arg(long, value_name = "LO:HI", default_value = "0:0.2", value_parser = range, allow_hyphen_values = true)]
+    pub(crate) bias_variance: Range,
+    /// Cells along each side, both ends of the ranges included
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = resolution, allow_negative_numbers = true)]
+    pub(crate) resolution: usize,
+    /// Write every cell and both lines to a file, by its ending .csv or .json; `-` writes CSV to stdout
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Ends of an axis.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Range {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
 }
 
 #[derive(Debug, Clone, Arguments)]
@@ -285,6 +345,20 @@ fn bounded(text: &str, low: f64, high: f64, domain: &str) -> Result<f64, String>
 /// As in a spec file.
 fn variance(text: &str) -> Result<f64, String> {
     bounded(text, 0.0, 1e6, "finite, at least 0 and at most 1e6")
+}
+
+fn range(text: &str) -> Result<Range, String> {
+    let (low, high) = text.split_once(':').ok_or("write both ends, such as 0.5:4")?;
+    let (low, high) = (variance(low)?, variance(high)?);
+    if low < high {
+        Ok(Range { low, high })
+    } else {
+        Err("the first end must be below the second".to_owned())
+    }
+}
+
+fn resolution(text: &str) -> Result<usize, String> {
+    count(text, 2, 1024)
 }
 
 fn correlation(text: &str) -> Result<f64, String> {

@@ -5,9 +5,11 @@ pub(crate) mod cite;
 pub(crate) mod completions;
 pub(crate) mod critical;
 pub(crate) mod explain;
+mod gate;
 pub(crate) mod guess;
 pub(crate) mod model;
 pub(crate) mod pair;
+pub(crate) mod phase;
 pub(crate) mod predict;
 
 use firstguess::spec::Activation;

@@ -53,6 +53,7 @@ fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
         Command::Explain(args) => commands::explain::run(args, out),
         Command::Predict(args) => commands::predict::run(args, out),
         Command::Critical(args) => commands::critical::run(args, out),
+        Command::Phase(args) => commands::phase::run(args, out),
         Command::Guess(args) => commands::guess::run(args, out),
         Command::Pair(args) => commands::pair::run(args, out),
         Command::Cite(args) => commands::cite::run(args, out),

@@ -9,7 +9,7 @@ use firstguess_io::LoadSpecError;
 use serde::Serialize;
 
 use crate::fault::frame;
-use crate::json::{Envelope, SCHEMA_VERSION};
+use crate::json::Envelope;
 use crate::settings::Settings;
 
 /// Columns that output is laid out for.
@@ -53,8 +53,7 @@ impl Printer {
     /// The whole answer as one JSON object.
     pub(crate) fn object<T: Serialize>(&mut self, command: &str, answer: &T) -> io::Result<()> {
         let seed = self.settings.seed.unwrap_or_default();
-        let envelope = Envelope { schema_version: SCHEMA_VERSION, command, seed, answer };
-        serde_json::to_writer_pretty(&mut self.data, &envelope)?;
+        serde_json::to_writer_pretty(&mut self.data, &Envelope::new(command, seed, answer))?;
         writeln!(self.data)
     }
 

@@ -1,1 +1,37 @@
-use pyo3 as _; use numpy as _;
+//! The Rust half of the Python package: arguments to a question, the library's answer to JSON or arrays.
+//!
+//! Nothing is computed here. The Python half (`python/firstguess`) is what people import; this module is its `_core`.
+
+mod answers;
+mod data;
+mod observer;
+mod report;
+mod specs;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// What was wrong with the input, as the command line says it.
+fn refuse(error: impl std::fmt::Display) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// The compiled core of firstguess.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::answers::{cite, critical, explain, findings, guess, pair, phase, predict};
+    #[pymodule_export]
+    use super::observer::Observer;
+    #[pymodule_export]
+    use super::report::{Report, record_baseline};
+    #[pymodule_export]
+    use super::specs::{check_spec, draw_weights, predict_spec};
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,5 +1,6 @@
 //! `firstguess check [MODEL]`: theory and measurement side by side, and a verdict.
 
+use std::path::Path;
 use std::time::Duration;
 
 use firstguess::finding::Severity;
@@ -11,6 +12,7 @@ use firstguess_io::{load_spec, parse_spec};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::{CheckArgs, FailOn};
+use crate::commands::gate::Gate;
 use crate::commands::model::inputs;
 use crate::exit::ExitStatus;
 use crate::printer::{Printer, WIDTH};
@@ -19,6 +21,7 @@ use crate::printer::{Printer, WIDTH};
 const EXAMPLE: &str = include_str!("../../../../examples/he_relu.toml");
 
 pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let gate = Gate::new(&args.gate)?;
     let file = args.model.as_deref().map(load_spec).transpose()?;
     let mut spec = match &file {
         Some(file) => file.spec.clone(),
@@ -27,13 +30,15 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     apply(args, out.settings().seed, &mut spec);
     let data = inputs(&spec)?;
     let mut progress = Bar::new(out.settings().quiet);
-    let report =
+    let mut report =
         firstguess::check(&spec, &data, &mut progress).map_err(|error| match (error, &file) {
             // Shapes that the data do not fit have a place in the file.
             (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
             (error, _) => error.into(),
         })?;
     progress.0.finish_and_clear();
+    let location = args.model.as_deref().unwrap_or(Path::new("firstguess"));
+    gate.pass(&mut report, &location.to_string_lossy(), out)?;
     if out.json() {
         out.value(&report.to_json())?;
     } else {

@@ -19,7 +19,7 @@ mod unstable_variance;
 mod vanishing_gradients;
 
 pub use selection::{
-    BASELINE_VERSION, Baseline, BaselineError, KnownFinding, Selection, UnknownFinding,
+    BASELINE_VERSION, Baseline, BaselineError, KnownFinding, Selection, UnknownFinding, find,
 };
 
 use crate::measure::{Estimate, LayerMeasurement, Measurement};

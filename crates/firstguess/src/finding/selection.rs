@@ -1,6 +1,6 @@
 //! Which findings count: chosen by name, left out by name, or known from before.
 
-use super::{Finding, RULES, Severity, by_id};
+use super::{Finding, RULES, Rule, Severity, by_id};
 use crate::spec::error::nearest;
 use serde::{Deserialize, Serialize};
 
@@ -40,10 +40,7 @@ impl Selection {
         select: &[impl AsRef<str>],
         ignore: &[impl AsRef<str>],
     ) -> Result<Self, UnknownFinding> {
-        let known = |name: &str| match by_id(name) {
-            Some(rule) => Ok(rule.id.to_owned()),
-            None => Err(UnknownFinding::new(name)),
-        };
+        let known = |name: &str| find(name).map(|rule| rule.id.to_owned());
         Ok(Self {
             select: select.iter().map(|name| known(name.as_ref())).collect::<Result<_, _>>()?,
             ignore: ignore.iter().map(|name| known(name.as_ref())).collect::<Result<_, _>>()?,
@@ -55,6 +52,15 @@ impl Selection {
         (self.select.is_empty() || self.select.iter().any(|name| name == id))
             && !self.ignore.iter().any(|name| name == id)
     }
+}
+
+/// The rule of this name.
+///
+/// # Errors
+///
+/// [`UnknownFinding`] with the nearest name where there is none.
+pub fn find(id: &str) -> Result<&'static Rule, UnknownFinding> {
+    by_id(id).ok_or_else(|| UnknownFinding::new(id))
 }
 
 impl UnknownFinding {

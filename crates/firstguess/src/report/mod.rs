@@ -1,7 +1,9 @@
 //! What a check found, and the forms in which people and programs read it.
 
+pub mod answer;
 mod json;
 mod model;
+pub mod phase_diagram;
 mod sarif;
 mod terminal;
 mod text;

@@ -246,14 +246,16 @@ pub fn neutrality(phi: &Dual, bias_variance: f64) -> Result<NeutralityPoint, NoT
     let grid: Vec<f64> =
         (0..=24).map(|i| low + f64::from(i * i) / 576.0 * (14.0 - low.min(0.0))).collect();
     let root = roots::all_roots(excess, &grid, 1e-14).into_iter().next();
-    let ln_q = root.ok_or_else(|| {
-        NoTheory::new(
-            "no weight variance brings the correlation down to one half at this bias variance",
-        )
-    })?;
+    let ln_q = root.ok_or_else(never_neutral)?;
     let q_star = ln_q.exp();
     Ok(NeutralityPoint {
         weight_variance: (q_star - bias_variance) / phi.moments(q_star).second,
         q_star,
     })
+}
+
+pub(super) fn never_neutral() -> NoTheory {
+    NoTheory::new(
+        "no weight variance brings the correlation down to one half at this bias variance",
+    )
 }

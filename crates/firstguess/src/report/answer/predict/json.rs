@@ -1,12 +1,13 @@
 //! The prediction for programs.
 
-use firstguess::theory::phase::FixedPoint;
+use crate::theory::phase::FixedPoint;
+use crate::theory::predict::PrejudicePrediction;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Answer, Guess, LayerNumbers};
-use crate::json::Fields;
+use super::super::MapFields;
+use super::{LayerNumbers, PredictAnswer, PredictedGuess};
 
-impl Serialize for Answer {
+impl Serialize for PredictAnswer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (name, value) in &self.question {
@@ -49,9 +50,9 @@ impl Serialize for Point<'_> {
     }
 }
 
-impl Serialize for Guess {
+impl Serialize for PredictedGuess {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let of = |field: fn(&firstguess::theory::predict::PrejudicePrediction) -> f64| {
+        let of = |field: fn(&PrejudicePrediction) -> f64| {
             self.prejudice.as_ref().map(field).map_err(Clone::clone)
         };
         let mut map = serializer.serialize_map(None)?;
@@ -65,7 +66,7 @@ impl Serialize for Guess {
 }
 
 /// Written layer by layer: there may be a million.
-struct Layers<'a>(&'a Answer);
+struct Layers<'a>(&'a PredictAnswer);
 
 impl Serialize for Layers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,0 +1,168 @@
+//! `firstguess phase`.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use firstguess::report::phase_diagram::{FORMATS, Format, fields, format};
+use firstguess::theory::phase::{Phase, Prejudice};
+use firstguess::theory::phase_diagram::{Axis, Cell, PhaseDiagram};
+use firstguess_io::write_atomically;
+
+use crate::args::{PhaseArgs, Range};
+use crate::commands::dual;
+use crate::exit::ExitStatus;
+use crate::printer::{Printer, Tone};
+use crate::table::{columns, digits, given};
+
+pub(crate) fn run(args: &PhaseArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+    // A name that cannot be written is refused before anything is computed.
+    let target = args.output.as_deref().map(target).transpose()?;
+    let phi = dual(&args.activation.activation, args.pool, args.pool_correlation)?;
+    let axis = |Range { low, high }| Axis { low, high, points: args.resolution };
+    let diagram = PhaseDiagram::new(&phi, axis(args.weight_variance), axis(args.bias_variance));
+    match target {
+        Some(Target::Stdout(form)) => out.verbatim(&(form.render)(&diagram))?,
+        Some(Target::File(path, form)) => {
+            write_atomically(path, &(form.render)(&diagram))?;
+            if out.json() {
+                out.value(&fields(&diagram).into_value())?;
+            }
+            out.note(&format!("wrote {} cells to `{}`", diagram.cells.len(), path.display()))?;
+        }
+        None if out.json() => out.value(&fields(&diagram).into_value())?,
+        None => print(&diagram, out)?,
+    }
+    Ok(ExitStatus::Fine)
+}
+
+enum Target<'a> {
+    Stdout(&'static Format),
+    File(&'a Path, &'static Format),
+}
+
+fn target(path: &Path) -> anyhow::Result<Target<'_>> {
+    if path == Path::new("-") {
+        return Ok(Target::Stdout(format("csv").context("no CSV in the list of formats")?));
+    }
+    let extension = path.extension().map(|e| e.to_string_lossy()).unwrap_or_default();
+    let Some(form) = format(&extension) else {
+        let known: Vec<String> = FORMATS
+            .iter()
+            .map(|form| format!(".{} ({})", form.extension, form.about))
+            .collect();
+        bail!(
+            "cannot write a phase diagram to `{}`: the ending of the name says the format, one of {}",
+            path.display(),
+            known.join(", ")
+        );
+    };
+    Ok(Target::File(path, form))
+}
+
+/// Rows and columns of the map on a terminal.
+const ROWS: usize = 11;
+const COLUMNS: usize = 61;
+
+/// Its letters.
+const LEGEND: [(char, &str); 5] = [
+    ('o', "ordered, deeply prejudiced: gradients vanish, all inputs get one class"),
+    ('=', "edge of chaos: gradients keep their size"),
+    ('x', "chaotic, deeply prejudiced: gradients explode, all inputs get one class"),
+    ('p', "chaotic, prejudiced: gradients explode, most networks favour a class"),
+    ('n', "neutral: guesses are split evenly"),
+];
+
+fn letter(cell: &Cell) -> char {
+    match (cell.phase, cell.prejudice) {
+        (Some(Phase::EdgeOfChaos), _) => '=',
+        (_, Some(Prejudice::Neutrality)) => 'n',
+        (Some(Phase::Ordered), _) => 'o',
+        (_, Some(Prejudice::Prejudice)) => 'p',
+        (Some(Phase::Chaotic), _) => 'x',
+        _ => '?',
+    }
+}
+
+fn print(diagram: &PhaseDiagram, out: &mut Printer) -> anyhow::Result<()> {
+    let (weights, biases) = (&diagram.weight_variances, &diagram.bias_variances);
+    let pool = diagram.pool.as_ref().map_or_else(String::new, |pool| format!(" then {pool}"));
+    out.headline(
+        Tone::Neutral,
+        &format!("phases of {}{pool}, {} cells", diagram.activation, diagram.cells.len()),
+    )?;
+    let sampled = |count: usize, of: usize| -> Vec<usize> {
+        let shown = count.min(of);
+        (0..shown).map(|i| i * (of - 1) / (shown - 1).max(1)).collect()
+    };
+    let (columns_shown, rows_shown) =
+        (sampled(COLUMNS, weights.len()), sampled(ROWS, biases.len()));
+    let mut map = String::from("\n  bias variance\n");
+    let mut seen = Vec::new();
+    for row in rows_shown.iter().rev() {
+        let line: String = columns_shown
+            .iter()
+            .filter_map(|column| diagram.cell(*column, *row).map(letter))
+            .collect();
+        seen.extend(line.chars());
+        map += &format!("  {:>9} {line}\n", digits(biases[*row]));
+    }
+    let (low, high) = (given(weights[0]), given(weights[weights.len() - 1]));
+    let gap = columns_shown.len().saturating_sub(low.chars().count() + high.chars().count());
+    map += &format!("  {:>9} {low}{}{high}  weight variance\n", "", " ".repeat(gap));
+    out.lines(&map)?;
+    let meanings: Vec<String> = LEGEND
+        .iter()
+        .filter(|(letter, _)| seen.contains(letter))
+        .map(|(letter, meaning)| format!("  {letter}  {meaning}"))
+        .collect();
+    out.lines(&format!("{}\n\n", meanings.join("\n")))?;
+    if let Some(both) = &diagram.homogeneous {
+        out.lines(&format!("{both}\n"))?;
+    }
+    out.lines(&lines(diagram, out))?;
+    out.note("-o FILE.csv or FILE.json writes every cell and both lines")?;
+    Ok(())
+}
+
+/// Both lines at a few bias variances.
+fn lines(diagram: &PhaseDiagram, out: &Printer) -> String {
+    let last = diagram.bias_variances.len() - 1;
+    let mut rows = Vec::new();
+    let mut reasons: Vec<String> = Vec::new();
+    for step in 0..=4 {
+        let at = step * last / 4;
+        let mut keep = |why: String| {
+            if !reasons.contains(&why) {
+                reasons.push(why);
+            }
+            "-".to_owned()
+        };
+        let edge = match &diagram.edge_of_chaos[at] {
+            Ok(points) => {
+                let each: Vec<String> = points
+                    .iter()
+                    .map(|point| {
+                        let repels = !point.stable && point.q_star.is_ok();
+                        format!("{:.6}{}", point.weight_variance, if repels { " (unstable)" } else { "" })
+                    })
+                    .collect();
+                each.join(" and ")
+            }
+            Err(why) => keep(format!("edge of chaos: {why}")),
+        };
+        let neutral = match &diagram.neutrality[at] {
+            Ok(point) => format!("{:.6}", point.weight_variance),
+            Err(why) => keep(format!("neutrality: {why}")),
+        };
+        rows.push(vec![given(diagram.bias_variances[at]), edge, neutral]);
+    }
+    rows.dedup();
+    let headings = ["bias variance", "edge of chaos", "neutral beyond"];
+    let mut text = columns(out, &headings, rows);
+    // The same reason often comes with another number: one of each kind is enough.
+    reasons.dedup_by_key(|why| why.split(':').next().map(ToOwned::to_owned));
+    for why in reasons {
+        text += &format!("  -  {why}\n");
+    }
+    text
+}
