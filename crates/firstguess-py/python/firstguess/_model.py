@@ -41,7 +41,9 @@ class _Layer:
     #: Whether the layer's own output enters the activation.
     direct: bool = False
     #: The activation module whose input is looked at, and the number of its call.
-    tap: Optional[Tuple[nn.Module, int]] = None
+    tap: Optional[Tuple[str, int]] = None
+    #: The normalisation whose output is looked at, and the number of its call.
+    behind: Optional[Tuple[str, int]] = None
 
     @property
     def title(self) -> str:
@@ -62,7 +64,8 @@ def kind_of(module: nn.Module) -> Optional[str]:
         return "recurrent"
     if isinstance(module, _NORMS) or any(True for _ in module.children()):
         return None
-    return "other" if any(p.dim() >= 2 for _, p in _redraw.own_parameters(module)) else None
+    matrices = [p for _, p in _redraw.own_parameters(module) if sum(extent > 1 for extent in p.shape) >= 2]
+    return "other" if matrices else None
 
 
 def _first_tensor(result: Any) -> Optional[Tensor]:
@@ -137,14 +140,14 @@ def _discover(model: nn.Module, made: Batch) -> Tuple[List[_Layer], Any]:
         if found is not None and isinstance(result, Tensor) and result.shape == args[0].shape:
             remember(result, found[0], False)
 
-    def activation_hook(name: str) -> Callable[..., None]:
+    def activation_hook(path: str, name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: Any) -> None:
             number = counts.get(module, 0)
             counts[module] = number + 1
             found = known(args[0]) if args else None
             if found is not None and layers[found[0]].activation is None:
                 layers[found[0]].activation = name
-                layers[found[0]].tap = (module, number)
+                layers[found[0]].tap = (path, number)
 
         return hook
 
@@ -155,7 +158,7 @@ def _discover(model: nn.Module, made: Batch) -> Tuple[List[_Layer], Any]:
             if kind is not None:
                 stack.callback(module.register_forward_hook(layer_hook(path, kind)).remove)
             elif name is not None:
-                stack.callback(module.register_forward_pre_hook(activation_hook(name)).remove)
+                stack.callback(module.register_forward_pre_hook(activation_hook(path, name)).remove)
             elif isinstance(module, _NORMS):
                 stack.callback(module.register_forward_hook(pass_hook).remove)
         with torch.no_grad(), _naming(model, "on the given batch"):
@@ -217,7 +220,8 @@ class _Run:
         counts: Dict[nn.Module, int] = {}
         watched: List[Tuple[int, Tensor]] = []
         roots: List[Tensor] = []
-        root_layers: List[int] = []
+        # The layer whose values a root holds, None for an input.
+        root_layers: List[Optional[int]] = []
         state = {"forward": True, "loss": False}
 
         def backward_hook(layer: int) -> Callable[[Tensor], None]:
@@ -252,26 +256,37 @@ class _Run:
 
             return hook
 
-        taps = {(id(l.tap[0]), l.tap[1]): k for k, l in enumerate(self.layers) if l.tap is not None and not l.direct}
+        taps = {l.tap: k for k, l in enumerate(self.layers) if l.tap is not None and not l.direct}
+        behind = {l.behind: k for k, l in enumerate(self.layers) if l.behind is not None}
 
-        def tap_hook(module: nn.Module, args: Any) -> None:
+        def look(path: str, module: nn.Module, table: Dict[Any, int], value: Any) -> None:
             if not state["forward"]:
                 return
             number = counts.get(module, 0)
             counts[module] = number + 1
-            at = taps.get((id(module), number))
-            if at is not None and args and isinstance(args[0], Tensor):
-                observer.activation(at, _array(args[0]), self.layers[at].planes)
+            at = table.get((path, number))
+            if at is not None and isinstance(value, Tensor):
+                observer.activation(at, _array(value), self.layers[at].planes)
 
+        def tap_hook(path: str) -> Callable[..., None]:
+            return lambda module, args: look(path, module, taps, args[0] if args else None)
+
+        def behind_hook(path: str) -> Callable[..., None]:
+            return lambda module, args, result: look(path, module, behind, result)
+
+        norms = {path for path, _ in behind}
         with ExitStack() as stack:
             for path, module in model.named_modules():
                 kind = kind_of(module)
                 if kind is not None:
                     stack.callback(module.register_forward_hook(layer_hook(path, kind)).remove)
                 elif activation_of(module) is not None:
-                    stack.callback(module.register_forward_pre_hook(tap_hook).remove)
+                    stack.callback(module.register_forward_pre_hook(tap_hook(path)).remove)
+                elif path in norms:
+                    stack.callback(module.register_forward_hook(behind_hook(path)).remove)
             call, leaves = self.made.leaves()
             roots += leaves
+            root_layers += [None] * len(leaves)
             with torch.enable_grad():
                 with _naming(model, "while it was measured"):
                     result = model(*call.args, **call.kwargs)
@@ -295,7 +310,7 @@ class _Run:
         self,
         rows: Tensor,
         roots: List[Tensor],
-        root_layers: List[int],
+        root_layers: List[Optional[int]],
         watched: List[Tuple[int, Tensor]],
         observer: Observer,
         state: Dict[str, bool],
@@ -312,7 +327,7 @@ class _Run:
             last = number + 1 == len(signals)
             found = torch.autograd.grad(rows, ends, entering, retain_graph=not last, allow_unused=True)
             for at, gradient in zip(root_layers, found):
-                if gradient is not None:
+                if gradient is not None and at is not None:
                     observer.backward(is_loss, at, _array(gradient))
 
     def _loss_gradient(self, rows: Tensor) -> Optional[Tensor]:
@@ -397,10 +412,11 @@ def _check(
     tied = _tied(twin)
     calls = {(layer.path, layer.number): position for position, layer in enumerate(layers)}
     translated = translate(twin, made, calls, tied)
-    for position, activation in translated.activations.items():
+    for position, (activation, behind) in translated.activations.items():
         layer = layers[position]
         if layer.activation is None:
-            layer.activation, layer.direct = activation, True
+            layer.activation, layer.direct = activation, behind is None
+            layer.behind = behind
 
     plan = _redraw.plan(twin)
     inputs = made.numeric()

@@ -31,8 +31,9 @@ class Translated:
     ended: Optional[str] = None
     #: Why nothing at all was translated.
     nothing: Optional[str] = None
-    #: Activation behind a layer, and the path of the module whose output enters it.
-    activations: Dict[int, str] = field(default_factory=dict)
+    #: The activation behind a layer: its name, and the normalisation (path, number of its call) whose output enters it,
+    #: ``None`` where it is the layer's own.
+    activations: Dict[int, Tuple[str, Optional[Tuple[str, int]]]] = field(default_factory=dict)
 
 
 def activation_of(module: nn.Module) -> Optional[str]:
@@ -66,6 +67,7 @@ _FUNCTIONS: Dict[Any, str] = {
     F.relu6: "relu6", torch.erf: "erf", torch.sin: "sin", torch.abs: "abs", torch.sign: "sign",
 }  # fmt: skip
 _METHODS = {"relu": "relu", "relu_": "relu", "tanh": "tanh", "sigmoid": "sigmoid", "erf": "erf", "sin": "sin", "abs": "abs"}
+_NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 _ADDITIONS = (operator.add, operator.iadd, torch.add)
 _FLATTENERS = ("flatten", "view", "reshape")
 
@@ -103,11 +105,19 @@ class _Reader:
         self.at = {node: position for position, node in enumerate(self.nodes)}
         self.layer: Dict[Any, int] = {}
         self.repeated: Dict[Any, bool] = {}
+        self.number: Dict[Any, int] = {}
+        self.reached: set = set()
+        for node in self.nodes:
+            if node.op == "placeholder" or (
+                node.op != "get_attr" and "tensor_meta" in node.meta and any(n in self.reached for n in node.all_input_nodes)
+            ):
+                self.reached.add(node)
         counts: Dict[str, int] = {}
         for node in self.nodes:
             if node.op == "call_module":
                 number = counts.get(node.target, 0)
                 counts[node.target] = number + 1
+                self.number[node] = number
                 position = calls.get((node.target, number))
                 if position is not None:
                     self.layer[node] = position
@@ -146,25 +156,26 @@ class _Reader:
             done.nothing = done.ended or "no layer has weights"
         return done
 
-    def activations(self) -> Dict[int, str]:
+    def activations(self) -> Dict[int, Tuple[str, Optional[Tuple[str, int]]]]:
         """The activation of the vocabulary that each layer feeds, directly or through a normalisation."""
-        found: Dict[int, str] = {}
+        found: Dict[int, Tuple[str, Optional[Tuple[str, int]]]] = {}
         for node in self.nodes:
             name = self.activation(node)
             sources = self.sources(node)
             if name is None or len(sources) != 1:
                 continue
-            source = sources[0]
+            source, tap = sources[0], None
+            if source not in self.layer and source.op == "call_module" and len(self.sources(source)) == 1:
+                if isinstance(self.modules[source.target], _NORMS):
+                    tap = (source.target, self.number[source])
+                    source = self.sources(source)[0]
             if source in self.layer:
-                found.setdefault(self.layer[source], name)
+                found.setdefault(self.layer[source], (name, tap))
         return found
 
     def sources(self, node: Any) -> List[Any]:
         """The tensors that depend on the input and that the node reads."""
-        return [n for n in node.all_input_nodes if self.depends(n)]
-
-    def depends(self, node: Any) -> bool:
-        return node.op != "get_attr" and (node.op == "placeholder" or "tensor_meta" in node.meta)
+        return [n for n in node.all_input_nodes if n in self.reached]
 
     def path(self, node: Any, start: Optional[Any] = None) -> List[Any]:
         """The nodes that every way to ``node`` passes, from ``start`` on."""
@@ -252,6 +263,9 @@ class _Reader:
                 return ["global_average_pool"], []
         if plain in ("max_pool2d", "avg_pool2d"):
             return self.pool(node, plain), []
+        if plain == "batch_norm":
+            self.check_batch_norm(node)
+            return ["batch_norm"], []
         raise Untranslatable("the vocabulary of specs has no such layer")
 
     def pool(self, node: Any, plain: str) -> List[Layer]:
@@ -261,6 +275,23 @@ class _Reader:
         if any(value not in (None, 0, 1, False) for value in rest) or node.kwargs.get("padding"):
             raise Untranslatable("pools with padding or dilation have no layer in a spec")
         return [_pool(plain.startswith("max"), size, stride or size)]
+
+    def check_batch_norm(self, node: Any) -> None:
+        """Of the function: in training, with unit gains and no shifts."""
+        given = dict(zip(("input", "running_mean", "running_var", "weight", "bias", "training"), node.args)) | node.kwargs
+        if given.get("training") is not True:
+            raise Untranslatable("in evaluation mode it does not normalise by the batch")
+        for key, wanted in (("weight", 1), ("bias", 0)):
+            value = given.get(key)
+            if value is None:
+                continue
+            if not isinstance(value, torch.fx.Node) or value.op != "get_attr":
+                raise Untranslatable("its gains are computed")
+            held: Any = self.traced
+            for part in str(value.target).split("."):
+                held = getattr(held, part)
+            if bool((held != wanted).any()):
+                raise Untranslatable("its gains are not 1 or its shifts not 0")
 
     def flattened(self, before: Tuple[int, ...], after: Tuple[int, ...]) -> List[Layer]:
         if len(after) != 2 or before[0] != after[0]:
