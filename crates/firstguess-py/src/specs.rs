@@ -6,10 +6,11 @@ use firstguess::math::stream::Seed;
 use firstguess::measure::Progress;
 use firstguess::net::Weights;
 use firstguess::report::answer::{Envelope, PredictAnswer};
+use firstguess::spec::experiment::Classes;
 use firstguess::spec::network::{Network, Op};
 use firstguess::spec::{Architecture, Dataset, InitScheme, Shape, Spec};
 use firstguess::{concrete_init, layer_inits};
-use firstguess_io::{load_dataset, load_spec};
+use firstguess_io::{ReadOptions, load_dataset_with, load_spec};
 use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 
@@ -37,7 +38,9 @@ fn inputs(spec: &Spec, given: Option<&Dataset>) -> PyResult<Dataset> {
         return spec.data.prepare(given, seed).map_err(refuse);
     }
     let Some(source) = &spec.data.dataset else { return spec.data.synthesize(seed).map_err(refuse) };
-    spec.data.prepare(&load_dataset(source, None).map_err(refuse)?, seed).map_err(refuse)
+    let options = ReadOptions { part: spec.data.part, ..ReadOptions::default() };
+    let source = load_dataset_with(source, &options).map_err(refuse)?;
+    spec.data.prepare(&source, seed).map_err(refuse)
 }
 
 /// Asks Python now and then whether Ctrl-C was pressed.
@@ -79,7 +82,10 @@ pub(crate) fn check_spec(
         spec.data.dataset = source.or_else(|| Some("the given inputs".to_owned()));
         spec.data.synthetic = None;
         spec.data.features = None;
-        spec.data.classes = None;
+        // A choice of classes holds for any data; their number was that of synthetic ones.
+        if let Some(Classes::Count(_)) = spec.data.classes {
+            spec.data.classes = None;
+        }
     }
     spec.measure.draws = draws.unwrap_or(spec.measure.draws);
     spec.data.samples = samples.or(spec.data.samples);

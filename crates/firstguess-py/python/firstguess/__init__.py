@@ -266,9 +266,8 @@ def phase(
     >>> len(diagram["cells"])
     16
     """
-    return _load(
-        _core.phase(activation, tuple(weight_variance), tuple(bias_variance), resolution, _pool(pool), pool_correlation)
-    )
+    (low, high), (least, most) = weight_variance, bias_variance
+    return _load(_core.phase(activation, (low, high), (least, most), resolution, _pool(pool), pool_correlation))
 
 
 def explain(finding: Optional[str] = None) -> str:

@@ -175,7 +175,7 @@ def _discover(model: nn.Module, made: Batch) -> Tuple[List[_Layer], Any]:
 def _geometry(module: nn.Module, kind: str, out: Tensor, examples: int) -> Tuple[bool, int, int]:
     """Whether units are the second axis, how many there are, and positions per example."""
     if kind == "conv":
-        batched = out.dim() == len(module.kernel_size) + 2  # type: ignore[arg-type]
+        batched = out.dim() == len(module.kernel_size) + 2
         axis = 1 if batched else 0
         units = int(out.shape[axis])
         return True, units, int(out[0].numel() // units if batched else out.numel() // units)

@@ -203,9 +203,9 @@ class Plan:
 
 def _reset_method(module: nn.Module) -> Optional[Callable[[], Any]]:
     for name in ("reset_parameters", "_reset_parameters"):
-        method = getattr(module, name, None)
+        method: Optional[Callable[[], Any]] = getattr(module, name, None)
         if callable(method):
-            return method  # type: ignore[no-any-return]
+            return method
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -106,7 +106,7 @@ class _Reader:
         self.layer: Dict[Any, int] = {}
         self.repeated: Dict[Any, bool] = {}
         self.number: Dict[Any, int] = {}
-        self.reached: set = set()
+        self.reached: Set[Any] = set()
         for node in self.nodes:
             if node.op == "placeholder" or (
                 node.op != "get_attr" and "tensor_meta" in node.meta and any(n in self.reached for n in node.all_input_nodes)

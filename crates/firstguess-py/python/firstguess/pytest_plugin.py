@@ -97,7 +97,7 @@ def firstguess_check(request: pytest.FixtureRequest) -> Iterator[Check]:
         options.setdefault("seed", gate.settings.seed)
         location = request.node.location[0]
         record = bool(request.config.getoption("--firstguess-update-baseline"))
-        report = gate.take(firstguess.check(model, x, y, **options), location, record=record)
+        report: Report = gate.take(firstguess.check(model, x, y, **options), location, record=record)
         try:
             gate.raise_for(report)
         except FindingsError as error:

@@ -10,7 +10,7 @@ use crate::spec::layer::{Layer, OwnVariances};
 use crate::spec::network::{Architecture, Network};
 use crate::spec::scheme::LayerInit;
 use crate::spec::weights::WeightFamily;
-use crate::spec::{Dataset, Standardize};
+use crate::spec::{Dataset, Part, Standardize};
 use crate::theory::NoTheory;
 use crate::theory::predict::{InputStatistics, LayerPrediction, Prediction};
 use serde::{Deserialize, Serialize};
@@ -142,6 +142,10 @@ pub fn judge_model(
             examples: measurement.examples,
             classes: model.classes,
             standardize: Standardize::None,
+            part: Part::default(),
+            kept_classes: None,
+            binarize: None,
+            label_noise: None,
         },
         network: NetworkSummary {
             layers,

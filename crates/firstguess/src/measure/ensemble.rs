@@ -1,11 +1,14 @@
 //! Networks added up one after the other, in the order of their number: the threads that drew them leave no trace.
 
+use super::class_pairs::RunningPairs;
 use super::draw::{Draw, LayerPlan, Lost, Plan};
+use super::engine::EngineReport;
 use super::estimate::{Estimate, Running};
 use super::gaussianity::{GaussianityMeasurement, Sample};
 use super::gradients::{GradientMeasurement, RunningGradient, RunningLogitGradient};
 use super::moments::RunningMoments;
 use super::prejudice::{RunningPrejudice, classes_of};
+use super::stopping::{Stop, Watched};
 use super::{InputMeasurement, LayerMeasurement, LossMeasurement, Measurement, Options, Overflow};
 use crate::spec::Dataset;
 
@@ -15,17 +18,31 @@ pub(super) struct Question {
     pub(super) seed: u64,
     pub(super) examples: usize,
     pub(super) gradient_examples: usize,
+    /// Networks that were allowed, the relative error that was asked for, and why no more were drawn.
+    pub(super) allowed: usize,
+    pub(super) precision: Option<f64>,
+    pub(super) stopped: &'static str,
+    pub(super) layers: bool,
     pub(super) gaussianity: bool,
     pub(super) input: InputMeasurement,
     pub(super) absent: Absent,
 }
 
 impl Question {
-    pub(super) fn new(options: &Options, data: &Dataset, gradient_examples: usize) -> Self {
+    pub(super) fn new(
+        options: &Options,
+        data: &Dataset,
+        gradient_examples: usize,
+        stopped: &'static str,
+    ) -> Self {
         Self {
             seed: options.seed.0,
             examples: data.examples(),
             gradient_examples,
+            allowed: options.draws,
+            precision: options.precision,
+            stopped,
+            layers: options.layers,
             gaussianity: options.gaussianity,
             input: InputMeasurement::of(data),
             absent: Absent::new(options, data),
@@ -52,6 +69,7 @@ pub(super) struct Ensemble {
     logit_gradient: RunningLogitGradient,
     forward: Losses,
     backward: Losses,
+    engine: EngineReport,
 }
 
 struct LayerEnsemble {
@@ -61,6 +79,7 @@ struct LayerEnsemble {
     sample: Sample,
     loss: RunningGradient,
     cotangent: RunningGradient,
+    pairs: RunningPairs,
 }
 
 #[derive(Default)]
@@ -76,7 +95,7 @@ const SAMPLE_VALUES: usize = 1 << 24;
 const SAMPLE_PER_LAYER: usize = 1 << 20;
 
 impl Ensemble {
-    pub(super) fn new(plan: &Plan, examples: usize) -> Self {
+    pub(super) fn new(plan: &Plan, examples: usize, engine: EngineReport) -> Self {
         let capacity = (SAMPLE_VALUES / plan.layers.len().max(1)).clamp(64, SAMPLE_PER_LAYER);
         let layers = plan
             .layers
@@ -88,6 +107,7 @@ impl Ensemble {
                 sample: Sample::new(layer.units, capacity),
                 loss: RunningGradient::default(),
                 cotangent: RunningGradient::default(),
+                pairs: RunningPairs::new(plan.classes),
             })
             .collect();
         Self {
@@ -97,6 +117,7 @@ impl Ensemble {
             logit_gradient: RunningLogitGradient::default(),
             forward: Losses::default(),
             backward: Losses::default(),
+            engine,
         }
     }
 
@@ -113,6 +134,9 @@ impl Ensemble {
             if let Some(saturated) = layer.saturated {
                 running.saturated.push(saturated);
             }
+            if let Some(pairs) = &layer.pairs {
+                running.pairs.push(pairs);
+            }
             running.sample.push(&layer.sample);
             let signals = [&mut running.loss, &mut running.cotangent];
             for ((running, gradient), entered) in
@@ -122,6 +146,9 @@ impl Ensemble {
                     running.push(gradient, entered);
                 }
             }
+        }
+        for (layer, paths) in self.engine.layers.iter_mut().zip(&draw.paths) {
+            paths.count(&mut layer.forward, &mut layer.backward);
         }
         if let Some(guesses) = &draw.guesses {
             self.prejudice.push(guesses);
@@ -137,6 +164,21 @@ impl Ensemble {
         }
     }
 
+    /// The numbers whose errors tell whether there are networks enough.
+    pub(super) fn watched(&self) -> Vec<Watched> {
+        let guess = self.prejudice.finish();
+        let logits = self.layers.last().map(|layer| layer.moments.finish().q);
+        [
+            ("q", logits),
+            ("largest_share", Some(guess.largest_share)),
+            ("agreement", Some(guess.agreement)),
+            ("cross_entropy", Some(self.prejudice.loss())),
+        ]
+        .into_iter()
+        .filter_map(|(name, estimate)| Watched::new(name, &estimate?))
+        .collect()
+    }
+
     /// The measurement of the networks so far.
     pub(super) fn finish(&self, plan: &Plan, question: &Question) -> Measurement {
         let classes = classes_of(plan.logits);
@@ -148,6 +190,13 @@ impl Ensemble {
             .collect();
         Measurement {
             draws: usize::try_from(self.draws).unwrap_or(usize::MAX),
+            stop: Stop {
+                reason: question.stopped,
+                allowed: question.allowed,
+                precision: question.precision,
+                watched: self.watched(),
+            },
+            sampling: self.engine.clone(),
             examples: question.examples,
             gradient_examples: question.gradient_examples,
             classes,
@@ -188,7 +237,10 @@ impl Absent {
 impl LayerEnsemble {
     fn finish(&self, plan: &LayerPlan, question: &Question) -> LayerMeasurement {
         let absent = question.absent;
-        let moments = self.moments.finish();
+        let mut moments = self.moments.finish();
+        if !question.layers {
+            moments.name_absence("only the logits were looked at");
+        }
         let gaussianity = if question.gaussianity {
             self.sample.finish()
         } else {
@@ -217,6 +269,7 @@ impl LayerEnsemble {
             c: moments.c,
             gamma: moments.gamma,
             ln_q: moments.ln_q,
+            class_correlation: self.pairs.finish(),
             constant_units: moments.constant_units,
             gradient: gradient.ratio,
             ln_gradient: gradient.ln_ratio,

@@ -5,6 +5,7 @@
 //! count as inputs of the same unit, gradients are summed over the rows of their example.
 
 use super::draw::{Draw, LayerDraw, LayerPlan, Plan, Trouble};
+use super::engine::EngineReport;
 use super::ensemble::{Absent, Ensemble, Question};
 use super::gaussianity::Sample;
 use super::gradients::{LayerGradient, LogitGradient, squared_norms};
@@ -172,12 +173,22 @@ impl Observer {
             positions: layer.positions.max(1),
             probe: layer.activation.map(|activation| super::draw::probe_for(&activation, &mut probes)),
         });
-        let plan = Plan { layers: layers.collect(), logits, batch_norm: false };
-        let ensemble = Ensemble::new(&plan, rows);
+        let plan =
+            Plan { layers: layers.collect(), look: true, logits, batch_norm: false, classes: 0 };
+        let engine = EngineReport {
+            engine: "observed",
+            reason: "the networks were run by their own program".to_owned(),
+            layers: Vec::new(),
+        };
+        let ensemble = Ensemble::new(&plan, rows, engine);
         let question = Question {
             seed: seed.0,
             examples,
             gradient_examples: examples,
+            allowed: 0,
+            precision: None,
+            stopped: "draws",
+            layers: true,
             gaussianity: true,
             input: data.map_or_else(
                 || InputMeasurement {
@@ -367,6 +378,7 @@ impl Observer {
                 saturated: health.as_ref().and_then(UnitHealth::saturated_fraction),
                 sample: if moments.is_some() { layer.sample } else { Vec::new() },
                 gradients: layer.norms.each_mut().map(|norms| summary(norms, examples)),
+                pairs: None,
             }
         });
         let draw = Draw {
@@ -375,9 +387,11 @@ impl Observer {
             entered: current.entered.each_mut().map(|norms| summary(norms, examples)),
             logit_gradient,
             trouble: current.trouble,
+            paths: Vec::new(),
         };
         self.ensemble.push(&draw);
         self.draw += 1;
+        self.question.allowed += 1;
     }
 
     /// The measurement of the networks so far.
