@@ -359,7 +359,8 @@ def check_model(
     with random_state():
         factory: Optional[Callable[[], nn.Module]] = None
         if isinstance(target, nn.Module):
-            model = target
+            # A compiled model is looked at uncompiled: hooks would break its graph at every layer.
+            model = getattr(target, "_orig_mod", target)
         else:
             factory = target
             seed_everything(seed, 0)

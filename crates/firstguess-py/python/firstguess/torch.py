@@ -381,7 +381,8 @@ class GuessMonitor:
     Attached to the model that the loop calls, it looks at the outputs of single calls in training mode: the first ones
     densely, later one in ``every``. It keeps counts, not outputs, and reads nothing back from the device until asked.
 
-    Attach it to the compiled model or to the one inside: with the latter, ``torch.compile`` breaks its graph at the end.
+    Attach it to the compiled model, or to the one inside before its first call: ``torch.compile`` then breaks its graph at the
+    end, and it does not look for hooks that come later.
 
     Examples
     --------

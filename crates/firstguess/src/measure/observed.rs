@@ -467,3 +467,95 @@ fn per_example(values: &[f32], examples: usize, norms: &mut Vec<f64>) {
 fn summary(norms: &mut [f64], examples: usize) -> Option<LayerGradient> {
     norms.get_mut(..examples).and_then(LayerGradient::of)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(kind: LayerKind, units: usize, positions: usize) -> ObservedLayer {
+        ObservedLayer { kind, units, positions, activation: Some(Activation::Relu) }
+    }
+
+    fn observer(layers: Vec<ObservedLayer>, labels: Option<Vec<Option<u32>>>) -> Observer {
+        Observer::new(layers, 3, 2, 4, labels, None, Seed(1)).unwrap()
+    }
+
+    const LOGITS: [f32; 12] = [1.0, 0.0, -1.0, 2.0, 2.5, 0.0, 0.0, 0.0, 3.0, -1.0, 0.5, 0.5];
+
+    /// Two images of two channels and two positions, and the same values with the channel as the last axis.
+    #[test]
+    fn both_layouts_give_the_same_numbers() {
+        let planes = [1.0, 2.0, -1.0, 0.5, 3.0, 4.0, -2.0, -0.5];
+        let last = [1.0, -1.0, 2.0, 0.5, 3.0, -2.0, 4.0, -0.5];
+        let layers = vec![layer(LayerKind::Conv, 2, 2), layer(LayerKind::Dense, 2, 2)];
+        let mut observer = observer(layers, None);
+        observer.begin();
+        observer.forward(0, &planes, Layout::Planes).unwrap();
+        observer.activation(0, &planes, Layout::Planes).unwrap();
+        observer.forward(1, &last, Layout::UnitsLast).unwrap();
+        observer.activation(1, &last, Layout::UnitsLast).unwrap();
+        observer.logits(&LOGITS).unwrap();
+        observer.end();
+        let found = observer.finish();
+        let [a, b] = &found.layers[..] else { panic!("two layers") };
+        assert_eq!((a.kind, b.kind), ("conv", "dense"));
+        for (a, b) in [(a.q, b.q), (a.v, b.v), (a.t, b.t), (a.gamma, b.gamma)] {
+            assert!((a.value - b.value).abs() < 1e-12, "{a:?} {b:?}");
+        }
+        // The second channel is negative but once: alive.
+        assert_eq!((a.dead_fraction.value, b.dead_fraction.value), (0.0, 0.0));
+        assert!((a.q.value - 35.5 / 8.0).abs() < 1e-12);
+        assert_eq!(found.prejudice.largest_share.value, 0.5);
+        assert_eq!((found.examples, found.draws, found.stop.allowed), (2, 1, 1));
+    }
+
+    /// Rows without a label give no loss; gradients are summed over the rows of their example.
+    #[test]
+    fn labels_may_be_missing_and_gradients_belong_to_examples() {
+        let labels = vec![Some(0), None, Some(2), None];
+        let mut observer = observer(vec![layer(LayerKind::Dense, 3, 2)], Some(labels));
+        observer.begin();
+        observer.forward(0, &LOGITS, Layout::UnitsLast).unwrap();
+        observer.logits(&LOGITS).unwrap();
+        for signal in [Signal::Loss, Signal::Cotangent] {
+            observer.entering(signal, &[1.0; 12]).unwrap();
+        }
+        observer.backward(Signal::Loss, 0, &[2.0; 12]).unwrap();
+        // A layer that runs twice collects both gradients.
+        observer.backward(Signal::Cotangent, 0, &[1.0; 12]).unwrap();
+        observer.backward(Signal::Cotangent, 0, &[1.0; 12]).unwrap();
+        observer.end();
+        let found = observer.finish();
+        let expected = {
+            let softmax = |h: [f64; 3], y: usize| h.iter().map(|x| x.exp()).sum::<f64>().ln() - h[y];
+            f64::midpoint(softmax([1.0, 0.0, -1.0], 0), softmax([0.0, 0.0, 3.0], 2))
+        };
+        assert!((found.loss.cross_entropy.value - expected).abs() < 1e-7);
+        assert_eq!(found.layers[0].gradient.value, 4.0);
+        assert_eq!(found.layers[0].cotangent_gradient.value, 2.0);
+        assert_eq!(found.loss.logit_gradient.all.value, 3.0);
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_told_and_sizes_checked() {
+        let mut observer = observer(vec![layer(LayerKind::Embedding, 3, 1)], None);
+        assert_eq!(observer.forward(0, &LOGITS, Layout::UnitsLast), Err(ObserveError::NotBegun));
+        observer.begin();
+        assert!(observer.forward(1, &LOGITS, Layout::UnitsLast).is_err());
+        assert!(observer.forward(0, &LOGITS[..4], Layout::UnitsLast).is_err());
+        assert!(observer.logits(&LOGITS[..9]).is_err());
+        let mut broken = LOGITS;
+        broken[7] = f32::NAN;
+        assert_eq!(observer.forward(0, &broken, Layout::UnitsLast), Ok(false));
+        assert_eq!(observer.logits(&broken), Ok(false));
+        observer.end();
+        let found = observer.finish();
+        let overflow = found.overflow.unwrap();
+        assert_eq!((overflow.layer, overflow.found), (1, "NaN"));
+        assert!(found.layers[0].q.value.is_nan());
+        assert!(Observer::new(Vec::new(), 0, 1, 1, None, None, Seed(0)).is_err());
+        assert!(Observer::new(Vec::new(), 1, 1, 2, Some(vec![None]), None, Seed(0)).is_err());
+        // The random gradient is the library's own, a stream per network.
+        assert_eq!(observer.cotangent().len(), 12);
+    }
+}
