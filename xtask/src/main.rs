@@ -32,7 +32,10 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     /// Every gate that continuous integration runs
-    Test,
+    Test {
+        /// Only the steps whose name contains this, such as `torch`
+        step: Option<String>,
+    },
     /// Formatting, tidiness and lints; with --full, also the slow gates
     Check {
         /// Add licences and advisories, the long statistics, and that the benches compile
@@ -58,7 +61,7 @@ enum Task {
 fn main() -> ExitCode {
     let workspace = Workspace::of_this_crate();
     let done = match Arguments::parse().task {
-        Task::Test => test::run(&workspace),
+        Task::Test { step } => test::run(&workspace, step.as_deref()),
         Task::Check { full } => check::run(&workspace, full),
         Task::Tidy => tidy::run(&workspace).map(|outcome| println!("tidy: {outcome}")),
         Task::Generate { check } => {

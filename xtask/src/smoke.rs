@@ -51,6 +51,14 @@ const CASES: &[Case] = &[
     },
     Case { arguments: &["pair", "--theta", "3"], exit: 0, stdout: &["critical"], stderr: &[] },
     Case { arguments: &["check", "--draws", "4"], exit: 0, stdout: &["digits"], stderr: &[] },
+    Case {
+        arguments: &["check", "--draws", "4", "--loss", "blurry(0.5)"],
+        exit: 1,
+        stdout: &["loss-unfit", "guard"],
+        stderr: &[],
+    },
+    Case { arguments: &["losses", "absent.toml"], exit: 2, stdout: &[], stderr: &["absent.toml"] },
+    Case { arguments: &["train", "absent.toml"], exit: 2, stdout: &[], stderr: &["absent.toml"] },
     Case { arguments: &["data", "list"], exit: 0, stdout: &["cifar10"], stderr: &[] },
     Case {
         arguments: &["labels", "--probabilities", "absent.npy", "--labels", "y.npy"],

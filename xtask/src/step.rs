@@ -8,6 +8,7 @@ use anyhow::{Error, Result};
 use crate::workspace::Workspace;
 
 /// One step of a gate.
+#[derive(Clone, Copy)]
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) run: fn(&Workspace) -> Result<Outcome>,

@@ -26,8 +26,16 @@ const STEPS: &[Step] = &[
     Step { name: "spelling", run: python::spelling },
 ];
 
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    run_all(workspace, STEPS)
+pub(crate) fn run(workspace: &Workspace, part: Option<&str>) -> Result<()> {
+    let Some(part) = part else { return run_all(workspace, STEPS) };
+    let chosen: Vec<Step> = STEPS.iter().filter(|step| step.name.contains(part)).copied().collect();
+    let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+    ensure!(
+        !chosen.is_empty(),
+        "no step has `{part}` in its name; there are: {}",
+        names.join(", ")
+    );
+    run_all(workspace, &chosen)
 }
 
 pub(crate) fn formatting(workspace: &Workspace) -> Result<Outcome> {

@@ -3,16 +3,21 @@
 
 mod data;
 mod labels;
+mod train;
 
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
-use firstguess::spec::Activation;
+use firstguess::measure::laboratory;
 use firstguess::spec::layer::PoolKind;
+use firstguess::spec::weights::{WeightError, WeightFamily};
+use firstguess::spec::{Activation, LossSchedule};
 use firstguess::theory::dual::MAX_POOL;
 
 pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
-pub(crate) use labels::LabelsArgs;
+pub(crate) use labels::{LabelsArgs, TrainingArgs};
+use train::loss_schedule;
+pub(crate) use train::{LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
 
 /// Predicts, measures and judges the initialization of a neural network
 #[derive(Debug, Parser)]
@@ -65,8 +70,13 @@ pub(crate) enum Command {
         firstguess predict --activation tanh --weight-variance 3 --bias-variance 0.1 --depth 50")]
     Predict(PredictArgs),
     /// The critical weight variances: edge of chaos and neutrality
-    #[command(after_help = "Example:\n  \
-        firstguess critical --activation tanh --bias-variance 0.05")]
+    #[command(
+        override_usage = "firstguess critical [OPTIONS] --bias-variance <B> <MODEL>\n       \
+        firstguess critical [OPTIONS] --bias-variance <B> --activation <A>"
+    )]
+    #[command(after_help = "Examples:\n  \
+        firstguess critical --activation tanh --bias-variance 0.05\n  \
+        firstguess critical model.toml --bias-variance 0")]
     Critical(CriticalArgs),
     /// The phase diagram: order, chaos and bias over a grid of variances, with both lines
     #[command(after_help = "Examples:\n  \
@@ -82,11 +92,31 @@ pub(crate) enum Command {
     /// A Gaussian pair: the activation and weight law that keep pre-activations Gaussian at every width
     #[command(after_help = "Examples:\n  \
         firstguess pair --theta 3\n  \
-        firstguess pair --theta 2.5 --branch positive --table -1,0,0.5,2 --json")]
+        firstguess pair --theta 2.5 --branch positive --table -1,0,0.5,2 --json\n  \
+        firstguess pair --theta 2.05 --scan --widths 3,10 --depths 2,3,10,50\n  \
+        firstguess pair --weights sphere(3) --compare")]
     Pair(PairArgs),
-    /// Which labels look wrong, from held-out probabilities
+    /// How Gaussian narrow deep networks are, by width and depth: KS, kurtosis, Anderson-Darling
+    #[command(after_help = "Examples:\n  \
+        firstguess gaussianity --activation tanh\n  \
+        firstguess gaussianity --activation gelu --rms-norm --widths 3,30 --depths 2,50\n  \
+        firstguess gaussianity --activation tanh --weight-law student_t(5) --networks 2000")]
+    Gaussianity(GaussianityArgs),
+    /// Verify by training: short paired runs of several initializations and losses, with the course of the guesses
+    #[command(after_help = "Examples:\n  \
+        firstguess train model.toml --arms he_normal,torch_default,critical --seeds 8\n  \
+        firstguess train model.toml --loss ce,blurry(0.1),piecewise_zero(0.05)@guard(0.2) --epochs 5\n  \
+        firstguess train model.toml --arms spec,explicit(2,0.1) --lr 1e-4,1e-3,1e-2 --csv curves.csv")]
+    Train(TrainArgs),
+    /// Loss doctor: does each loss correct, ignore or amplify the first guess?
+    #[command(after_help = "Examples:\n  \
+        firstguess losses model.toml\n  \
+        firstguess losses model.toml --data images.npz --loss ce,mae,blurry(0.2) --json")]
+    Losses(LossesArgs),
+    /// Which labels look wrong, from held-out probabilities or by training
     #[command(after_help = "Examples:\n  \
         firstguess labels --probabilities P.npy --labels y.npy\n  \
+        firstguess labels --train model.toml --corrupt 0.2 --loss piecewise_zero(0.2)@delay(10)\n  \
         firstguess labels --probabilities P.csv --labels y.csv --method prune_by_class -o issues.csv")]
     Labels(LabelsArgs),
     /// Data sets: what there is, and fetching it
@@ -126,6 +156,9 @@ pub(crate) struct CheckArgs {
     /// Inputs to use at most, a random part of the data
     #[arg(long, value_name = "N", value_parser = samples, allow_negative_numbers = true)]
     pub(crate) samples: Option<usize>,
+    /// The loss to be used: a verdict on what it does to the first guess, such as blurry(0.3)@delay(4)
+    #[arg(long, value_name = "LOSS", value_parser = loss_schedule)]
+    pub(crate) loss: Option<LossSchedule>,
     /// Stop when these are known within this relative standard error: the mean square logit, the largest class share, the
     /// agreement of guesses and the loss; 0.01 is one percent [draws at most: 100000 unless --draws says so]
     #[arg(long, value_name = "P", value_parser = precision, allow_negative_numbers = true)]
@@ -220,6 +253,9 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "B", value_parser = variance, allow_negative_numbers = true)]
     #[arg(requires = "activation")]
     pub(crate) bias_variance: Option<f64>,
+    /// Law of the weights, of which only the preserved whole law depends [default: normal]
+    #[arg(long, value_name = "LAW", value_parser = weight_law, requires = "activation")]
+    pub(crate) weight_law: Option<WeightFamily>,
     /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
     #[arg(long, value_name = "KIND:K", value_parser = pool, requires = "activation")]
     pub(crate) pool: Option<PoolArg>,
@@ -245,13 +281,17 @@ pub(crate) struct ActivationArg {
 
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct CriticalArgs {
-    #[command(flatten)]
-    pub(crate) activation: ActivationArg,
+    /// A spec file (TOML): the weight variances that make this network critical; or give an activation
+    #[arg(value_name = "MODEL", required_unless_present = "activation")]
+    pub(crate) model: Option<PathBuf>,
+    /// Name, such as relu, tanh or leaky_relu(0.1), or an expression in x
+    #[arg(long, value_name = "A", value_parser = activation, conflicts_with = "model")]
+    pub(crate) activation: Option<Activation>,
     /// Variance of the biases, σ_b²
     #[arg(long, value_name = "B", value_parser = variance, allow_negative_numbers = true)]
     pub(crate) bias_variance: f64,
     /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
-    #[arg(long, value_name = "KIND:K", value_parser = pool)]
+    #[arg(long, value_name = "KIND:K", value_parser = pool, requires = "activation")]
     pub(crate) pool: Option<PoolArg>,
     /// Correlation of the units under one pool, from 0 (a dense layer's) to 1
     #[arg(long, value_name = "R", value_parser = correlation, requires = "pool", allow_negative_numbers = true)]
@@ -300,9 +340,13 @@ pub(crate) struct GuessArgs {
 
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct PairArgs {
-    /// Tail exponent of the Weibull pair, from 2 on
+    /// Tail exponent of the Weibull pair, 2 or from 2.005 on
     #[arg(long, value_name = "T", value_parser = number, allow_negative_numbers = true)]
-    pub(crate) theta: f64,
+    #[arg(required_unless_present = "weights", conflicts_with = "weights")]
+    pub(crate) theta: Option<f64>,
+    /// Another family of weights: sphere(D), bounded_power(K), generalized_gamma(A,B), weibull(T)
+    #[arg(long, value_name = "LAW")]
+    pub(crate) weights: Option<String>,
     /// Which of the two activations
     #[arg(long, value_name = "BRANCH", value_enum, default_value_t = PairBranch::Odd)]
     pub(crate) branch: PairBranch,
@@ -316,6 +360,53 @@ pub(crate) struct PairArgs {
     /// Layers, for the kurtosis by depth, at most 1000000
     #[arg(long, value_name = "L", default_value_t = 10, value_parser = depth, allow_negative_numbers = true)]
     pub(crate) depth: usize,
+    /// Measure narrow networks of the pair too, by width and depth
+    #[arg(long)]
+    pub(crate) scan: bool,
+    /// Measure at the critical variances instead of the pair's own (odd branch)
+    #[arg(long, requires = "scan")]
+    pub(crate) critical: bool,
+    #[command(flatten)]
+    pub(crate) laboratory: LaboratoryArgs,
+    /// Beside other schemes: which property of the law of the pre-activations a layer preserves
+    #[arg(long)]
+    pub(crate) compare: bool,
+}
+
+/// Which networks are drawn.
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct LaboratoryArgs {
+    /// Units per layer
+    #[arg(long, value_name = "N1,N2,...", value_delimiter = ',', value_parser = narrow)]
+    #[arg(default_values_t = [3, 5, 10, 30])]
+    pub(crate) widths: Vec<usize>,
+    /// Layers at which the law is tested, counted from 1
+    #[arg(long, value_name = "L1,L2,...", value_delimiter = ',', value_parser = layer)]
+    #[arg(default_values_t = [2, 3, 10, 50])]
+    pub(crate) depths: Vec<usize>,
+    /// Networks of each width, at least 2
+    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = networks, allow_negative_numbers = true)]
+    pub(crate) networks: usize,
+}
+
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct GaussianityArgs {
+    #[command(flatten)]
+    pub(crate) activation: ActivationArg,
+    /// Law of the weights: normal, uniform, weibull(T), student_t(NU), orthogonal, ...
+    #[arg(long, value_name = "LAW", value_parser = weight_law, default_value = "normal")]
+    pub(crate) weight_law: WeightFamily,
+    /// Variance of the weights times the fan-in, σ_w² [default: what keeps variance 1]
+    #[arg(long, value_name = "W", value_parser = variance, allow_negative_numbers = true)]
+    pub(crate) weight_variance: Option<f64>,
+    /// Variance of the biases, σ_b²
+    #[arg(long, value_name = "B", default_value_t = 0.0, value_parser = variance, allow_negative_numbers = true)]
+    pub(crate) bias_variance: f64,
+    /// Divide the activations by their root mean square over the layer
+    #[arg(long)]
+    pub(crate) rms_norm: bool,
+    #[command(flatten)]
+    pub(crate) laboratory: LaboratoryArgs,
 }
 
 /// The two activations of a pair.
@@ -440,6 +531,22 @@ fn samples(text: &str) -> Result<usize, String> {
 
 fn width(text: &str) -> Result<usize, String> {
     count(text, 1, firstguess::spec::network::MAX_UNITS)
+}
+
+fn narrow(text: &str) -> Result<usize, String> {
+    count(text, 1, laboratory::MAX_WIDTH)
+}
+
+fn layer(text: &str) -> Result<usize, String> {
+    count(text, 1, laboratory::MAX_LAYER)
+}
+
+fn networks(text: &str) -> Result<usize, String> {
+    count(text, 2, laboratory::MAX_NETWORKS)
+}
+
+fn weight_law(text: &str) -> Result<WeightFamily, String> {
+    text.parse().map_err(|error: WeightError| error.to_string())
 }
 
 fn threads(text: &str) -> Result<usize, String> {

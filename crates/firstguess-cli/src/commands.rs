@@ -7,12 +7,18 @@ pub(crate) mod critical;
 pub(crate) mod data;
 pub(crate) mod explain;
 mod gate;
+pub(crate) mod gaussianity;
 pub(crate) mod guess;
 pub(crate) mod labels;
+pub(crate) mod labels_by_training;
+pub(crate) mod losses;
 pub(crate) mod model;
 pub(crate) mod pair;
 pub(crate) mod phase;
 pub(crate) mod predict;
+pub(crate) mod preserved;
+pub(crate) mod progress;
+pub(crate) mod train;
 
 use firstguess::spec::Activation;
 use firstguess::theory::dual::Dual;

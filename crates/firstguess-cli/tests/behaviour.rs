@@ -71,6 +71,33 @@ fn numbers_outside_their_domain_are_refused() {
         refused(&["pair", "--theta", theta], &["theta"]);
     }
     refused(&["pair", "--theta", "2.001"], &["2.005"]);
+    refused(&["pair", "--theta", "1.5"], &["heavier"]);
+    refused(&["pair"], &["--theta"]);
+    for (law, why) in [
+        ("normal", "constant"),
+        ("laplace", "heavier"),
+        ("sparse(0.5)", "zero"),
+        ("uniform", "infinite slope"),
+        ("gamma(2)", "sphere(3)"),
+    ] {
+        refused(&["pair", "--weights", law], &[why]);
+    }
+    refused(&["pair", "--theta", "1e9", "--scan"], &["1e6"]);
+    let positive = ["pair", "--theta", "3", "--branch", "positive", "--scan", "--critical"];
+    refused(&positive, &["ordered"]);
+    for width in ["0", "-3", "5000", "x"] {
+        refused(&["gaussianity", "--activation", "relu", "--widths", width], &["--widths"]);
+    }
+    refused(&["gaussianity", "--activation", "relu", "--networks", "1"], &["--networks"]);
+    refused(
+        &["gaussianity", "--activation", "relu", "--widths", "4096", "--depths", "9999"],
+        &["lower the number"],
+    );
+    refused(
+        &["gaussianity", "--activation", "tanh", "--bias-variance", "1"],
+        &["--weight-variance"],
+    );
+    refused(&["gaussianity", "--activation", "tanh", "--weight-law", "sphere"], &["sphere(3)"]);
     for table in ["nope", "1,,2", ""] {
         refused(&["pair", "--theta", "3", "--table", table], &["--table"]);
     }
@@ -78,6 +105,25 @@ fn numbers_outside_their_domain_are_refused() {
         refused(&[&PREDICT[..], &["--threads", threads]].concat(), &["--threads", "from 1"]);
     }
     refused(&[&PREDICT[..], &["--seed", "-1"]].concat(), &["--seed"]);
+}
+
+/// Both ends of the Weibull family, arguments far beyond the table, and a table of thousands.
+#[test]
+fn pairs_answer_at_their_edges() {
+    let many: Vec<String> = (0..5000).map(|i| (f64::from(i) * 0.01 - 25.0).to_string()).collect();
+    let table = format!("--table={}", many.join(","));
+    for theta in ["2", "2.005", "1e6", "inf"] {
+        for branch in ["odd", "positive"] {
+            for table in ["--table=-40,40,0,-1e300,1e300", &table] {
+                for more in [&[][..], &["--json"]] {
+                    let call = ["pair", "--theta", theta, "--branch", branch, table];
+                    let outcome = firstguess(&[&call, more].concat());
+                    assert_eq!(outcome.code, Some(0), "{call:?}: {}", outcome.stderr);
+                    assert!(!outcome.stdout.contains("NaN"), "{theta} {branch}");
+                }
+            }
+        }
+    }
 }
 
 /// Extreme but allowed: an answer, in text and in JSON.

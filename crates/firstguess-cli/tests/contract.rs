@@ -183,6 +183,64 @@ fn pair_gives_the_constants_and_the_table() {
     absent(&positive, "critical", "");
 }
 
+/// Every column of the laboratory beside its noise; positive pairs stay Gaussian, ReLU does not.
+#[test]
+fn scans_give_every_width_and_depth() {
+    let sizes = ["--widths", "5,3", "--depths", "2,10", "--networks", "1500", "--seed", "4"];
+    let scan = ["pair", "--theta", "2.05", "--branch", "positive", "--scan"];
+    let pair = json(&[&scan[..], &sizes].concat());
+    let cells = pair["scan"]["cells"].as_array().expect("cells");
+    assert_eq!(cells.len(), 4);
+    assert_eq!((&cells[0]["width"], &cells[0]["layer"]), (&3.into(), &2.into()));
+    for cell in cells {
+        assert_eq!(cell["gaussian"], true, "{cell}");
+        for field in
+            ["ks_raw", "ks_standardised", "noise_floor", "excess_kurtosis", "anderson_darling"]
+        {
+            assert!(number(&cell[field], "value").is_finite(), "{field}");
+        }
+        assert!(number(cell, "effective_sample") > 1000.0);
+        assert!(number(cell, "anderson_darling_floor") > 0.0);
+    }
+    assert_eq!(pair["predicted_excess_kurtosis"].as_array().map(Vec::len), Some(4));
+    assert!(pair["claims"].as_array().is_some_and(|claims| claims.len() >= 5));
+    let relu = json(&[&["gaussianity", "--activation", "relu"][..], &sizes].concat());
+    close(number(&relu, "weight_variance"), 2.0, 1e-14);
+    assert_eq!(relu["cells"][3]["gaussian"], false);
+    let norm = ["gaussianity", "--activation", "leaky_relu(0.1)", "--rms-norm"];
+    let norm = json(&[&norm[..], &sizes, &["--threads", "1"]].concat());
+    assert_eq!(norm["cells"][3]["gaussian"], true);
+}
+
+/// One table for every scheme; `predict` says it for one layer.
+#[test]
+fn the_preserved_properties_are_told() {
+    let answer = json(&["pair", "--weights", "sphere(3)", "--compare"]);
+    absent(&answer, "theta", "no exponent");
+    let rows = answer["compare"].as_array().expect("rows");
+    let kept = |name: &str, field: &str| {
+        let row = rows.iter().find(|row| row["scheme"] == name).expect(name);
+        row["preserved"][field].clone()
+    };
+    assert_eq!(kept("ReLU, He", "second_moment_kept"), "everywhere");
+    assert_eq!(kept("ReLU, He", "gradient_moment_kept"), true);
+    assert_eq!(kept("ReLU, He", "whole_law_kept"), false);
+    assert_eq!(kept("tanh, edge of chaos", "correlation_kept"), true);
+    assert_eq!(kept("odd pair sphere(3)", "whole_law_kept"), true);
+    assert_eq!(kept("odd pair sphere(3)", "correlation_kept"), false);
+    assert_eq!(kept("odd pair sphere(3), critical", "correlation_kept"), true);
+    let layer = predict("gaussian_positive(2)", "1", "0", &["--weight-law", "weibull(2)"]);
+    assert_eq!(layer["preserved"]["whole_law_kept"], true);
+    let layer = predict("gaussian_positive(2)", "1", "0", &[]);
+    assert_eq!(layer["preserved"]["whole_law_kept"], false);
+    let many = predict("log_periodic(0.99,2)", "1", "0", &[]);
+    let periodic = &many["periodic_fixed_points"];
+    assert_eq!(periodic["per_period"].as_array().map(Vec::len), Some(2));
+    assert_eq!(periodic["exact"], true);
+    close(number(periodic, "smallest_ratio"), 0.5849, 6e-5);
+    assert!(many["fixed_points"].as_array().is_some_and(|all| all.len() > 10));
+}
+
 /// Bits depend on the seed, not on the threads; the exit status depends on the findings.
 #[test]
 fn check_reports_and_explain_explains() {

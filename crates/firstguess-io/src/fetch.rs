@@ -80,9 +80,10 @@ pub fn fetch(
         move |source| FetchError::Io { path, source }
     };
     let folder = source.folder(cache);
-    let downloads = cache.join(".downloads");
+    // A folder of its own: the files of two data sets have the same names.
+    let downloads = cache.join(".downloads").join(&source.name);
     fs::create_dir_all(&downloads).map_err(at(&downloads))?;
-    let lock_path = downloads.join(format!("{}.lock", source.name));
+    let lock_path = downloads.join("lock");
     let lock = File::create(&lock_path).map_err(at(&lock_path))?;
     lock.lock().map_err(at(&lock_path))?;
     if source.is_in(&folder)
@@ -124,7 +125,7 @@ fn take(
     let mut missing: Vec<&KnownFile> = source.files.iter().collect();
     let mut used = Vec::new();
     for archive in way {
-        let path = downloads.join(format!("{}-{}", source.name, archive.file.name));
+        let path = downloads.join(&archive.file.name);
         watch(FetchEvent::Trying { origin: &archive.origin, bytes: archive.file.bytes });
         let name = origin_name(&archive.origin);
         download(archive, &path, watch).map_err(|why| format!("{name}: {why}"))?;

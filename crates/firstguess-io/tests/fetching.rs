@@ -157,7 +157,7 @@ fn a_set_appears_whole_and_is_not_fetched_twice() {
     }
     assert!(source.is_in(&folder) && progress.iter().all(|(done, total)| done <= total));
     // Archives and temporary folders are gone; the lock stays.
-    assert_eq!(below(cache.path()), ["images", "labels", "tiny.lock"]);
+    assert_eq!(below(cache.path()), ["images", "labels", "lock"]);
     let requests = mirror.requests.lock().unwrap().len();
     let mut events = Vec::new();
     fetch(&source, cache.path(), &mut |event| events.push(format!("{event:?}"))).unwrap();
@@ -169,7 +169,7 @@ fn a_set_appears_whole_and_is_not_fetched_twice() {
     fs::write(folder.join("labels"), bytes).unwrap();
     fetch(&source, cache.path(), &mut |_| ()).unwrap();
     assert_eq!(fs::read(folder.join("labels")).unwrap(), files()[1].1);
-    assert_eq!(below(cache.path()), ["images", "labels", "tiny.lock"]);
+    assert_eq!(below(cache.path()), ["images", "labels", "lock"]);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn wrong_bytes_are_never_believed_and_the_next_way_is_gone() {
     .unwrap();
     assert_eq!(failures.len(), 1);
     assert!(failures[0].contains("SHA-256"), "{failures:?}");
-    assert_eq!(below(cache.path()), ["images", "labels", "tiny.lock"]);
+    assert_eq!(below(cache.path()), ["images", "labels", "lock"]);
 }
 
 /// The archive is the known one, but what is in it is not: a catalogue with a slip.

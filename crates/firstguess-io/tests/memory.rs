@@ -69,13 +69,11 @@ fn absurd_directory() -> Vec<u8> {
 /// A Parquet file whose page header claims 2 GB where there is a kilobyte.
 fn absurd_table() -> Vec<u8> {
     let mut bytes = include_bytes!("fixtures/types.parquet").to_vec();
-    // PageHeader { 1: type, 2: uncompressed_page_size, 3: compressed_page_size, … } in the compact protocol: the first page of the
-    // file begins after the magic with field 1 (0x15), its value, then field 2 (0x15) and its zigzag varint.
-    let field = bytes[4..].windows(2).position(|pair| pair == [0x15, 0x00]).unwrap_or(0);
-    let start = 4 + field;
-    assert_eq!(bytes[start + 2], 0x15, "the first page header is where it was");
-    // The varint grows from some bytes to five; what follows moves, so the file is damaged besides.
-    bytes.splice(start + 3..start + 4, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    // After the magic stands the header of the first page, of a dictionary: in the compact protocol field 1 (the kind, 2 doubled),
+    // field 2 (bytes when decompressed), each with its value as a zigzag varint.
+    assert_eq!(bytes[4..7], [0x15, 0x04, 0x15], "the first page header is where it was");
+    // The varint grows from one byte to five; what follows moves, so the file is damaged besides.
+    bytes.splice(7..8, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
     bytes
 }
 

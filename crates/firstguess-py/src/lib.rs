@@ -20,13 +20,13 @@ fn refuse(error: impl std::fmt::Display) -> PyErr {
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::answers::{cite, critical, explain, findings, guess, pair, phase, predict};
+    use super::answers::{answer, findings};
     #[pymodule_export]
     use super::observer::Observer;
     #[pymodule_export]
     use super::report::{Report, record_baseline};
     #[pymodule_export]
-    use super::specs::{check_spec, draw_weights, predict_spec};
+    use super::specs::{check_spec, draw_weights};
 
     use pyo3::prelude::*;
 

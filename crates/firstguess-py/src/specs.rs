@@ -5,7 +5,6 @@ use std::path::Path;
 use firstguess::math::stream::Seed;
 use firstguess::measure::Progress;
 use firstguess::net::Weights;
-use firstguess::report::answer::{Envelope, PredictAnswer};
 use firstguess::spec::experiment::Classes;
 use firstguess::spec::network::{Network, Op};
 use firstguess::spec::{Architecture, Dataset, InitScheme, Shape, Spec};
@@ -100,28 +99,6 @@ pub(crate) fn check_spec(
         return Err(pyo3::exceptions::PyKeyboardInterrupt::new_err(()));
     }
     Ok(Report { report: report? })
-}
-
-/// `firstguess predict MODEL --json`.
-#[pyfunction]
-#[pyo3(signature = (path, json, seed))]
-pub(crate) fn predict_spec(
-    py: Python<'_>,
-    path: Option<&str>,
-    json: Option<&str>,
-    seed: Option<u64>,
-) -> PyResult<String> {
-    let mut spec = spec(path, json)?;
-    spec.measure.seed = seed.unwrap_or(spec.measure.seed);
-    py.detach(|| {
-        let data = inputs(&spec, None)?;
-        let network = spec.network_for(&data).map_err(refuse)?;
-        let init = concrete_init(&spec.init, &network).map_err(refuse)?;
-        let layers = layer_inits(&init, &network).map_err(refuse)?;
-        let answer = PredictAnswer::network(&spec, &data, &network, &init, &layers);
-        let envelope = Envelope::new("predict", seed.unwrap_or_default(), &answer);
-        serde_json::to_string(&envelope).map_err(refuse)
-    })
 }
 
 type Arrays<'py> = Vec<(Bound<'py, PyArray1<f32>>, Vec<usize>, Bound<'py, PyArray1<f32>>)>;

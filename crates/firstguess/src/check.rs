@@ -3,6 +3,7 @@
 pub mod model;
 
 use crate::finding::{self, Case};
+use crate::loss_doctor::diagnose;
 use crate::math::stream::{Purpose, Seed, Stream};
 use crate::measure::{self, MeasureError, Options, Progress};
 use crate::report::Report;
@@ -11,6 +12,8 @@ use crate::spec::activation::Activation;
 use crate::spec::dataset::{Dataset, DatasetError};
 use crate::spec::error::SpecError;
 use crate::spec::experiment::MeasureSpec;
+use crate::spec::layer::Norm;
+use crate::spec::loss::LossSchedule;
 use crate::spec::network::{Network, Op};
 use crate::spec::scheme::{InitScheme, LayerInit, Scheme};
 use crate::theory::critical::{CriticalPoint, edge_of_chaos};
@@ -66,6 +69,20 @@ pub fn check(
     data: &Dataset,
     progress: &mut dyn Progress,
 ) -> Result<Report, CheckError> {
+    check_with_loss(spec, data, None, progress)
+}
+
+/// [`check`], with a verdict on the loss that training is to use.
+///
+/// # Errors
+///
+/// As [`check`]; a loss can only be judged on labelled data.
+pub fn check_with_loss(
+    spec: &Spec,
+    data: &Dataset,
+    loss: Option<&LossSchedule>,
+    progress: &mut dyn Progress,
+) -> Result<Report, CheckError> {
     spec.validate()?;
     let network = spec.network_for(data)?;
     let init = concrete_init(&spec.init, &network)?;
@@ -74,10 +91,18 @@ pub fn check(
     let prediction = predict_on(&network, &inits, data, classes, Seed(spec.measure.seed));
     let options = options(&spec.measure);
     let measurement = measure::run(&network, &inits, data, &options, progress)?;
+    let diagnosis = loss
+        .map(|loss| {
+            let (losses, budget) =
+                ([loss.loss.clone()], (options.seed, measurement.draws.min(LOSS_DRAWS)));
+            diagnose(&network, &inits, data, &losses, budget, &mut ())
+        })
+        .transpose()?;
     let findings = finding::judge(&Case {
         network: Some(&network),
         prediction: &prediction,
         measurement: &measurement,
+        loss: loss.zip(diagnosis.as_ref().and_then(|diagnosis| diagnosis.losses.first())),
     });
     Ok(Report::new(spec, data, &network, &init, prediction, measurement, findings))
 }
@@ -93,8 +118,17 @@ fn options(asked: &MeasureSpec) -> Options {
     Options { engine: asked.engine, precision: asked.precision, ..all }
 }
 
+/// Networks on which a named loss is judged, at most: the force is a mean of little spread.
+const LOSS_DRAWS: usize = 64;
+
 /// Inputs whose kernel is carried through the network; more would take seconds and change little.
 const KERNEL_INPUTS: usize = 1000;
+
+/// Numbers that this kernel may hold: 256 MiB.
+const KERNEL_ENTRIES: usize = 1 << 25;
+
+/// Inputs below which a part of the data is too small a sample of it.
+const LEAST_INPUTS: usize = 64;
 
 /// Random logits behind the predicted class shares.
 const GUESS_DRAWS: usize = 400;
@@ -115,17 +149,17 @@ pub fn predict_on(
     seed: Seed,
 ) -> Prediction {
     let mut prediction = predict(network, inits, InputStatistics::of(data), classes);
-    // Other layers keep the idealised prediction until their kernels are checked against networks.
-    let plain = network
-        .nodes
-        .iter()
-        .all(|node| matches!(node.op, Op::Dense(_) | Op::Activation(_) | Op::Flatten));
-    let Ok(part) = data.take(data.examples().min(KERNEL_INPUTS)) else { return prediction };
-    if !plain {
+    let wanted = data.examples().min(KERNEL_INPUTS);
+    let inputs = DataKernel::inputs_within(network, wanted, KERNEL_ENTRIES);
+    // A small part of the data would say less of it than the idealisation does.
+    if inputs < wanted.min(LEAST_INPUTS) {
         return prediction;
     }
-    let kernel = DataKernel::new(network, inits, &part);
-    prediction.refine(&kernel, network.residual_blocks == 0);
+    let Ok(part) = data.take(inputs) else { return prediction };
+    let kernel = DataKernel::bounded(network, inits, &part, KERNEL_ENTRIES);
+    // A batch norm mixes the gradients of all inputs, which the kernel follows one by one: the idealisation keeps them.
+    let mixes = network.nodes.iter().any(|node| matches!(node.op, Op::Norm(Norm::Batch)));
+    prediction.refine(&kernel, data.examples(), network.residual_blocks == 0 && !mixes);
     let Ok(logits) = &kernel.logits else { return prediction };
     prediction.kernel_inputs = Some(part.examples());
     let classes = network.logits();

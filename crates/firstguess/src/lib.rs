@@ -9,13 +9,14 @@
 //! - [`spec`]: what is asked, and the vocabulary: activations, layers, schemes, data;
 //! - [`theory`]: what infinite width predicts; deterministic f64;
 //! - [`net`] and [`measure`]: finite random networks, and estimates with standard errors;
-//! - [`train`]: training, and what it says of the labels;
-//! - [`finding`]: verdicts that see both;
+//! - [`train`]: small networks trained, to see what becomes of them, and what that says of the labels;
+//! - [`finding`]: verdicts that see both; [`loss_doctor`]: the verdict on a loss;
 //! - [`report`]: the forms in which people and programs read them;
 //! - [`check()`]: the verb that ties them together.
 
 mod check;
 pub mod finding;
+pub mod loss_doctor;
 pub mod math;
 pub mod measure;
 pub mod net;
@@ -26,6 +27,7 @@ pub mod train;
 
 pub use check::model;
 pub use check::{
-    CRITICAL_BIAS_VARIANCE, CheckError, check, concrete_init, layer_inits, predict_on,
+    CRITICAL_BIAS_VARIANCE, CheckError, check, check_with_loss, concrete_init, layer_inits,
+    predict_on,
 };
 pub use report::Report;

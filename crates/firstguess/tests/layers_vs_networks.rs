@@ -3,9 +3,13 @@
 //! Inputs are orthogonal vectors of one length, so that theory's assumption on the data holds exactly. Each number is held
 //! to four standard errors plus an allowance for finite width and batch, stated as `bias`: with it these tests see an
 //! error of 5 % in any of q, V, and the gradient's ratio, and of 5 % of q in T.
+//!
+//! The second half repeats this on structured inputs (classes around an offset, images with common parts), where the
+//! prediction is that of the kernel of these very inputs: a weight variance off by 8 % is planted and must be seen.
 
 use firstguess::math::stream::Seed;
 use firstguess::measure::{Estimate, Measurement, Options, run};
+use firstguess::predict_on;
 use firstguess::spec::layer::Layer;
 use firstguess::spec::{Architecture, Dataset, InitScheme, Shape};
 use firstguess::theory::predict::{InputStatistics, Prediction, predict};
@@ -146,5 +150,132 @@ fn convolutions() {
         r#"{"conv":64,"kernel":3},"batch_norm","relu",{"conv":64,"kernel":3},"relu","flatten""#,
     ] {
         agree(&format!("[{body},{{\"dense\":16}}]"), &InitScheme::explicit(1.8, 0.05), &data, 0.08);
+    }
+}
+
+/// Four classes around centres of their own and a common offset; positions of an image share part of their values.
+fn structured(shape: Shape) -> Dataset {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut draw = || {
+        let mut sum = 0.0_f32;
+        for _ in 0..12 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            sum += (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5;
+        }
+        sum
+    };
+    let features = shape.size();
+    let area = shape.as_image().map_or(1, |[_, height, width]| height * width);
+    let centres: Vec<f32> = (0..4 * features).map(|_| 0.6 * draw()).collect();
+    let mut values = Vec::with_capacity(EXAMPLES * features);
+    for example in 0..EXAMPLES {
+        let centre = &centres[(example % 4) * features..][..features];
+        for channel in centre.chunks_exact(area) {
+            let common = if area > 1 { 0.6 * draw() } else { 0.0 };
+            values.extend(channel.iter().map(|c| 0.3 + c + common + 0.6 * draw()));
+        }
+    }
+    Dataset::new("structured", shape, values).expect("valid")
+}
+
+/// The kernel of the data against networks on the data; returns whether all agreed.
+fn follows(
+    json: &str,
+    init: &InitScheme,
+    data: &Dataset,
+    allow: f64,
+    off: f64,
+) -> Result<(), String> {
+    let layers: Vec<Layer> = serde_json::from_str(json).expect("layers");
+    let network = Architecture { layers }.resolve(&data.shape()).expect("resolves");
+    let drawn: Vec<_> = network.weights().iter().map(|w| init.layer(w).expect("draws")).collect();
+    let mut thought = drawn.clone();
+    for layer in &mut thought {
+        layer.weight_variance *= off;
+    }
+    let prediction = predict_on(&network, &thought, data, 16, Seed(5));
+    assert_eq!(prediction.kernel_inputs, Some(EXAMPLES), "{json}");
+    let options = Options {
+        gradients: network.residual_blocks == 0,
+        gaussianity: false,
+        ..Options::new(Seed(5), DRAWS)
+    };
+    let measured = run(&network, &drawn, data, &options, &mut ()).expect("runs");
+    for (theory, seen) in prediction.layers.iter().zip(&measured.layers) {
+        assert!(theory.on_data.is_some(), "{json}, layer {}: no kernel", theory.index);
+        let spread = theory.spread.clone().map_err(|why| format!("{json}: {why}"))?;
+        let q = spread.q();
+        let mut numbers = vec![
+            ("q", seen.q, q, allow * q),
+            ("V", seen.v, spread.v(), allow * spread.v()),
+            ("T", seen.t, spread.t(), allow * q),
+        ];
+        if let (Ok(ln), 0) = (&theory.ln_gradient, network.residual_blocks) {
+            numbers.push(("gradient", seen.cotangent_gradient, ln.exp(), 2.0 * allow * ln.exp()));
+        }
+        for (what, measured, theory_value, bias) in numbers {
+            let error = (measured.value - theory_value).abs();
+            if error > 4.0 * measured.std_error.unwrap_or(0.0) + bias {
+                return Err(format!(
+                    "{json}, layer {}, {what}: measured {measured:?}, theory {theory_value}",
+                    theory.index
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every kind of layer between dense ones, on classes around an offset.
+#[test]
+fn kernels_of_structured_vectors() {
+    let data = structured(Shape::flat(FEATURES).expect("valid"));
+    for (block, allow) in [
+        (r#""relu",{"dense":384}"#, 0.04),
+        (r#""relu",{"max_pool":2},{"dense":384}"#, 0.04),
+        (r#""tanh",{"average_pool":4},{"dense":384}"#, 0.04),
+        (r#"{"residual":["relu",{"dense":384}]}"#, 0.05),
+        (
+            r#"{"residual":["tanh",{"dense":384}],"shortcut":[{"dense":384}],"branch_scale":0.5}"#,
+            0.05,
+        ),
+        (r#""layer_norm","relu",{"dense":384}"#, 0.05),
+        (r#""relu","layer_norm",{"dense":384}"#, 0.05),
+        (r#""rms_norm","gelu",{"dense":384}"#, 0.05),
+        (r#"{"group_norm":4},"relu",{"dense":384}"#, 0.05),
+        (r#""tanh",{"dropout":0.2},{"dense":384}"#, 0.05),
+    ] {
+        let init = InitScheme::explicit(1.5, 0.1);
+        follows(&json(block, 2), &init, &data, allow, 1.0).unwrap_or_else(|why| panic!("{why}"));
+    }
+    let plain = json(r#""relu",{"dense":384}"#, 2);
+    let init = InitScheme::explicit(1.5, 0.1);
+    assert!(follows(&plain, &init, &data, 0.04, 1.08).is_err(), "8 % of the weight variance pass");
+}
+
+/// Convolutions on images whose positions correlate.
+#[test]
+fn kernels_of_structured_images() {
+    let data = structured(Shape::image(8, 5, 5).expect("valid"));
+    let init = InitScheme::explicit(1.8, 0.05);
+    for (body, allow) in [
+        (
+            r#"{"conv":96,"kernel":3},"relu",{"conv":96,"kernel":3},"relu","global_average_pool""#,
+            0.06,
+        ),
+        (
+            r#"{"conv":96,"kernel":3},"tanh",{"average_pool":2},{"conv":96,"kernel":3},"relu","flatten""#,
+            0.06,
+        ),
+        (r#"{"conv":96,"kernel":3,"stride":2},"batch_norm","relu","flatten""#, 0.08),
+        (
+            r#"{"conv":96,"kernel":3},{"residual":["relu",{"conv":96,"kernel":3}]},"relu","global_average_pool""#,
+            0.06,
+        ),
+    ] {
+        let json = format!("[{body},{{\"dense\":16}}]");
+        follows(&json, &init, &data, allow, 1.0).unwrap_or_else(|why| panic!("{why}"));
     }
 }

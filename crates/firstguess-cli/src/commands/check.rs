@@ -1,20 +1,18 @@
 //! `firstguess check [MODEL]`: theory and measurement side by side, and a verdict.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use firstguess::finding::Severity;
-use firstguess::measure::Progress;
 use firstguess::report::Style;
 use firstguess::spec::Spec;
 use firstguess::spec::experiment::{Classes, Engine};
 use firstguess::{CheckError, Report};
 use firstguess_io::{load_spec, parse_spec};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::{CheckArgs, EngineArg, FailOn};
 use crate::commands::gate::Gate;
 use crate::commands::model::inputs;
+use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
 use crate::printer::{Printer, WIDTH};
 
@@ -30,14 +28,14 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     };
     apply(args, out.settings().seed, &mut spec);
     let data = inputs(&spec)?;
-    let mut progress = Bar::new(out.settings().quiet, args.budget);
-    let mut report =
-        firstguess::check(&spec, &data, &mut progress).map_err(|error| match (error, &file) {
+    let mut progress = Bar::new(out.settings().quiet, "measuring", "networks").within(args.budget);
+    let mut report = firstguess::check_with_loss(&spec, &data, args.loss.as_ref(), &mut progress)
+        .map_err(|error| match (error, &file) {
             // Shapes that the data do not fit have a place in the file.
             (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
             (error, _) => error.into(),
         })?;
-    progress.bar.finish_and_clear();
+    progress.finish();
     let location = args.model.as_deref().unwrap_or(Path::new("firstguess"));
     gate.pass(&mut report, &location.to_string_lossy(), out)?;
     if out.json() {
@@ -96,50 +94,4 @@ fn status(report: &Report, fail_on: FailOn) -> ExitStatus {
         FailOn::Never => return ExitStatus::Fine,
     };
     if report.worst() >= Some(limit) { ExitStatus::Findings } else { ExitStatus::Fine }
-}
-
-/// A progress bar on stderr, once a second has passed and only on a terminal; and the clock of the budget.
-struct Bar {
-    bar: ProgressBar,
-    start: Instant,
-    budget: Option<Duration>,
-}
-
-impl Bar {
-    fn new(quiet: bool, budget: Option<f64>) -> Self {
-        let target = if quiet {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr_with_hz(5)
-        };
-        let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) =
-            ProgressStyle::with_template("  measuring {bar:30} {pos}/{len} networks, {eta} left")
-        {
-            bar.set_style(style);
-        }
-        let budget = budget.map(Duration::from_secs_f64);
-        Self { bar, start: Instant::now(), budget }
-    }
-}
-
-impl Progress for Bar {
-    fn advance(&mut self, done: usize, total: usize) {
-        if done == 0 {
-            // The prediction came before.
-            self.start = Instant::now();
-            self.bar.reset();
-        }
-        self.bar.set_length(total as u64);
-        if self.start.elapsed() > Duration::from_secs(1) {
-            self.bar.set_position(done as u64);
-        }
-    }
-
-    /// The next networks will take as long as those before.
-    fn enough(&mut self, done: usize, next: usize) -> bool {
-        let Some(budget) = self.budget else { return false };
-        let elapsed = self.start.elapsed();
-        elapsed + elapsed.mul_f64(next as f64 / done as f64) > budget
-    }
 }

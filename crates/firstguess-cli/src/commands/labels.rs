@@ -13,14 +13,20 @@ use crate::printer::{Printer, Tone};
 use crate::table::{SCREEN_ROWS, columns, digits};
 
 pub(crate) fn run(args: &LabelsArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+    if let Some(model) = &args.training.train {
+        return super::labels_by_training::run(model, args, out);
+    }
     // A name that cannot be written is refused before anything is read.
     let target = args.output.as_deref().map(Target::of).transpose()?;
     let options = ReadOptions::default();
-    let matrix = load_matrix(&args.probabilities, &options)?;
-    let labels = load_labels(&args.labels, &options)?;
+    let (Some(probabilities), Some(labels)) = (&args.probabilities, &args.labels) else {
+        bail!("`labels` needs --probabilities with --labels, or --train");
+    };
+    let matrix = load_matrix(probabilities, &options)?;
+    let labels = load_labels(labels, &options)?;
     let truth = args.truth.as_deref().map(|path| load_labels(path, &options)).transpose()?;
     let data = Probabilities::new(matrix.columns, matrix.values, labels)
-        .with_context(|| format!("in `{}`", args.probabilities.display()))?;
+        .with_context(|| format!("in `{}`", probabilities.display()))?;
     let pruning = Pruning {
         min_examples_per_class: args.min_examples_per_class,
         noise_fraction: args.noise_fraction,

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use firstguess::spec::experiment::{Classes, MAX_SAMPLES};
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::{Dataset, InitScheme, Network, Spec, SpecError};
 use firstguess::{concrete_init, layer_inits};
-use firstguess_io::{ReadOptions, load_dataset_with, load_spec};
+use firstguess_io::{ReadOptions, SpecFile, load_dataset_with, load_spec};
+
+use crate::args::TrialArgs;
 
 /// A question that fits its data.
 pub(crate) struct Model {
@@ -25,6 +28,37 @@ impl Model {
         if let Some(seed) = seed {
             file.spec.measure.seed = seed;
         }
+        Self::of(file)
+    }
+
+    /// A model on which something is tried: the data and their number may be others, all of them unless limited.
+    pub(crate) fn for_trial(
+        path: &Path,
+        trial: &TrialArgs,
+        seed: Option<u64>,
+    ) -> anyhow::Result<Self> {
+        let mut file = load_spec(path)?;
+        if let Some(seed) = seed {
+            file.spec.measure.seed = seed;
+        }
+        let data = &mut file.spec.data;
+        if let Some(name) = &trial.data {
+            data.dataset = Some(name.clone());
+            (data.synthetic, data.features) = (None, None);
+            // A choice of classes holds for any data; their number was that of synthetic ones.
+            if let Some(Classes::Count(_)) = data.classes {
+                data.classes = None;
+            }
+        }
+        if data.dataset.is_some() {
+            data.samples = trial.samples.or(data.samples).or(Some(MAX_SAMPLES));
+        } else if trial.samples.is_some() {
+            data.samples = trial.samples;
+        }
+        Self::of(file)
+    }
+
+    fn of(file: SpecFile) -> anyhow::Result<Self> {
         let data = inputs(&file.spec)?;
         let in_file = |error: SpecError| file.fault(&error);
         let network = file.spec.network_for(&data).map_err(in_file)?;

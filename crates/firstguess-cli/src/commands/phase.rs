@@ -46,10 +46,8 @@ fn target(path: &Path) -> anyhow::Result<Target<'_>> {
     }
     let extension = path.extension().map(|e| e.to_string_lossy()).unwrap_or_default();
     let Some(form) = format(&extension) else {
-        let known: Vec<String> = FORMATS
-            .iter()
-            .map(|form| format!(".{} ({})", form.extension, form.about))
-            .collect();
+        let known: Vec<String> =
+            FORMATS.iter().map(|form| format!(".{} ({})", form.extension, form.about)).collect();
         bail!(
             "cannot write a phase diagram to `{}`: the ending of the name says the format, one of {}",
             path.display(),
@@ -96,7 +94,7 @@ fn print(diagram: &PhaseDiagram, out: &mut Printer) -> anyhow::Result<()> {
     };
     let (columns_shown, rows_shown) =
         (sampled(COLUMNS, weights.len()), sampled(ROWS, biases.len()));
-    let mut map = String::from("\n  bias variance\n");
+    let mut map = String::from("\n  bias variance upwards, weight variance to the right\n");
     let mut seen = Vec::new();
     for row in rows_shown.iter().rev() {
         let line: String = columns_shown
@@ -108,7 +106,7 @@ fn print(diagram: &PhaseDiagram, out: &mut Printer) -> anyhow::Result<()> {
     }
     let (low, high) = (given(weights[0]), given(weights[weights.len() - 1]));
     let gap = columns_shown.len().saturating_sub(low.chars().count() + high.chars().count());
-    map += &format!("  {:>9} {low}{}{high}  weight variance\n", "", " ".repeat(gap));
+    map += &format!("  {:>9} {low}{}{high}\n", "", " ".repeat(gap));
     out.lines(&map)?;
     let meanings: Vec<String> = LEGEND
         .iter()
@@ -143,7 +141,11 @@ fn lines(diagram: &PhaseDiagram, out: &Printer) -> String {
                     .iter()
                     .map(|point| {
                         let repels = !point.stable && point.q_star.is_ok();
-                        format!("{:.6}{}", point.weight_variance, if repels { " (unstable)" } else { "" })
+                        format!(
+                            "{:.6}{}",
+                            point.weight_variance,
+                            if repels { " (unstable)" } else { "" }
+                        )
                     })
                     .collect();
                 each.join(" and ")
@@ -154,7 +156,7 @@ fn lines(diagram: &PhaseDiagram, out: &Printer) -> String {
             Ok(point) => format!("{:.6}", point.weight_variance),
             Err(why) => keep(format!("neutrality: {why}")),
         };
-        rows.push(vec![given(diagram.bias_variances[at]), edge, neutral]);
+        rows.push(vec![digits(diagram.bias_variances[at]), edge, neutral]);
     }
     rows.dedup();
     let headings = ["bias variance", "edge of chaos", "neutral beyond"];

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -180,14 +182,20 @@ def predict(
     if model is not None:
         if activation is not None or weight_variance is not None or bias_variance is not None:
             raise ValueError("give a model, or an activation with its variances, not both")
-        path, text = _spec(model)
-        return _load(_core.predict_spec(path, text, _whole("seed", seed)))
+        with _file(model) as path:
+            return _answer("predict", path, seed=seed)
     if activation is None or weight_variance is None or bias_variance is None:
         raise ValueError("give a model, or `activation` with `weight_variance` and `bias_variance`")
-    return _load(
-        _core.predict(
-            activation, weight_variance, bias_variance, depth, _pool(pool), pool_correlation, input_correlation, seed or 0
-        )
+    return _answer(
+        "predict",
+        activation=activation,
+        weight_variance=weight_variance,
+        bias_variance=bias_variance,
+        depth=depth,
+        pool=_pool(pool),
+        pool_correlation=pool_correlation,
+        input_correlation=input_correlation,
+        seed=seed,
     )
 
 
@@ -207,7 +215,13 @@ def critical(
     >>> round(point["weight_variance"], 9)
     2.0
     """
-    return _load(_core.critical(activation, bias_variance, _pool(pool), pool_correlation, 0))
+    return _answer(
+        "critical",
+        activation=activation,
+        bias_variance=bias_variance,
+        pool=_pool(pool),
+        pool_correlation=pool_correlation,
+    )
 
 
 def guess(
@@ -224,7 +238,9 @@ def guess(
     >>> round(fg.guess(2, gamma=1.0)["mean_max"], 12)
     0.75
     """
-    return _load(_core.guess(classes, gamma, correlation, 0))
+    if (gamma is None) == (correlation is None):
+        raise ValueError("give either `gamma` or `correlation`")
+    return _answer("guess", classes=classes, gamma=gamma, correlation=correlation)
 
 
 def pair(
@@ -243,7 +259,8 @@ def pair(
     >>> fg.pair(3.0, table=[0.0])["phi"][0]["value"]
     0.0
     """
-    return _load(_core.pair(theta, branch, [float(at) for at in table], width, depth, 0))
+    points = ",".join(repr(float(at)) for at in table)
+    return _answer("pair", theta=theta, branch=branch, table=points or None, width=width, depth=depth)
 
 
 def phase(
@@ -266,8 +283,15 @@ def phase(
     >>> len(diagram["cells"])
     16
     """
-    (low, high), (least, most) = weight_variance, bias_variance
-    return _load(_core.phase(activation, (low, high), (least, most), resolution, _pool(pool), pool_correlation))
+    return _answer(
+        "phase",
+        activation=activation,
+        weight_variance=":".join(repr(float(end)) for end in weight_variance),
+        bias_variance=":".join(repr(float(end)) for end in bias_variance),
+        resolution=resolution,
+        pool=_pool(pool),
+        pool_correlation=pool_correlation,
+    )
 
 
 def explain(finding: Optional[str] = None) -> str:
@@ -279,7 +303,7 @@ def explain(finding: Optional[str] = None) -> str:
     >>> print(fg.explain("blind-loss").splitlines()[0])
     The loss at initialization is ln K although the guesses are anything but uniform.
     """
-    pages = _load(_core.explain(finding, 0))["findings"]
+    pages = (_answer("explain", "--all") if finding is None else _answer("explain", finding))["findings"]
     return "\n".join(page["text"] for page in pages)
 
 
@@ -292,7 +316,7 @@ def cite(key: Optional[str] = None) -> str:
     >>> fg.cite("poole2016").startswith("@")
     True
     """
-    return "\n".join(work["bibtex"] + "\n" for work in _load(_core.cite(key, 0))["references"])
+    return "\n".join(work["bibtex"] + "\n" for work in _answer("cite", *([key] if key else []))["references"])
 
 
 def findings() -> List[str]:
@@ -350,8 +374,13 @@ def _require_torch(why: str) -> None:
         ) from error
 
 
-def _load(text: str) -> Dict[str, Any]:
-    found: Dict[str, Any] = json.loads(text)
+def _answer(command: str, *positional: str, **options: Any) -> Dict[str, Any]:
+    """What the command line prints with ``--json``: the same code answers, in this process."""
+    arguments = [command, *positional]
+    for name, value in options.items():
+        if value is not None:
+            arguments.append(f"--{name.replace('_', '-')}={value!r}" if isinstance(value, float) else f"--{name.replace('_', '-')}={value}")
+    found: Dict[str, Any] = json.loads(_core.answer(arguments))
     return found
 
 
@@ -363,16 +392,32 @@ def _whole(name: str, value: Any) -> Optional[int]:
     return int(value)
 
 
-def _pool(pool: Pool) -> Optional[Tuple[str, int]]:
-    if pool is None:
-        return None
-    if isinstance(pool, str):
-        kind, colon, size = pool.partition(":")
-        if not colon:
-            raise ValueError("write the kind and the number of units, such as max:2")
-        return kind.strip(), int(size) if size.strip().isdigit() else -1
-    kind, number = pool
-    return kind, int(number)
+def _pool(pool: Pool) -> Optional[str]:
+    return pool if pool is None or isinstance(pool, str) else f"{pool[0]}:{pool[1]}"
+
+
+@contextmanager
+def _file(model: SpecLike) -> Iterator[str]:
+    """The path of a spec file; a mapping is written to one that lives as long as the question."""
+    if not isinstance(model, Mapping):
+        yield os.fspath(model)
+        return
+    with tempfile.TemporaryDirectory(prefix="firstguess-") as folder:
+        path = os.path.join(folder, "spec.toml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in model.items() if value is not None)
+        yield path
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items() if item is not None)
+        return "{ " + inner + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _spec(model: SpecLike) -> Tuple[Optional[str], Optional[str]]:

@@ -7,35 +7,7 @@ from numpy.typing import NDArray
 
 __version__: str
 
-def predict(
-    activation: str,
-    weight_variance: float,
-    bias_variance: float,
-    depth: int,
-    pool: Optional[Tuple[str, int]],
-    pool_correlation: Optional[float],
-    input_correlation: float,
-    seed: int,
-) -> str: ...
-def critical(
-    activation: str,
-    bias_variance: float,
-    pool: Optional[Tuple[str, int]],
-    pool_correlation: Optional[float],
-    seed: int,
-) -> str: ...
-def guess(classes: int, gamma: Optional[float], correlation: Optional[float], seed: int) -> str: ...
-def pair(theta: float, branch: str, table: Sequence[float], width: int, depth: int, seed: int) -> str: ...
-def phase(
-    activation: str,
-    weight_variance: Tuple[float, float],
-    bias_variance: Tuple[float, float],
-    resolution: int,
-    pool: Optional[Tuple[str, int]],
-    pool_correlation: Optional[float],
-) -> str: ...
-def explain(finding: Optional[str], seed: int) -> str: ...
-def cite(key: Optional[str], seed: int) -> str: ...
+def answer(arguments: Sequence[str]) -> str: ...
 def findings() -> List[str]: ...
 def check_spec(
     path: Optional[str],
@@ -48,7 +20,6 @@ def check_spec(
     samples: Optional[int],
     seed: Optional[int],
 ) -> Report: ...
-def predict_spec(path: Optional[str], json: Optional[str], seed: Optional[int]) -> str: ...
 def draw_weights(
     layers: str, init: str, shape: Sequence[int], seed: int, draw: int
 ) -> List[Tuple[NDArray[np.float32], List[int], NDArray[np.float32]]]: ...

@@ -125,6 +125,7 @@ pub fn judge_model(
         network: network.as_ref(),
         prediction: &prediction,
         measurement: &measurement,
+        loss: None,
     });
     let layers = match (&network, &model.translation) {
         (Some(_), Some(translation)) => {
@@ -220,6 +221,7 @@ fn predict_model(
     let beyond = NoTheory::new(format!("theory ends before the logits: {why}"));
     for layer in &mut prediction.layers {
         (layer.chi, layer.ln_gradient) = (Err(beyond.clone()), Err(beyond.clone()));
+        layer.finite_width = Err(beyond.clone());
     }
     prediction.bulk = Err(beyond.clone());
     prediction.prejudice = Err(beyond.clone());
@@ -248,7 +250,9 @@ fn nothing(model: &Model, data: Option<&Dataset>, reason: &str) -> Prediction {
             spread: Err(why.clone()),
             chi: Err(why.clone()),
             ln_gradient: Err(why.clone()),
-            ln_q_variance: Err(why),
+            ln_q_variance: Err(why.clone()),
+            finite_width: Err(why),
+            on_data: None,
         }
     });
     Prediction {

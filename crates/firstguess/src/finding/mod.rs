@@ -11,6 +11,7 @@ mod disagreement;
 mod exploding_gradients;
 mod frozen_bias;
 mod input_offset;
+mod loss_unfit;
 mod narrow_network;
 mod non_finite;
 mod saturated_units;
@@ -22,7 +23,9 @@ pub use selection::{
     BASELINE_VERSION, Baseline, BaselineError, KnownFinding, Selection, UnknownFinding, find,
 };
 
+use crate::loss_doctor::LossDiagnosis;
 use crate::measure::{Estimate, LayerMeasurement, Measurement};
+use crate::spec::loss::LossSchedule;
 use crate::spec::network::Network;
 use crate::theory::predict::Prediction;
 use crate::theory::prejudice::GuessLaw;
@@ -141,6 +144,7 @@ rules! {
     input_offset => "input-offset",
     biased_start => "biased-start",
     blind_loss => "blind-loss",
+    loss_unfit => "loss-unfit",
     narrow_network => "narrow-network",
     disagreement => "disagreement",
 }
@@ -159,6 +163,8 @@ pub struct Case<'a> {
     pub prediction: &'a Prediction,
     /// What was measured.
     pub measurement: &'a Measurement,
+    /// The loss to be used, where one was named, and what it does to the first guess.
+    pub loss: Option<(&'a LossSchedule, &'a LossDiagnosis)>,
 }
 
 /// Judges by every rule; the gravest findings come first.

@@ -15,6 +15,7 @@
 //! References: `hanin2018`; the coefficient is derived in docs/theory/mean-field.md.
 
 use super::{Case, Evidence, Finding, Severity, short};
+use crate::theory::predict::LayerPrediction;
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
     let last = case.prediction.layers.last()?;
@@ -35,12 +36,35 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
         explanation:
             "Means over networks are carried by rare draws here; single networks differ by factors."
                 .to_owned(),
-        evidence: vec![Evidence::new(
-            "variance over networks of ln q at the logits",
-            Some(variance),
-            case.measurement.layers.last().map(|layer| layer.ln_q.variance),
-        )],
+        evidence: evidence(case, variance),
         remedy: Some("widen the layers, shorten the network, or normalise".to_owned()),
         references: &["hanin2018"],
     })
+}
+
+fn evidence(case: &Case<'_>, variance: f64) -> Vec<Evidence> {
+    let measured = case.measurement.layers.last();
+    let mut lines = vec![Evidence::new(
+        "variance over networks of ln q at the logits",
+        Some(variance),
+        measured.map(|layer| layer.ln_q.variance),
+    )];
+    // Means of logarithms are where the typical network shows.
+    let corrected =
+        |layer: Option<&LayerPrediction>| layer.and_then(|layer| layer.finite_width.clone().ok());
+    if let Some(at) = corrected(case.prediction.layers.last()) {
+        lines.push(Evidence::new(
+            "mean of ln q at the logits, at this width",
+            Some(at.ln_q_mean),
+            measured.map(|layer| layer.ln_q.mean),
+        ));
+    }
+    if let Some(at) = corrected(case.prediction.layers.first()) {
+        lines.push(Evidence::new(
+            "mean of ln of the squared gradient at layer 1, at this width",
+            Some(at.ln_gradient_mean),
+            case.measurement.layers.first().map(|layer| layer.ln_cotangent_gradient),
+        ));
+    }
+    lines
 }

@@ -251,8 +251,12 @@ impl<'a> Collector<'a> {
     ) -> Draw {
         let labels = self.labels;
         let [forward, backward] = std::mem::take(&mut self.carried);
-        forward.into_iter().for_each(|lost| trouble.forward(lost));
-        backward.into_iter().for_each(|lost| trouble.backward(lost));
+        if let Some(lost) = forward {
+            trouble.forward(lost);
+        }
+        if let Some(lost) = backward {
+            trouble.backward(lost);
+        }
         let kept = self.gradient_examples;
         let logit_gradient =
             labels.filter(|_| self.entered[0].len() >= kept && kept > 0).map(|labels| {

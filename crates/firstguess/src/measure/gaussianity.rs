@@ -27,6 +27,8 @@ pub struct GaussianityMeasurement {
     pub anderson_darling: Estimate,
     /// What `ks_raw` and `ks_standardised` show at most, on average, where the law is normal: `0.87/√effective_sample`.
     pub noise_floor: Estimate,
+    /// What `anderson_darling` is on average where the law is normal, at most: `1/effective_sample`.
+    pub anderson_darling_floor: f64,
     /// Independent values to which the sample amounts.
     pub effective_sample: f64,
 }
@@ -41,6 +43,7 @@ impl GaussianityMeasurement {
             excess_kurtosis: none,
             anderson_darling: none,
             noise_floor: none,
+            anderson_darling_floor: f64::INFINITY,
             effective_sample: 0.0,
         }
     }
@@ -56,6 +59,11 @@ impl Sample {
     /// An empty sample of at most `capacity` values of a layer with this many units.
     pub fn new(units: usize, capacity: usize) -> Self {
         Self { units: units.min(UNITS), capacity, values: Vec::new() }
+    }
+
+    /// An empty sample that takes every unit of a layer: for layers of which no more is asked than their law.
+    pub fn pooled(units: usize, capacity: usize) -> Self {
+        Self { units, capacity, values: Vec::new() }
     }
 
     /// The units that are read from each network: evenly spread over a layer with `units` of them.
@@ -74,6 +82,17 @@ impl Sample {
     /// Networks in the sample.
     pub fn draws(&self) -> usize {
         self.values.len().checked_div(self.units).unwrap_or(0)
+    }
+
+    /// Mean square, with networks as the independent units.
+    pub fn second_moment(&self) -> Estimate {
+        if self.units == 0 {
+            return Estimate::missing("no unit was sampled");
+        }
+        let square = |network: &[f32]| {
+            network.iter().map(|h| f64::from(*h).powi(2)).sum::<f64>() / self.units as f64
+        };
+        Estimate::mean(self.values.chunks_exact(self.units).map(square))
     }
 
     /// The distances from the normal law.
@@ -107,6 +126,7 @@ impl Sample {
             return GaussianityMeasurement {
                 ks_raw: raw.kolmogorov(draws, widening),
                 noise_floor: raw.noise_floor(draws, widening),
+                anderson_darling_floor: widening / values.len() as f64,
                 effective_sample: values.len() as f64 / widening,
                 ..GaussianityMeasurement::missing(ALL_ZERO)
             };
@@ -119,6 +139,7 @@ impl Sample {
             excess_kurtosis: excess_kurtosis(&values, self.units),
             anderson_darling: standard.anderson_darling_estimate(draws),
             noise_floor: standard.noise_floor(draws, widening),
+            anderson_darling_floor: widening / values.len() as f64,
             effective_sample: values.len() as f64 / widening,
         }
     }
@@ -214,22 +235,28 @@ impl Ordered {
         if within == 0.0 { 1.0 } else { (between / within).clamp(1.0, self.units as f64) }
     }
 
+    /// `ln Φ(h)` and `ln Φ(-h)` of every value: the costly part of the Anderson-Darling statistic.
+    fn ln_tails(&self) -> Vec<[f64; 2]> {
+        self.values.iter().map(|(h, _)| [ln_normal_cdf(*h), ln_normal_cdf(-*h)]).collect()
+    }
+
     /// The Anderson-Darling statistic over the size of the sample, networks of group `left_out` of `groups` removed.
-    fn anderson_darling(&self, left_out: Option<(usize, usize)>) -> f64 {
-        let kept: Vec<f64> = self
+    fn anderson_darling(&self, tails: &[[f64; 2]], left_out: Option<(usize, usize)>) -> f64 {
+        let kept: Vec<[f64; 2]> = self
             .values
             .iter()
-            .filter(|(_, network)| left_out.is_none_or(|(group, groups)| network % groups != group))
-            .map(|(value, _)| *value)
+            .zip(tails)
+            .filter(|((_, network), _)| {
+                left_out.is_none_or(|(group, groups)| network % groups != group)
+            })
+            .map(|(_, tails)| *tails)
             .collect();
         let n = kept.len() as f64;
         let sum: f64 = kept
             .iter()
             .zip(kept.iter().rev())
             .enumerate()
-            .map(|(k, (low, high))| {
-                (2 * k + 1) as f64 * (ln_normal_cdf(*low) + ln_normal_cdf(-*high))
-            })
+            .map(|(k, ([low, _], [_, high]))| (2 * k + 1) as f64 * (low + high))
             .sum();
         -1.0 - sum / (n * n)
     }
@@ -237,11 +264,13 @@ impl Ordered {
     /// With the jackknife over sixteen groups of networks.
     fn anderson_darling_estimate(&self, draws: usize) -> Estimate {
         const GROUPS: usize = 16;
-        let value = self.anderson_darling(None);
+        let tails = self.ln_tails();
+        let value = self.anderson_darling(&tails, None);
         let groups = GROUPS.min(draws);
         let error = (groups > 1).then(|| {
-            let partial: Vec<f64> =
-                (0..groups).map(|group| self.anderson_darling(Some((group, groups)))).collect();
+            let partial: Vec<f64> = (0..groups)
+                .map(|group| self.anderson_darling(&tails, Some((group, groups))))
+                .collect();
             let mean = partial.iter().sum::<f64>() / groups as f64;
             let squares: f64 = partial.iter().map(|p| (p - mean).powi(2)).sum();
             (squares * (groups - 1) as f64 / groups as f64).sqrt()

@@ -12,6 +12,8 @@ pub mod estimate;
 pub mod gaussianity;
 pub mod gradients;
 mod job;
+pub mod laboratory;
+pub mod loss_force;
 pub mod moments;
 pub mod observed;
 pub mod prejudice;
@@ -23,6 +25,7 @@ mod tests;
 pub mod units;
 
 pub use estimate::Estimate;
+pub use loss_force::{BiasMeasurement, ForceMeasurement, loss_forces};
 pub use run::{MeasureError, Options, Progress, run};
 
 use class_pairs::ClassCorrelation;

@@ -93,6 +93,10 @@ pub enum MeasureError {
     #[error("the data have {classes} classes, the network tells {logits} apart")]
     Classes { classes: usize, logits: usize },
 
+    /// Labels are needed for this.
+    #[error("`{name}` has no labels, which this needs")]
+    Unlabelled { name: String },
+
     /// The engine cannot draw such networks.
     #[error(
         "the conditioned engine needs dense layers with independent normal weights, but {problem}; use the engine `direct` \

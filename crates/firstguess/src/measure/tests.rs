@@ -466,6 +466,17 @@ fn field_names_are_stable() {
     assert!(value["layers"][1]["dead_fraction"]["value"].is_null());
 }
 
+/// Time for so many networks.
+struct Clock(usize);
+
+impl Progress for Clock {
+    fn advance(&mut self, _: usize, _: usize) {}
+
+    fn enough(&mut self, done: usize, next: usize) -> bool {
+        done + next > self.0
+    }
+}
+
 /// Precision ends a measurement at the same draw on any number of threads; a stop from outside keeps what there is.
 #[test]
 fn measurements_stop_when_they_know_enough() {
@@ -489,13 +500,6 @@ fn measurements_stop_when_they_know_enough() {
     assert!((q.std_error.unwrap() / q.value / relative - 1.0).abs() < 1e-12);
     assert_eq!(json(&found), json(&with(3)));
 
-    struct Clock(usize);
-    impl Progress for Clock {
-        fn advance(&mut self, _: usize, _: usize) {}
-        fn enough(&mut self, done: usize, next: usize) -> bool {
-            done + next > self.0
-        }
-    }
     let found = run(&network, &init, &data, &options, &mut Clock(1)).unwrap();
     assert_eq!(found.stop.reason, "budget");
     assert!(found.draws < 50 && found.stop.allowed == 5000, "{:?}", found.stop);

@@ -233,6 +233,24 @@ impl<T: Scalar> Tape<'_, T> {
         step.check_finite(Pass::Backward, &layer.bias)
     }
 
+    /// What went into a dense layer: kept, or computed again by the activation before it; `None` if neither is recorded.
+    fn layer_input<'a>(&'a self, step: &Step, again: &'a mut [T]) -> Option<&'a [T]> {
+        let program = self.program;
+        match (program.record, step.again) {
+            (Record::Inputs | Record::WeightGradients, None) => Some(self.value(step.input.value)),
+            (Record::Inputs, Some(activation)) => {
+                let producer = &program.steps[activation];
+                let len = program.values[step.input.value].size * self.batch;
+                if let StepOp::Activation(activation) = &producer.op {
+                    let before = self.value(producer.input.value);
+                    T::activate(activation, before, &mut again[..len]);
+                }
+                Some(&again[..len])
+            }
+            _ => None,
+        }
+    }
+
     /// The gradient of one operand, put in its place or added to what is there.
     fn operand_gradient(
         &mut self,
@@ -256,20 +274,7 @@ impl<T: Scalar> Tape<'_, T> {
         let layer = || step.index - 1;
         match (&step.op, source) {
             (StepOp::Dense(_), Source::Sampled(law)) => {
-                let input = match (program.record, step.again) {
-                    (Record::Inputs | Record::WeightGradients, None) => {
-                        Some(self.value(operand.value))
-                    }
-                    (Record::Inputs, Some(activation)) => {
-                        let producer = &program.steps[activation];
-                        if let StepOp::Activation(activation) = &producer.op {
-                            let before = self.value(producer.input.value);
-                            T::activate(activation, before, &mut again[..len]);
-                        }
-                        Some(&again[..len])
-                    }
-                    _ => None,
-                };
+                let input = self.layer_input(step, &mut again[..]);
                 if let Some(place) = step.place(self.batch) {
                     law.input_gradient(place, input, gradient, result)?;
                 }
@@ -300,12 +305,10 @@ impl<T: Scalar> Tape<'_, T> {
                 dense.input_gradient(&weights.layers[layer()], self.batch, gradient, result);
             }
             (StepOp::Conv(conv), Source::Kept(weights)) => {
-                let layer = &weights.layers[layer()];
-                conv.input_gradient(layer, gradient, result, &mut self.patches);
+                conv.input_gradient(&weights.layers[layer()], gradient, result, &mut self.patches);
             }
             (StepOp::Conv(conv), Source::Descending(weights, _)) => {
-                let layer = &weights.layers[layer()];
-                conv.input_gradient(layer, gradient, result, &mut self.patches);
+                conv.input_gradient(&weights.layers[layer()], gradient, result, &mut self.patches);
             }
             (StepOp::Activation(activation), _) => {
                 T::activate_backward(activation, self.value(operand.value), gradient, result);

@@ -1,7 +1,8 @@
-//! Losses at the logits, with their gradients.
+//! Losses at the logits of a batch, with their gradients; the formulas are those of [`crate::spec::loss`].
 
 use super::error::NetError;
 use super::scalar::Scalar;
+use crate::spec::loss::{Loss, Row};
 
 /// A loss and its gradient, example by example.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,14 +13,10 @@ pub struct LossGradient<T = f32> {
     pub gradient: Vec<T>,
 }
 
-/// Cross-entropy of the softmax of the logits, per example.
+/// Any loss of the vocabulary, per example.
 ///
-/// ```text
-/// L_i = ln Σ_k exp(z_k) - z_y,    dL_i/dz_k = p_k - [k = y],    p = softmax(z)
-/// ```
-///
-/// `logits` is `[batch, classes]`. One logit (`classes = 1`) is a binary classifier by its sign, label 1 for `z > 0`:
-/// `L = ln(1 + exp(∓z))`, `dL/dz = σ(z) - y`. Computed in f64 with the largest logit taken out: finite for finite logits.
+/// `logits` is `[batch, classes]`. One logit (`classes = 1`) is a binary classifier by its sign, label 1 for `z > 0`: the
+/// row `(0, z)`. The formulas are those of [`Loss::evaluate`], in f64.
 ///
 /// # Errors
 ///
@@ -28,33 +25,101 @@ pub struct LossGradient<T = f32> {
 /// # Examples
 ///
 /// ```
-/// use firstguess::net::loss::cross_entropy;
-/// let loss = cross_entropy(&[0.0_f32, 0.0], 2, &[1])?;
-/// assert!((loss.values[0] - 2_f64.ln()).abs() < 1e-15);
-/// assert_eq!(loss.gradient, [0.5, -0.5]);
+/// use firstguess::{net::loss::evaluate, spec::Loss};
+/// let found = evaluate(&Loss::CROSS_ENTROPY, &[0.0_f32, 0.0], 2, &[1])?;
+/// assert!((found.values[0] - 2_f64.ln()).abs() < 1e-15);
+/// assert_eq!(found.gradient, [0.5, -0.5]);
 /// # Ok::<(), firstguess::net::NetError>(())
 /// ```
+pub fn evaluate<T: Scalar>(
+    loss: &Loss,
+    logits: &[T],
+    classes: usize,
+    labels: &[u32],
+) -> Result<LossGradient<T>, NetError> {
+    let mut found = LossGradient { values: Vec::new(), gradient: Vec::new() };
+    evaluate_into(loss, logits, classes, labels, &mut found)?;
+    Ok(found)
+}
+
+/// [`evaluate`] in place of what `found` holds, whose memory is used again.
+///
+/// # Errors
+///
+/// As [`evaluate`]; `found` is then left as it was.
+pub fn evaluate_into<T: Scalar>(
+    loss: &Loss,
+    logits: &[T],
+    classes: usize,
+    labels: &[u32],
+    found: &mut LossGradient<T>,
+) -> Result<(), NetError> {
+    check(logits, classes, labels)?;
+    found.values.clear();
+    found.values.reserve(labels.len());
+    found.gradient.clear();
+    found.gradient.reserve(logits.len());
+    let mut slope = vec![0.0; classes.max(2)];
+    each_row(logits, classes, labels, |row, label| {
+        found.values.push(loss.evaluate(row, label, &mut slope));
+        // Of the row (0, z) only z is free.
+        found.gradient.extend(slope[usize::from(classes == 1)..].iter().map(|g| T::from_f64(*g)));
+    })
+}
+
+/// [`evaluate`] of the cross-entropy.
+///
+/// ```text
+/// L_i = ln Σ_k exp(z_k) - z_y,    dL_i/dz_k = p_k - [k = y],    p = softmax(z)
+/// ```
+///
+/// # Errors
+///
+/// As [`evaluate`].
 pub fn cross_entropy<T: Scalar>(
     logits: &[T],
     classes: usize,
     labels: &[u32],
 ) -> Result<LossGradient<T>, NetError> {
-    let mut loss = LossGradient { values: Vec::new(), gradient: Vec::new() };
-    cross_entropy_into(logits, classes, labels, &mut loss)?;
-    Ok(loss)
+    evaluate(&Loss::CROSS_ENTROPY, logits, classes, labels)
 }
 
-/// [`cross_entropy`] in place of what `loss` holds: from the second batch on nothing is allocated.
+/// [`evaluate_into`] of the cross-entropy.
 ///
 /// # Errors
 ///
-/// As [`cross_entropy`]; `loss` is then left as it was.
+/// As [`evaluate_into`].
 pub fn cross_entropy_into<T: Scalar>(
     logits: &[T],
     classes: usize,
     labels: &[u32],
-    loss: &mut LossGradient<T>,
+    found: &mut LossGradient<T>,
 ) -> Result<(), NetError> {
+    evaluate_into(&Loss::CROSS_ENTROPY, logits, classes, labels, found)
+}
+
+/// Calls `f` with the softmax and the label of every row, in order; of one logit, with the row `(0, z)`.
+///
+/// # Errors
+///
+/// As [`evaluate`].
+pub fn each_row<T: Scalar>(
+    logits: &[T],
+    classes: usize,
+    labels: &[u32],
+    mut f: impl FnMut(&Row, usize),
+) -> Result<(), NetError> {
+    check(logits, classes, labels)?;
+    let mut row = Row::default();
+    for (logits, label) in logits.chunks_exact(classes).zip(labels) {
+        row.set(logits.iter().map(|z| z.to_f64()));
+        f(&row, *label as usize);
+    }
+    Ok(())
+}
+
+/// One label per row, each of them a class.
+fn check<T>(logits: &[T], classes: usize, labels: &[u32]) -> Result<(), NetError> {
     let expected = labels.len().saturating_mul(classes);
     if classes == 0 || logits.len() != expected {
         return Err(NetError::Length {
@@ -68,59 +133,7 @@ pub fn cross_entropy_into<T: Scalar>(
         let label = labels[example];
         return Err(NetError::Label { example, label, classes: outcomes });
     }
-    let LossGradient { values, gradient } = loss;
-    values.clear();
-    values.reserve(labels.len());
-    gradient.clear();
-    gradient.reserve(logits.len());
-    for (row, label) in logits.chunks_exact(classes).zip(labels) {
-        if let [logit] = row {
-            let z = logit.to_f64();
-            // The logit in favour of the label.
-            let signed = if *label == 1 { z } else { -z };
-            values.push((-signed).max(0.0) + (-signed.abs()).exp().ln_1p());
-            let wrong = logistic(-signed);
-            gradient.push(T::from_f64(if *label == 1 { -wrong } else { wrong }));
-            continue;
-        }
-        let label = *label as usize;
-        let (top, largest) = largest(row);
-        // The sum is 1 from the largest logit and the rest, which may be far below 1.
-        let rest = exponentials_but(row, top, largest);
-        values.push(rest.ln_1p() - (row[label].to_f64() - largest));
-        for (class, z) in row.iter().enumerate() {
-            gradient.push(T::from_f64(if class == label {
-                // p_y - 1 without its cancellation where the class is nearly certain.
-                -exponentials_but(row, label, largest) / (1.0 + rest)
-            } else {
-                (z.to_f64() - largest).exp() / (1.0 + rest)
-            }));
-        }
-    }
     Ok(())
-}
-
-/// The place and the value of the largest logit, the first of equals.
-fn largest<T: Scalar>(row: &[T]) -> (usize, f64) {
-    row.iter().enumerate().fold((0, f64::NEG_INFINITY), |best, (class, z)| {
-        if z.to_f64() > best.1 { (class, z.to_f64()) } else { best }
-    })
-}
-
-/// `Σ_{k ≠ class} exp(z_k - largest)`.
-fn exponentials_but<T: Scalar>(row: &[T], class: usize, largest: f64) -> f64 {
-    let rest = row.iter().enumerate().filter(|(k, _)| *k != class);
-    rest.map(|(_, z)| (z.to_f64() - largest).exp()).sum()
-}
-
-/// `1/(1 + exp(-x))`.
-fn logistic(x: f64) -> f64 {
-    if x >= 0.0 {
-        1.0 / (1.0 + (-x).exp())
-    } else {
-        let e = x.exp();
-        e / (1.0 + e)
-    }
 }
 
 #[cfg(test)]

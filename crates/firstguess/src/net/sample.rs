@@ -14,7 +14,7 @@
 use crate::math::elementary::{cos_sin_turn, exp, exp_m1_positive, ln};
 use crate::math::stream::{BlockLaw, NormalF32, Stream, UniformF32, normal_pair, uniforms};
 use crate::spec::weights::{
-    TRUNCATED_STD, TRUNCATION, WeightError, WeightFamily, power_edge, weibull_root,
+    TRUNCATED_STD, TRUNCATION, WeightError, WeightFamily, gamma_root, power_edge, weibull_root,
 };
 use faer::MatRef;
 use std::f64::consts::SQRT_2;
@@ -128,6 +128,9 @@ pub fn fill_weights(
         WeightFamily::BoundedPower { exponent } => {
             let law = Power { power: 1.0 / exponent, scale: std * power_edge(exponent) };
             stream.fill(Signed(law), first_element, out);
+        }
+        WeightFamily::GeneralizedGamma { shape, power } => {
+            fill_gamma([shape, power], std, stream, first_element, out);
         }
     }
     Ok(())
@@ -289,25 +292,27 @@ fn fill_truncated(std: f64, stream: &Stream, first_element: u64, out: &mut [f32]
     }
 }
 
-/// `±χ_d/√d` through a gamma variate of shape `d/2` by Marsaglia and Tsang; NaN marks a rejected attempt.
+/// `± scale · Gamma(shift + 1/3)^power` by Marsaglia and Tsang; NaN marks a rejected attempt.
 #[derive(Clone, Copy)]
-struct ChiAttempt {
-    /// `d/2 - 1/3`.
+struct GammaAttempt {
+    /// Shape of the gamma variate less 1/3; at least 2/3.
     shift: f64,
     /// `1/√(9 shift)`.
     slope: f64,
+    power: f64,
+    /// Of the cube, `shift` included.
     scale: f64,
 }
 
-impl ChiAttempt {
-    fn new(dimension: u32, std: f64) -> Self {
-        let d = f64::from(dimension);
-        let shift = 0.5 * d - 1.0 / 3.0;
-        Self { shift, slope: 1.0 / (9.0 * shift).sqrt(), scale: std * (2.0 * shift / d).sqrt() }
+impl GammaAttempt {
+    fn new(shape: f64, power: f64, scale: f64) -> Self {
+        let shift = shape - 1.0 / 3.0;
+        let scale = scale * shift.powf(power);
+        Self { shift, slope: 1.0 / (9.0 * shift).sqrt(), power, scale }
     }
 }
 
-impl BlockLaw<1> for ChiAttempt {
+impl BlockLaw<1> for GammaAttempt {
     type Value = f32;
     #[inline(always)]
     fn values(self, block: [u32; 4]) -> [f32; 1] {
@@ -321,23 +326,48 @@ impl BlockLaw<1> for ChiAttempt {
         let ln_cube = 3.0 * ln(base.max(1e-300));
         let bound = 0.5 * z * z + self.shift * (1.0 - cube + ln_cube);
         let accepted = (base > 0.0) & (ln(y.abs()) < bound);
-        // √(shift cube · 2/d), the magnitude.
-        let magnitude = self.scale * cube.max(0.0).sqrt();
+        let magnitude = self.scale * exp(ln_cube * self.power);
         [if accepted { magnitude.copysign(y) as f32 } else { f32::NAN }]
     }
 }
 
-fn fill_sphere(dimension: u32, std: f64, stream: &Stream, first_element: u64, out: &mut [f32]) {
-    let law = ChiAttempt::new(dimension, std);
+fn fill_accepted(law: GammaAttempt, stream: &Stream, first_element: u64, out: &mut [f32]) {
     stream.fill(law, first_element, out);
     for (element, w) in (first_element..).zip(out) {
         if w.is_nan() {
-            // All 64 attempts rejected: probability below 1e-83. The mode of the cube then stands in.
-            *w = (0..ATTEMPTS)
+            // All attempts rejected: probability below 1e-80. The mode of the cube then stands in.
+            *w = (0..ATTEMPTS - 1)
                 .map(|attempt| law.values(spare_block(stream, element, attempt))[0])
                 .find(|w| !w.is_nan())
                 .unwrap_or(law.scale as f32);
         }
+    }
+}
+
+/// `±χ_d/√d`.
+fn fill_sphere(dimension: u32, std: f64, stream: &Stream, first_element: u64, out: &mut [f32]) {
+    let half = 0.5 * f64::from(dimension);
+    fill_accepted(GammaAttempt::new(half, 0.5, std / half.sqrt()), stream, first_element, out);
+}
+
+/// `|w|^power ~ Gamma(shape)` up to scale.
+fn fill_gamma(
+    [shape, power]: [f64; 2],
+    std: f64,
+    stream: &Stream,
+    first_element: u64,
+    out: &mut [f32],
+) {
+    let scale = std / gamma_root(shape, power);
+    if shape >= 1.0 {
+        fill_accepted(GammaAttempt::new(shape, 1.0 / power, scale), stream, first_element, out);
+        return;
+    }
+    // Gamma(a) is Gamma(a + 1) U^(1/a), U from the address that no attempt uses.
+    fill_accepted(GammaAttempt::new(shape + 1.0, 1.0 / power, scale), stream, first_element, out);
+    for (element, w) in (first_element..).zip(out) {
+        let [u, _] = uniforms(spare_block(stream, element, ATTEMPTS - 1));
+        *w = (f64::from(*w) * exp(ln(u) / (shape * power))) as f32;
     }
 }
 

@@ -44,6 +44,13 @@ pub trait Scalar:
 
     /// The same value in double precision.
     fn to_f64(self) -> f64;
+
+    /// The value of an input.
+    fn from_f32(value: f32) -> Self;
+
+    /// The square root, correctly rounded.
+    #[must_use]
+    fn sqrt(self) -> Self;
 }
 
 pub(crate) mod sealed {
@@ -89,6 +96,16 @@ impl Scalar for f32 {
     #[inline]
     fn to_f64(self) -> f64 {
         f64::from(self)
+    }
+
+    #[inline]
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+
+    #[inline]
+    fn sqrt(self) -> Self {
+        self.sqrt()
     }
 }
 
@@ -140,6 +157,16 @@ impl Scalar for f64 {
     #[inline]
     fn to_f64(self) -> f64 {
         self
+    }
+
+    #[inline]
+    fn from_f32(value: f32) -> Self {
+        Self::from(value)
+    }
+
+    #[inline]
+    fn sqrt(self) -> Self {
+        self.sqrt()
     }
 }
 

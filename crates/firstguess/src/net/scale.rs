@@ -25,7 +25,7 @@ pub(super) fn rescale<T: Scalar>(values: &mut [T]) -> i32 {
     }
     let factor = T::from_f64(power_of_two(-exponent));
     for value in values {
-        *value = *value * factor;
+        *value *= factor;
     }
     exponent
 }
@@ -34,7 +34,7 @@ pub(super) fn rescale<T: Scalar>(values: &mut [T]) -> i32 {
 pub(super) fn shift<T: Scalar>(values: &mut [T], exponent: i32) {
     let factor = T::from_f64(power_of_two(exponent));
     for value in values {
-        *value = *value * factor;
+        *value *= factor;
     }
 }
 

@@ -94,11 +94,13 @@ pub(super) struct Frame {
     groups: usize,
     /// Of one group: channel, row, column. Filled up with zeros to a multiple of `TAPS`.
     offsets: Vec<usize>,
+    instructions: Arch,
 }
 
 impl Frame {
     pub(super) fn new(image: [usize; 3], padding: usize, kernel: usize, groups: usize) -> Self {
-        let mut frame = Self { image, padding, kernel, groups, offsets: Vec::new() };
+        let instructions = Arch::new();
+        let mut frame = Self { image, padding, kernel, groups, offsets: Vec::new(), instructions };
         let (width, plane) = (frame.width(), frame.plane());
         for channel in 0..image[0] / groups {
             for i in 0..kernel {
@@ -206,7 +208,7 @@ impl Frame {
                             *slot = *value;
                         }
                     }
-                    Correlate {
+                    self.instructions.dispatch(Correlate {
                         planes: &planes[group * group_planes..],
                         offsets: &self.offsets[..taps],
                         weights: &packed[(group * tiles + tile) * ROWS * taps..][..ROWS * taps],
@@ -217,8 +219,7 @@ impl Frame {
                         result,
                         size: rows * columns,
                         columns,
-                    }
-                    .run();
+                    });
                 }
             }
         }
@@ -260,7 +261,7 @@ impl Frame {
                 .chunks_exact(per_group * rows * columns)
                 .zip(sums.chunks_exact_mut(self.offsets.len() * stride));
             for (group, (gradient, sums)) in groups.enumerate() {
-                Outer {
+                self.instructions.dispatch(Outer {
                     planes: &planes[group * group_planes..],
                     offsets: &self.offsets,
                     width: self.width(),
@@ -269,8 +270,7 @@ impl Frame {
                     along: &mut *along,
                     sums,
                     stride,
-                }
-                .run();
+                });
             }
         }
         for (group, sums) in sums.chunks_exact(self.offsets.len() * stride).enumerate() {
@@ -303,10 +303,6 @@ struct Correlate<'a, T> {
 }
 
 impl<T: Lanes> Correlate<'_, T> {
-    fn run(self) {
-        Arch::new().dispatch(self);
-    }
-
     /// `R` rows at a time: as many as leave their sums in registers.
     #[inline(always)]
     fn tiles<S: Simd, const R: usize>(&mut self, simd: S) {
@@ -388,10 +384,6 @@ struct Outer<'a, T> {
 }
 
 impl<T: Lanes> Outer<'_, T> {
-    fn run(self) {
-        Arch::new().dispatch(self);
-    }
-
     /// `K` taps at a time: as many as leave their sums in registers.
     #[inline(always)]
     fn tiles<S: Simd, const K: usize>(self, simd: S) {
@@ -463,6 +455,53 @@ fn transpose<T: Copy>(from: &[T], columns: usize, to: &mut [T], stride: usize) {
     for (row, values) in blocks.remainder().chunks_exact(columns).enumerate() {
         for (value, to) in values.iter().zip(to.chunks_exact_mut(stride)) {
             to[done + row] = *value;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Output, rows and columns in the order of the definition, on every instruction set that this machine has.
+    #[test]
+    fn every_instruction_set_gives_the_sums_of_the_definition() {
+        let mut sets = vec![Arch::Scalar, Arch::new()];
+        #[cfg(target_arch = "x86_64")]
+        sets.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        let ([channels, height, width], kernel, padding, outputs) = ([2, 5, 19], 3, 1, 11);
+        let value = |i: usize| ((i * 37 + 11) % 17) as f32 - 8.0;
+        let input: Vec<f32> = (0..channels * height * width).map(value).collect();
+        let gradient: Vec<f32> = (0..outputs * height * width).map(|i| value(i + 5)).collect();
+        let weight = |output: usize, tap: usize| value(output * 18 + tap + 3);
+        let pixel = |c: usize, y: usize, x: usize| {
+            let inside = (1..=height).contains(&y) && (1..=width).contains(&x);
+            if inside { input[(c * height + y - 1) * width + x - 1] } else { 0.0 }
+        };
+        for set in sets {
+            let mut frame = Frame::new([channels, height, width], padding, kernel, 1);
+            frame.instructions = set;
+            let size = frame.correlation_size(outputs).max(frame.gradient_size(outputs));
+            let mut scratch = vec![f32::NAN; size];
+            let mut out = vec![f32::NAN; gradient.len()];
+            let start: Vec<f32> = (0..outputs).map(value).collect();
+            frame.correlate(&input, Some(&start), weight, &mut out, &mut scratch);
+            let mut sums = vec![0.0; outputs * 18];
+            let add = |output: usize, tap: usize, sum: f32| sums[output * 18 + tap] += sum;
+            frame.weight_gradient(&input, &gradient, add, &mut scratch);
+            let mut expected_sums = vec![0.0; sums.len()];
+            for (at, found) in out.iter().enumerate() {
+                let (output, y, x) = (at / (height * width), at / width % height, at % width);
+                let mut expected = start[output];
+                for tap in 0..18 {
+                    let under = pixel(tap / 9, y + tap % 9 / 3, x + tap % 3);
+                    expected += weight(output, tap) * under;
+                    expected_sums[output * 18 + tap] += gradient[at] * under;
+                }
+                // Small whole numbers: exact in any order.
+                assert_eq!(*found, expected, "{set:?}, value {at}");
+            }
+            assert_eq!(sums, expected_sums, "{set:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The JSON form: field names of the spec, null with a reason where there is no number.
 
 use super::{Report, SCHEMA_VERSION};
+use crate::theory::kernel::LayerStatistics;
 use crate::theory::phase::Asymptotics;
 use crate::theory::predict::{Bulk, LayerPrediction, Prediction};
 use crate::theory::{NoTheory, Predicted};
@@ -77,6 +78,14 @@ impl Fields {
             .with("fixed_points", &limit.fixed_points)
     }
 
+    /// Correlations of the actual inputs, and of each two of their classes; null entries where there is no pair.
+    #[must_use]
+    pub fn on_data(self, statistics: Option<&LayerStatistics>) -> Self {
+        let Some(statistics) = statistics else { return self };
+        self.number("mean_correlation", statistics.mean_correlation)
+            .named("class_correlations", &statistics.class_correlations)
+    }
+
     /// The finished object.
     pub fn into_value(self) -> Value {
         Value::Object(self.0)
@@ -96,6 +105,7 @@ pub fn prediction_fields(prediction: &Prediction) -> Fields {
             .number("largest_share", guess.largest_share)
             .number("agreement", guess.agreement)
             .number("neutral_share", guess.neutral_share)
+            .named("class_gradients", &guess.class_gradients)
             .into_value()
     });
     fields
@@ -138,6 +148,8 @@ fn layer_value(layer: &LayerPrediction) -> Value {
         .predicted("gradient", &layer.ln_gradient.clone().map(f64::exp))
         .predicted("ln_gradient", &layer.ln_gradient)
         .predicted("ln_q_variance", &layer.ln_q_variance)
+        .named("finite_width", &layer.finite_width)
+        .on_data(layer.on_data.as_ref())
         .into_value()
 }
 

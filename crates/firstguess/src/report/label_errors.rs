@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     fn report(truth: Option<&[u32]>) -> LabelReport {
-        let rows = vec![0.9, 0.1, 0.8, 0.2, 0.1, 0.9, 0.2, 0.8];
+        let rows = vec![0.9, 0.1, 0.9375, 0.0625, 0.1, 0.9, 0.2, 0.8];
         let data = Probabilities::new(2, rows, vec![0, 1, 1, 1]).unwrap();
         LabelReport::new(&data, Method::Both, Ranking::SelfConfidence, Pruning::default(), truth)
             .unwrap()
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(value["detection"]["f1"], 1.0);
         assert_eq!(value["calibrated_joint"], json!([[1, 0], [1, 2]]));
         let csv = report(None).to_csv();
-        assert!(csv.contains("\n1,1,0,0.2,0.2,1,1\n") && csv.lines().count() == 5, "{csv}");
+        assert!(csv.contains("\n1,1,0,0.0625,0.0625,1,1\n") && csv.lines().count() == 5, "{csv}");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What a check found, and the forms in which people and programs read it.
 
-pub mod answer;
 mod json;
 mod label_errors;
 mod model;

@@ -113,6 +113,7 @@ impl Report {
             ),
             ("measured", self.measured_line()),
             ("phase", self.phase_line()),
+            ("width", self.width_line()),
         ];
         for note in self.model.iter().flat_map(|model| &model.notes) {
             about.push(("note", note.clone()));
@@ -196,6 +197,31 @@ impl Report {
             Err(_) => "",
         };
         text + bias
+    }
+
+    /// What the widths at hand do to the numbers of infinite width, at both ends of the network.
+    fn width_line(&self) -> String {
+        let layers = &self.prediction.layers;
+        let (Some(first), Some(last)) = (layers.first(), layers.last()) else {
+            return "no layer has weights".to_owned();
+        };
+        match (&first.finite_width, &last.finite_width) {
+            (Ok(start), Ok(end)) => {
+                let infinite = |ln: Option<f64>| ln.map_or_else(|| "-".to_owned(), number);
+                format!(
+                    "ln q at the logits {} ± {} over networks (infinite: {}); ln gradient at layer 1 {} ± {} (infinite: {})",
+                    number(end.ln_q_mean),
+                    number(end.ln_q_variance.sqrt()),
+                    infinite(
+                        last.spread.as_ref().ok().map(crate::theory::mean_field::Spread::ln_q)
+                    ),
+                    number(start.ln_gradient_mean),
+                    number(start.ln_gradient_variance.sqrt()),
+                    infinite(first.ln_gradient.clone().ok()),
+                )
+            }
+            (Err(why), _) | (_, Err(why)) => format!("no correction: {why}"),
+        }
     }
 
     fn layers(&self, out: &mut String, style: Style) {

@@ -333,7 +333,7 @@ impl Activation {
         }
     }
 
-    /// The name and the parameters, in the order of the call; `None` for an expression.
+    /// The name and the parameters, in the order of the call; `None` for an expression and for a pair.
     fn call(&self) -> Option<(&'static str, Vec<f64>)> {
         Some(match self {
             Self::Linear => ("linear", vec![]),
@@ -359,8 +359,8 @@ impl Activation {
             Self::SquaredRelu => ("squared_relu", vec![]),
             Self::ShiftedRelu { shift } => ("shifted_relu", vec![*shift]),
             Self::LogPeriodic { delta, omega } => ("log_periodic", vec![*delta, *omega]),
-            Self::GaussianPair(pair) => (pair.name(), vec![pair.theta()]),
-            Self::Expression(_) => return None,
+            // The argument of a pair is a family, not always a number.
+            Self::GaussianPair(_) | Self::Expression(_) => return None,
         })
     }
 

@@ -359,9 +359,11 @@ impl DataSpec {
                 (None, Some(Classes::Count(count))) => Some(*count),
                 (None, None) => None,
             };
-            noise
-                .validate(classes)
-                .map_err(|error| SpecError::Conflict(format!("`data.label_noise`: {error}")))?;
+            noise.validate(classes).map_err(|error| {
+                let text = error.to_string();
+                let problem = text.strip_prefix("label noise: ").unwrap_or(&text);
+                SpecError::Conflict(format!("`data.label_noise`: {problem}"))
+            })?;
         }
         Ok(())
     }

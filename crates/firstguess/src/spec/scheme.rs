@@ -1,6 +1,7 @@
 //! Initialization schemes: from a name to the variance and law of each layer's weights and biases.
 
 use super::error::SpecError;
+use super::gaussian_pair::{PairFamily, PairWeights};
 use super::network::WeightLayer;
 use super::weights::WeightFamily;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -25,6 +26,15 @@ pub enum Scheme {
     TorchDefault,
     /// The edge of chaos of the network's activation at the given bias variance.
     Critical,
+    /// The weights of a Gaussian pair at their own scale, `gaussian_pair(3)`: with the activation `gaussian_odd(3)` or
+    /// `gaussian_positive(3)` every layer keeps N(0, 1) (`wolinski2025`).
+    ///
+    /// ```text
+    /// σ_w² = (1 - σ_b²) E W²   (first layer: Gaussian weights, σ_w² = 1 - σ_b²)
+    /// ```
+    ///
+    /// A bias takes its variance from the weights, so that the sum stays 1.
+    GaussianPair(PairFamily),
     /// `weight_variance` and `bias_variance` as given.
     Explicit,
 }
@@ -50,7 +60,8 @@ impl Draw {
     }
 }
 
-/// Every scheme by its name in spec files and on the command line. The one list of schemes.
+/// Every scheme without a parameter, by its name in spec files and on the command line; beside them there is
+/// `gaussian_pair(θ)`. The one list of schemes.
 pub const SCHEMES: [(&str, Scheme); 14] = [
     ("he_normal", Scheme::He(Draw::Normal)),
     ("he_uniform", Scheme::He(Draw::Uniform)),
@@ -73,6 +84,9 @@ impl FromStr for Scheme {
 
     fn from_str(text: &str) -> Result<Self, SpecError> {
         let name = text.trim().to_lowercase();
+        if name == PAIR || name.starts_with("gaussian_pair(") {
+            return pair(&name);
+        }
         // The names by which the frameworks know the same rules.
         let name = match name.as_str() {
             "kaiming_normal" => "he_normal",
@@ -82,13 +96,44 @@ impl FromStr for Scheme {
             other => other,
         };
         SCHEMES.iter().find(|(known, _)| *known == name).map(|(_, scheme)| *scheme).ok_or_else(
-            || SpecError::unknown_name("scheme", text, &SCHEMES.map(|(known, _)| known)),
+            || {
+                let known: Vec<&str> =
+                    SCHEMES.iter().map(|(known, _)| *known).chain(["gaussian_pair(2)"]).collect();
+                SpecError::unknown_name("scheme", text, &known)
+            },
         )
     }
 }
 
+const PAIR: &str = "gaussian_pair";
+
+/// `gaussian_pair(family)`, checked: afterwards the weights have a partner and networks can draw them.
+fn pair(name: &str) -> Result<Scheme, SpecError> {
+    let family = name.strip_prefix(PAIR).and_then(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
+    let Some(family) = family.filter(|family| !family.trim().is_empty()) else {
+        return Err(SpecError::Conflict(
+            "scheme `gaussian_pair` needs the exponent or the family of its weights, such as gaussian_pair(2), \
+             gaussian_pair(3) or gaussian_pair(sphere(3))"
+                .to_owned(),
+        ));
+    };
+    let refused = |error| SpecError::Conflict(format!("scheme `{PAIR}({family})`: {error}"));
+    let family: PairFamily = family.parse().map_err(refused)?;
+    PairWeights::new(family).map_err(refused)?;
+    if family.weight_family().is_none() {
+        return Err(SpecError::Conflict(format!(
+            "scheme `{PAIR}({family})`: networks draw Weibull and bounded weights with a parameter of at most 1e6; inf is \
+             the random sign"
+        )));
+    }
+    Ok(Scheme::GaussianPair(family))
+}
+
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::GaussianPair(family) = self {
+            return write!(f, "{PAIR}({family})");
+        }
         let name = SCHEMES.iter().find(|(_, scheme)| scheme == self).map_or("explicit", |(n, _)| n);
         f.write_str(name)
     }
@@ -193,6 +238,18 @@ impl InitScheme {
                 return Err(SpecError::out_of_domain(name, "finite, ≥ 0 and at most 1e6", value));
             }
         }
+        if let Scheme::GaussianPair(_) = self.scheme {
+            if let Some(bias) = self.bias_variance.filter(|bias| *bias >= 1.0) {
+                let domain = "below 1 with a Gaussian pair, whose pre-activations have variance 1 with the bias";
+                return Err(SpecError::out_of_domain("bias_variance", domain, bias));
+            }
+            if let Some(law) = self.weight_law {
+                return Err(SpecError::Conflict(format!(
+                    "scheme `{}` sets the law of the weights; leave out weight_law = \"{law}\", or use `explicit`",
+                    self.scheme
+                )));
+            }
+        }
         match (self.scheme, self.weight_variance) {
             (Scheme::Explicit, None) => Err(SpecError::Conflict(
                 "scheme `explicit` needs `weight_variance`, such as weight_variance = 2.0"
@@ -228,6 +285,7 @@ impl InitScheme {
             }
             Scheme::TorchDefault => (1.0 / 3.0, WeightFamily::Uniform),
             Scheme::Explicit => (self.weight_variance.unwrap_or(1.0), WeightFamily::Normal),
+            Scheme::GaussianPair(family) => self.pair_weights(family, layer)?,
             Scheme::Critical => {
                 return Err(SpecError::Conflict(
                     "scheme `critical` has no variances before theory has found them".to_owned(),
@@ -243,12 +301,104 @@ impl InitScheme {
             uniform_bias: torch,
         })
     }
+
+    /// The first layer turns inputs of mean square 1 into exact normals; the others keep them.
+    fn pair_weights(
+        &self,
+        family: PairFamily,
+        layer: &WeightLayer,
+    ) -> Result<(f64, WeightFamily), SpecError> {
+        let bias = layer.own.bias_variance.or(self.bias_variance).unwrap_or(0.0);
+        if bias >= 1.0 {
+            let domain =
+                "below 1 with a Gaussian pair, whose pre-activations have variance 1 with the bias";
+            return Err(SpecError::out_of_domain("bias_variance", domain, bias));
+        }
+        if layer.index == 1 {
+            return Ok((1.0 - bias, WeightFamily::Normal));
+        }
+        let refused = |why: String| SpecError::Conflict(format!("scheme `{}`: {why}", self.scheme));
+        let weights = PairWeights::new(family).map_err(|error| refused(error.to_string()))?;
+        let law = family.weight_family().ok_or_else(|| refused("no such weights".to_owned()))?;
+        Ok(((1.0 - bias) * weights.second_moment(), law))
+    }
+}
+
+/// A scheme with its options in one line: `he_normal`, `explicit(1.5,0.05)` (weight and bias variance),
+/// `glorot_uniform(gain=2,bias_variance=0.1)`.
+impl FromStr for InitScheme {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Self, SpecError> {
+        let (name, arguments) = match text.trim().split_once('(') {
+            None => (text.trim(), ""),
+            Some((name, rest)) => (
+                name,
+                rest.strip_suffix(')').ok_or_else(|| {
+                    SpecError::Conflict(
+                        "the options of a scheme end in `)`, as in explicit(2,0.1)".to_owned(),
+                    )
+                })?,
+            ),
+        };
+        let mut init = Self::new(name.parse()?);
+        for (position, argument) in
+            arguments.split(',').map(str::trim).filter(|argument| !argument.is_empty()).enumerate()
+        {
+            let (key, value) = match argument.split_once('=') {
+                Some((key, value)) => (key.trim(), value.trim()),
+                None if init.scheme == Scheme::Explicit && position < 2 => {
+                    (["weight_variance", "bias_variance"][position], argument)
+                }
+                None => {
+                    return Err(SpecError::Conflict(format!(
+                        "options of `{name}` are named: gain=, bias_variance=, and with explicit weight_variance="
+                    )));
+                }
+            };
+            let number: f64 = value.parse().map_err(|_| {
+                let shown: String = value.chars().take(60).collect();
+                SpecError::Conflict(format!("`{}` is not a number", shown.escape_debug()))
+            })?;
+            match key {
+                "gain" => init.gain = number,
+                "weight_variance" => init.weight_variance = Some(number),
+                "bias_variance" => init.bias_variance = Some(number),
+                _ => {
+                    let known = ["gain", "weight_variance", "bias_variance"];
+                    return Err(SpecError::unknown_name("option", key, &known));
+                }
+            }
+        }
+        init.validate()?;
+        Ok(init)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::spec::layer::OwnVariances;
+
+    #[test]
+    fn a_scheme_in_one_line() -> Result<(), SpecError> {
+        let explicit: InitScheme = "explicit(1.5, 0.05)".parse()?;
+        assert_eq!(explicit, InitScheme::explicit(1.5, 0.05));
+        let gained: InitScheme = "he_normal(gain=2,bias_variance=0.1)".parse()?;
+        assert_eq!((gained.gain, gained.bias_variance), (2.0, Some(0.1)));
+        for (text, expected) in [
+            ("he_norml", "did you mean `he_normal`"),
+            ("he_normal(2)", "are named"),
+            ("explicit", "needs `weight_variance`"),
+            ("explicit(1", "end in `)`"),
+            ("explicit(x)", "not a number"),
+            ("he_normal(gian=1)", "did you mean `gain`"),
+        ] {
+            let error = text.parse::<InitScheme>().unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        Ok(())
+    }
 
     fn layer(fan_in: usize, outputs: usize) -> WeightLayer {
         WeightLayer {
@@ -299,9 +449,49 @@ mod tests {
         Ok(())
     }
 
+    /// E W² of the theory's table; a bias takes its share; the first layer is Gaussian.
+    #[test]
+    fn a_pair_draws_its_own_law_at_its_own_scale() -> Result<(), SpecError> {
+        let second = WeightLayer { index: 2, ..layer(30, 30) };
+        for (name, law, variance) in [
+            ("gaussian_pair(2)", "weibull(2)", 1.0),
+            ("gaussian_pair(3)", "weibull(3)", 0.90274529),
+            ("gaussian_pair(2.05)", "weibull(2.05)", 0.98993203),
+            ("gaussian_pair(inf)", "rademacher", 1.0),
+            ("gaussian_pair(sphere(3))", "sphere(3)", 1.0),
+            ("gaussian_pair(bounded_power(2))", "bounded_power(2)", 0.5),
+            ("gaussian_pair(generalized_gamma(1,3))", "generalized_gamma(1,3)", 0.90274529),
+        ] {
+            let scheme: Scheme = name.parse()?;
+            assert_eq!(scheme.to_string(), name);
+            let init = InitScheme::new(scheme).layer(&second)?;
+            assert_eq!(init.family.to_string(), law);
+            assert!((init.weight_variance - variance).abs() < 6e-9, "{name}: {init:?}");
+            assert_eq!(init.bias_variance, 0.0);
+            let first = InitScheme::new(scheme).layer(&layer(30, 30))?;
+            assert_eq!((first.family, first.weight_variance), (WeightFamily::Normal, 1.0));
+            let biased = InitScheme { bias_variance: Some(0.25), ..InitScheme::new(scheme) };
+            let biased = biased.layer(&second)?;
+            assert!((biased.weight_variance - 0.75 * init.weight_variance).abs() < 1e-15);
+        }
+        Ok(())
+    }
+
     #[test]
     fn wrong_options_are_refused_with_what_to_do() {
         for (json, expected) in [
+            (r#"{"scheme":"gaussian_pair"}"#, "such as gaussian_pair(2)"),
+            (r#"{"scheme":"gaussian_pair()"}"#, "such as gaussian_pair(2)"),
+            (r#"{"scheme":"gaussian_pair(1.5)"}"#, "heavier"),
+            (r#"{"scheme":"gaussian_pair(2.001)"}"#, "2.005"),
+            (r#"{"scheme":"gaussian_pair(nan)"}"#, "`theta` must be"),
+            (r#"{"scheme":"gaussian_pair(-3)"}"#, "`theta` must be"),
+            (r#"{"scheme":"gaussian_pair(normal)"}"#, "constant"),
+            (r#"{"scheme":"gaussian_pair(1e9)"}"#, "at most 1e6"),
+            (r#"{"scheme":"gaussian_pair(3","gain":1.0}"#, "such as gaussian_pair(2)"),
+            (r#"{"scheme":"gaussian_pair(3)","bias_variance":1.0}"#, "below 1"),
+            (r#"{"scheme":"gaussian_pair(3)","weight_law":"normal"}"#, "sets the law"),
+            (r#"{"scheme":"gaussian_pair(3)","weight_variance":1.0}"#, "use `gain`"),
             (r#"{"scheme":"he_norml"}"#, "did you mean `he_normal`"),
             (r#"{"scheme":"explicit"}"#, "needs `weight_variance`"),
             (r#"{"scheme":"he_normal","weight_variance":2.0}"#, "use `gain`"),

@@ -3,12 +3,14 @@
 //! Every law is symmetric about zero and standardised to unit variance; a scheme multiplies by its standard deviation.
 //! [`WEIGHT_FAMILIES`] is the one list behind names, parsing and documentation.
 
+use crate::math::complex_gamma::ln_gamma_ratio;
 use crate::math::incomplete::{incomplete_beta, incomplete_gamma};
 use crate::math::special::{ln_gamma, normal_density};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, PI, SQRT_2};
-use std::fmt;
-use std::str::FromStr;
+
+mod text;
+pub use text::WeightError;
 
 /// The family of laws that the entries of a weight tensor follow, up to scale.
 ///
@@ -63,32 +65,13 @@ pub enum WeightFamily {
         /// Exponent k: 1 is the uniform law.
         exponent: f64,
     },
-}
-
-/// Why a weight law was refused.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the message of each variant names its fields")]
-pub enum WeightError {
-    /// No family has this name.
-    #[error("unknown weight law `{name}`: did you mean `{nearest}`?")]
-    UnknownFamily { name: String, nearest: &'static str },
-
-    /// A parametric family was named without its parameter.
-    #[error("weight law `{family}` needs its {parameter}, as in `{example}`")]
-    MissingParameter { family: &'static str, parameter: &'static str, example: String },
-
-    /// A family without parameters was given one.
-    #[error("weight law `{family}` takes no parameter, got `{found}`")]
-    UnexpectedParameter { family: &'static str, found: String },
-
-    /// The text between the parentheses is not one number, or a parenthesis is missing.
-    #[error("weight law `{text}` is not of the form `{example}`")]
-    Malformed { text: String, example: String },
-
-    /// The parameter lies outside the range of the family.
-    #[error("{parameter} of weight law `{family}` must be {domain}, got {value}")]
-    OutOfDomain { family: &'static str, parameter: &'static str, domain: &'static str, value: f64 },
+    /// `|w|^power ~ Gamma(shape)` before scaling; random sign.
+    GeneralizedGamma {
+        /// Shape a of the gamma law.
+        shape: f64,
+        /// Power b.
+        power: f64,
+    },
 }
 
 /// A row of [`WEIGHT_FAMILIES`].
@@ -100,12 +83,12 @@ pub struct WeightFamilyEntry {
     pub summary: &'static str,
     /// Density or tail of the law at unit variance.
     pub formula: &'static str,
-    /// The parameter in parentheses, if the family has one.
-    pub parameter: Option<WeightParameter>,
-    build: fn(f64) -> WeightFamily,
+    /// The parameters in parentheses, in the order of the call.
+    pub parameters: &'static [WeightParameter],
+    build: fn(&[f64]) -> WeightFamily,
 }
 
-/// The one parameter of a weight family.
+/// A parameter of a weight family.
 #[derive(Debug, Clone, Copy)]
 pub struct WeightParameter {
     /// Name, as in the documentation.
@@ -123,98 +106,118 @@ pub const WEIGHT_FAMILIES: &[WeightFamilyEntry] = &[
         name: "normal",
         summary: "Gaussian weights.",
         formula: "f(w) = exp(-w²/2)/√(2π)",
-        parameter: None,
+        parameters: &[],
         build: |_| WeightFamily::Normal,
     },
     WeightFamilyEntry {
         name: "uniform",
         summary: "Uniform weights.",
         formula: "f(w) = 1/(2√3) for |w| < √3",
-        parameter: None,
+        parameters: &[],
         build: |_| WeightFamily::Uniform,
     },
     WeightFamilyEntry {
         name: "truncated_normal",
         summary: "Gaussian weights cut at two standard deviations of the parent, rescaled to the exact variance.",
         formula: "w = z/0.8796 given |z| < 2, z standard normal",
-        parameter: None,
+        parameters: &[],
         build: |_| WeightFamily::TruncatedNormal,
     },
     WeightFamilyEntry {
         name: "orthogonal",
         summary: "A semi-orthogonal matrix, uniform among all such.",
         formula: "W Wᵀ = I or Wᵀ W = I",
-        parameter: None,
+        parameters: &[],
         build: |_| WeightFamily::Orthogonal,
     },
     WeightFamilyEntry {
         name: "delta_orthogonal",
         summary: "A convolution kernel with a semi-orthogonal centre tap and zeros elsewhere.",
         formula: "W[centre] semi-orthogonal, else 0",
-        parameter: None,
+        parameters: &[],
         build: |_| WeightFamily::DeltaOrthogonal,
     },
     WeightFamilyEntry {
         name: "rademacher",
         summary: "One magnitude with random sign.",
         formula: "P(w = 1) = P(w = -1) = 1/2",
-        parameter: None,
+        parameters: &[],
         build: |_| WeightFamily::Rademacher,
     },
     WeightFamilyEntry {
         name: "weibull",
         summary: "Weibull magnitudes with random sign: the weights of the Gaussian pairs.",
         formula: "P(|w| > t) = exp(-(t/λ)^θ), λ = Γ(1 + 2/θ)^{-1/2}",
-        parameter: Some(WeightParameter {
+        parameters: &[WeightParameter {
             name: "shape",
             example: 3.0,
             domain: "in [0.1, 1000000]",
             allows: |x| (0.1..=1e6).contains(&x),
-        }),
-        build: |shape| WeightFamily::SymmetricWeibull { shape },
+        }],
+        build: |p| WeightFamily::SymmetricWeibull { shape: p[0] },
     },
     WeightFamilyEntry {
         name: "student_t",
         summary: "Student's t: heavy tails, infinite kurtosis up to 4 degrees of freedom.",
         formula: "f(w) ∝ (1 + w²/(ν - 2))^{-(ν + 1)/2}",
-        parameter: Some(WeightParameter {
+        parameters: &[WeightParameter {
             name: "degrees_of_freedom",
             example: 5.0,
             domain: "above 2 (finite variance) and at most 10000",
             allows: |x| x > 2.0 && x <= 1e4,
-        }),
-        build: |degrees_of_freedom| WeightFamily::StudentT { degrees_of_freedom },
+        }],
+        build: |p| WeightFamily::StudentT { degrees_of_freedom: p[0] },
     },
     WeightFamilyEntry {
         name: "laplace",
         summary: "Two-sided exponential weights.",
         formula: "f(w) = exp(-√2 |w|)/√2",
-        parameter: None,
+        parameters: &[],
         build: |_| WeightFamily::Laplace,
     },
     WeightFamilyEntry {
         name: "sphere",
         summary: "Length of a Gaussian vector with random sign; 3 is Maxwell's law.",
         formula: "w = ±χ_d/√d",
-        parameter: Some(WeightParameter {
+        parameters: &[WeightParameter {
             name: "dimension",
             example: 3.0,
             domain: "a whole number from 1 to 10000",
             allows: |x| x.fract() == 0.0 && (1.0..=1e4).contains(&x),
-        }),
-        build: |dimension| WeightFamily::Sphere { dimension: whole(dimension) },
+        }],
+        build: |p| WeightFamily::Sphere { dimension: whole(p[0]) },
     },
     WeightFamilyEntry {
         name: "bounded_power",
         summary: "Bounded magnitudes with a power density and random sign; 1 is the uniform law.",
         formula: "f(|w|) = k |w|^{k-1}/s^k for |w| < s = √((k + 2)/k)",
-        parameter: Some(WeightParameter {
+        parameters: &[WeightParameter {
             name: "exponent",
             example: 2.0,
             domain: "in [0.1, 1000000]",
             allows: |x| (0.1..=1e6).contains(&x),
-        }),
-        build: |exponent| WeightFamily::BoundedPower { exponent },
+        }],
+        build: |p| WeightFamily::BoundedPower { exponent: p[0] },
+    },
+    WeightFamilyEntry {
+        name: "generalized_gamma",
+        summary: "A power of a gamma variate with random sign: the weights of further Gaussian pairs.",
+        formula: "|w|^b ~ Gamma(a) before scaling; weibull(θ) is a = 1, b = θ",
+        parameters: &[
+            WeightParameter {
+                name: "shape",
+                example: 1.5,
+                domain: "in [0.01, 100]",
+                allows: |x| (0.01..=100.0).contains(&x),
+            },
+            WeightParameter {
+                name: "power",
+                example: 3.0,
+                domain: "in [0.5, 1000000]",
+                allows: |x| (0.5..=1e6).contains(&x),
+            },
+        ],
+        build: |p| WeightFamily::GeneralizedGamma { shape: p[0], power: p[1] },
     },
 ];
 
@@ -239,18 +242,20 @@ impl WeightFamily {
             Self::Laplace => 8,
             Self::Sphere { .. } => 9,
             Self::BoundedPower { .. } => 10,
+            Self::GeneralizedGamma { .. } => 11,
         };
         &WEIGHT_FAMILIES[index]
     }
 
-    /// The value of the family's parameter, if it has one.
-    pub fn parameter(&self) -> Option<f64> {
+    /// The values of the family's parameters, in the order of the call.
+    pub fn parameters(&self) -> Vec<f64> {
         match *self {
-            Self::SymmetricWeibull { shape } => Some(shape),
-            Self::StudentT { degrees_of_freedom } => Some(degrees_of_freedom),
-            Self::Sphere { dimension } => Some(f64::from(dimension)),
-            Self::BoundedPower { exponent } => Some(exponent),
-            _ => None,
+            Self::SymmetricWeibull { shape } => vec![shape],
+            Self::StudentT { degrees_of_freedom } => vec![degrees_of_freedom],
+            Self::Sphere { dimension } => vec![f64::from(dimension)],
+            Self::BoundedPower { exponent } => vec![exponent],
+            Self::GeneralizedGamma { shape, power } => vec![shape, power],
+            _ => Vec::new(),
         }
     }
 
@@ -266,17 +271,10 @@ impl WeightFamily {
     /// [`WeightError::OutOfDomain`] if the parameter is NaN or outside the family's range.
     pub fn check(&self) -> Result<(), WeightError> {
         let entry = self.entry();
-        match (entry.parameter, self.parameter()) {
-            (Some(parameter), Some(value)) if !(parameter.allows)(value) => {
-                Err(WeightError::OutOfDomain {
-                    family: entry.name,
-                    parameter: parameter.name,
-                    domain: parameter.domain,
-                    value,
-                })
-            }
-            _ => Ok(()),
+        for (parameter, value) in entry.parameters.iter().zip(self.parameters()) {
+            parameter.check(entry.name, value)?;
         }
+        Ok(())
     }
 
     /// `E w⁴ / (E w²)²`, exact: 3 for the normal law, ∞ for Student's t up to 4 degrees of freedom.
@@ -302,6 +300,7 @@ impl WeightFamily {
             Self::Laplace => 6.0,
             Self::Sphere { dimension } => 1.0 + 2.0 / f64::from(dimension),
             Self::BoundedPower { exponent: k } => (k + 2.0) * (k + 2.0) / (k * (k + 4.0)),
+            Self::GeneralizedGamma { shape, power } => gamma_moment(shape, power, 4.0),
         })
     }
 
@@ -321,6 +320,7 @@ impl WeightFamily {
             Self::StudentT { degrees_of_freedom } => (1.0, degrees_of_freedom),
             Self::Sphere { dimension } => (f64::from(dimension), f64::INFINITY),
             Self::BoundedPower { exponent } => (exponent, f64::INFINITY),
+            Self::GeneralizedGamma { shape, power } => (shape * power, f64::INFINITY),
             _ => (1.0, f64::INFINITY),
         };
         if z.is_nan() {
@@ -342,6 +342,7 @@ impl WeightFamily {
             Self::Laplace => (ln_gamma(1.0 + z) - 0.5 * LN_2 * z).exp(),
             Self::Sphere { dimension } => chi_moment(f64::from(dimension), z),
             Self::BoundedPower { exponent } => power_moment(exponent, z),
+            Self::GeneralizedGamma { shape, power } => gamma_moment(shape, power, z),
             Self::Rademacher | Self::Orthogonal | Self::DeltaOrthogonal => 1.0,
         })
     }
@@ -385,6 +386,10 @@ impl WeightFamily {
                 incomplete_gamma(half, half * t * t).1
             }
             Self::BoundedPower { exponent } => power_survival(exponent, t),
+            Self::GeneralizedGamma { shape, power } => {
+                let x = (t * gamma_root(shape, power)).powf(power);
+                if x == f64::INFINITY { 0.0 } else { incomplete_gamma(shape, x).1 }
+            }
         })
     }
 
@@ -436,6 +441,15 @@ impl WeightFamily {
                 (ln_norm + ln_power - 0.5 * d * t * t).exp()
             }
             Self::BoundedPower { exponent } => 0.5 * power_density(exponent, t),
+            Self::GeneralizedGamma { shape, power } => {
+                let root = gamma_root(shape, power);
+                let decay = (t * root).powf(power);
+                if decay > 745.0 {
+                    return Some(0.0);
+                }
+                let rise = (t * root).powf(shape * power - 1.0);
+                0.5 * root * power * rise * (-decay - ln_gamma(shape)).exp()
+            }
         };
         Some(on_the_line)
     }
@@ -473,6 +487,16 @@ fn weibull_moment(shape: f64, z: f64) -> f64 {
     (ln_gamma(1.0 + z / shape) - 0.5 * z * ln_gamma(1.0 + 2.0 / shape)).exp()
 }
 
+/// `√(E |w|²)` of the generalised gamma magnitude at scale 1.
+pub(crate) fn gamma_root(shape: f64, power: f64) -> f64 {
+    (0.5 * ln_gamma_ratio(shape + 2.0 / power, shape)).exp()
+}
+
+fn gamma_moment(shape: f64, power: f64, z: f64) -> f64 {
+    let ratio = |z: f64| ln_gamma_ratio(shape + z / power, shape);
+    (ratio(z) - 0.5 * z * ratio(2.0)).exp()
+}
+
 /// Upper end of the unit-variance law with `f(|w|) ∝ |w|^{k-1}`.
 pub(crate) fn power_edge(k: f64) -> f64 {
     ((k + 2.0) / k).sqrt()
@@ -500,98 +524,6 @@ fn power_density(k: f64, t: f64) -> f64 {
 )]
 fn whole(x: f64) -> u32 {
     if x.fract() == 0.0 && (1.0..=1e4).contains(&x) { x as u32 } else { 0 }
-}
-
-impl fmt::Display for WeightFamily {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.parameter() {
-            Some(value) => write!(f, "{}({value})", self.entry().name),
-            None => f.write_str(self.entry().name),
-        }
-    }
-}
-
-impl WeightFamilyEntry {
-    /// How the family is written: `normal`, `weibull(3)`.
-    pub fn example(&self) -> String {
-        match self.parameter {
-            Some(parameter) => format!("{}({})", self.name, parameter.example),
-            None => self.name.to_owned(),
-        }
-    }
-}
-
-impl FromStr for WeightFamily {
-    type Err = WeightError;
-
-    fn from_str(text: &str) -> Result<Self, WeightError> {
-        let text = text.trim();
-        let (name, argument) = match text.split_once('(') {
-            Some((name, rest)) => (name.trim_end(), Some(rest)),
-            None => (text, None),
-        };
-        let Some(entry) = WEIGHT_FAMILIES.iter().find(|entry| entry.name == name) else {
-            return Err(WeightError::UnknownFamily {
-                name: name.to_owned(),
-                nearest: nearest(name),
-            });
-        };
-        let malformed =
-            || WeightError::Malformed { text: text.to_owned(), example: entry.example() };
-        let value = match (entry.parameter, argument) {
-            (None, None) => f64::NAN,
-            (None, Some(_)) => {
-                let found = text[name.len()..].to_owned();
-                return Err(WeightError::UnexpectedParameter { family: entry.name, found });
-            }
-            (Some(parameter), None) => {
-                return Err(WeightError::MissingParameter {
-                    family: entry.name,
-                    parameter: parameter.name,
-                    example: entry.example(),
-                });
-            }
-            (Some(parameter), Some(rest)) => {
-                let inner = rest.trim_end().strip_suffix(')').ok_or_else(malformed)?;
-                let value: f64 = inner.trim().parse().map_err(|_| malformed())?;
-                if !(parameter.allows)(value) {
-                    return Err(WeightError::OutOfDomain {
-                        family: entry.name,
-                        parameter: parameter.name,
-                        domain: parameter.domain,
-                        value,
-                    });
-                }
-                value
-            }
-        };
-        Ok((entry.build)(value))
-    }
-}
-
-fn nearest(name: &str) -> &'static str {
-    let mut best = ("normal", f64::NEG_INFINITY);
-    for entry in WEIGHT_FAMILIES {
-        let likeness = strsim::jaro_winkler(&name.to_lowercase(), entry.name);
-        if likeness > best.1 {
-            best = (entry.name, likeness);
-        }
-    }
-    best.0
-}
-
-impl TryFrom<String> for WeightFamily {
-    type Error = WeightError;
-
-    fn try_from(text: String) -> Result<Self, WeightError> {
-        text.parse()
-    }
-}
-
-impl From<WeightFamily> for String {
-    fn from(family: WeightFamily) -> Self {
-        family.to_string()
-    }
 }
 
 #[cfg(test)]

@@ -242,7 +242,8 @@ pub fn neutrality(phi: &Dual, bias_variance: f64) -> Result<NeutralityPoint, NoT
         let weight_variance = (q - bias_variance) / at.moments().second;
         (weight_variance * at.kernel(half) + bias_variance) / q - 0.5
     };
-    let low = if bias_variance > 0.0 { (bias_variance * (1.0 + 1e-9)).ln() } else { -20.0 };
+    // Close to q = 0 a function that starts as a straight line keeps every correlation: rounding, not roots.
+    let low = if bias_variance > 0.0 { (bias_variance * (1.0 + 1e-9)).ln() } else { -9.0 };
     let grid: Vec<f64> =
         (0..=24).map(|i| low + f64::from(i * i) / 576.0 * (14.0 - low.min(0.0))).collect();
     let root = roots::all_roots(excess, &grid, 1e-14).into_iter().next();

@@ -5,12 +5,15 @@ pub mod critical;
 pub mod dual;
 pub mod gaussian_pair;
 pub mod kernel;
+pub mod log_periodic;
+pub mod loss_bias;
 pub mod mean_field;
 pub mod norm;
 pub mod phase;
 pub mod phase_diagram;
 pub mod predict;
 pub mod prejudice;
+pub mod preserved;
 pub mod residual;
 
 use serde::Serialize;

@@ -1,14 +1,17 @@
 //! What theory says of one network, layer by layer and at its end.
 
 mod backward;
+mod critical;
 mod field;
+mod finite_width;
 mod on_data;
 mod walk;
 
 use super::dual::{Dual, Pointwise, Pooling};
+use super::kernel::LayerStatistics;
 use super::mean_field::{LayerVariance, Spread};
 use super::phase::{Asymptotics, asymptotics};
-use super::prejudice::GuessLaw;
+use super::prejudice::{ClassGradients, GuessLaw, class_gradients};
 use super::{NoTheory, Predicted};
 use crate::spec::dataset::Dataset;
 use crate::spec::network::Network;
@@ -16,6 +19,9 @@ use crate::spec::scheme::LayerInit;
 use backward::{Back, Gradient, backward};
 use field::Fluctuation;
 use walk::Walk;
+
+pub use critical::{NetworkCritical, network_critical};
+pub use finite_width::FiniteWidth;
 
 /// What theory needs to know of the inputs: how they spread around their mean, and where the mean is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -108,6 +114,10 @@ pub struct LayerPrediction {
     pub ln_gradient: Predicted,
     /// Variance of `ln q` over networks, from the finite widths before this layer.
     pub ln_q_variance: Predicted,
+    /// The same layer at its own width, to first order in 1/width.
+    pub finite_width: Result<FiniteWidth, NoTheory>,
+    /// What the kernel of the actual inputs says, where it was carried this far.
+    pub on_data: Option<LayerStatistics>,
 }
 
 /// The most frequent hidden transition: what the network would be if it went on for ever.
@@ -144,6 +154,8 @@ pub struct PrejudicePrediction {
     pub agreement: f64,
     /// The largest share at `γ = 1`, where guesses begin to favour a class: the line between neutral and biased.
     pub neutral_share: f64,
+    /// Squared loss gradients at the logits, by favoured and other class, for labels that know nothing of the network.
+    pub class_gradients: Result<ClassGradients, NoTheory>,
 }
 
 /// What theory says of one network.
@@ -208,15 +220,28 @@ pub fn predict(
     });
     let gradient = head.as_ref().map(|field| Gradient::unit(field.positions()));
     fill_gradients(&mut layers, &tape, gradient.map_err(Clone::clone));
+    correct_for_width(&mut layers, network, &walk.transitions, &walk.duals);
     let bulk = match walk.not_plain {
         Some(reason) => Err(reason),
         None => bulk(&walk.transitions, &walk.duals, &layers),
     };
     let head = head.map(|field| field.mean());
     let classes = classes.max(2);
-    let prejudice = head.clone().and_then(|spread| prejudice(classes, spread.gamma()));
+    let prejudice = head.clone().and_then(|spread| prejudice(classes, network.logits(), spread));
     let loss = head.and_then(|spread| loss_at_init(classes, spread.q()));
     Prediction { input, kernel_inputs: None, layers, bulk, prejudice, loss }
+}
+
+fn correct_for_width(
+    layers: &mut [LayerPrediction],
+    network: &Network,
+    transitions: &[(usize, LayerVariance)],
+    duals: &[Dual],
+) {
+    let found = finite_width::corrections(&network.nodes, layers, transitions, duals);
+    for (layer, correction) in layers.iter_mut().zip(found) {
+        layer.finite_width = correction;
+    }
 }
 
 /// Gradients of every layer, and their ratios from each layer to the next.
@@ -282,7 +307,12 @@ fn bulk(
     })
 }
 
-fn prejudice(classes: usize, gamma: f64) -> Result<PrejudicePrediction, NoTheory> {
+fn prejudice(
+    classes: usize,
+    outputs: usize,
+    logits: Spread,
+) -> Result<PrejudicePrediction, NoTheory> {
+    let gamma = logits.gamma();
     let law = |gamma: f64| {
         GuessLaw::new(classes, gamma).map_err(|error| NoTheory::new(error.to_string()))
     };
@@ -292,6 +322,13 @@ fn prejudice(classes: usize, gamma: f64) -> Result<PrejudicePrediction, NoTheory
         largest_share: ours.mean_max().value,
         agreement: ours.agreement().value,
         neutral_share: law(1.0)?.mean_max().value,
+        class_gradients: if outputs == 2 {
+            class_gradients(logits.v(), logits.t()).map_err(|e| NoTheory::new(e.to_string()))
+        } else {
+            Err(NoTheory::new(
+                "only two logits have a closed form: for more the kernel of the data is sampled",
+            ))
+        },
     })
 }
 

@@ -2,82 +2,83 @@
 
 use std::io;
 
-use firstguess::report::answer::GuessAnswer;
-
+use super::Answer;
 use crate::printer::{Printer, Tone};
 use crate::table::{columns, digits};
 
 /// Columns of the longest bar.
 const BAR: f64 = 40.0;
 
-pub(super) fn print(answer: &GuessAnswer, out: &mut Printer) -> io::Result<()> {
-    let (classes, gamma) = (answer.law.classes(), answer.law.gamma());
-    let even = 1.0 / classes as f64;
-    let tone = if gamma < 1.0 { Tone::Good } else { Tone::Bad };
-    out.headline(
-        tone,
-        &format!(
-            "the favoured of {classes} classes gets {} of the inputs on average, where even guesses give {}",
-            percent(answer.mean_max.value),
-            percent(even)
-        ),
-    )?;
-    out.lines(&format!(
-        "γ = {}, correlation of two inputs {}\n\n",
-        digits(gamma),
-        digits(answer.fraction.correlation())
-    ))?;
-    let rows = answer
-        .quantiles
-        .iter()
-        .map(|(probability, q)| vec![percent(*probability), percent(q.value), error(q.error)]);
-    let headings = ["of the networks", "largest share at most", "error"];
-    out.lines(&columns(out, &headings, rows.collect()))?;
-    let shares: Vec<String> = answer.shares.iter().map(|share| percent(share.value)).collect();
-    let rest = if answer.shares.len() < classes { ", …" } else { "" };
-    out.lines(&format!(
-        "\n  mean shares, largest first: {}{rest}\n  \
-         two inputs get the same class with probability {}\n  \
-         variance of one class's share: {}",
-        shares.join(", "),
-        digits(answer.agreement.value),
-        digits(answer.variance.value)
-    ))?;
-    if classes == 2 {
-        out.lines(&histogram(answer))?;
-    }
-    out.note(if gamma < 1.0 {
-        "γ < 1: most networks split the inputs evenly. Exact at infinite width."
-    } else {
-        "γ ≥ 1: most networks favour a class before training. Centre the inputs or move towards c* < 1/2 \
-         (`firstguess critical`). Exact at infinite width."
-    })
-}
-
-/// How often class 0 gets which share.
-fn histogram(answer: &GuessAnswer) -> String {
-    let bins: Vec<f64> = (0..10_u8)
-        .map(|bin| {
-            let edge = |i: u8| f64::from(i) / 10.0;
-            let below = if bin == 0 { 0.0 } else { answer.fraction.cdf(edge(bin)) };
-            answer.fraction.cdf(edge(bin + 1)) - below
+impl Answer {
+    pub(super) fn print(&self, out: &mut Printer) -> io::Result<()> {
+        let (classes, gamma) = (self.law.classes(), self.law.gamma());
+        let even = 1.0 / classes as f64;
+        let tone = if gamma < 1.0 { Tone::Good } else { Tone::Bad };
+        out.headline(
+            tone,
+            &format!(
+                "the favoured of {classes} classes gets {} of the inputs on average, where even guesses give {}",
+                percent(self.mean_max.value),
+                percent(even)
+            ),
+        )?;
+        out.lines(&format!(
+            "γ = {}, correlation of two inputs {}\n\n",
+            digits(gamma),
+            digits(self.fraction.correlation())
+        ))?;
+        let rows = self
+            .quantiles
+            .iter()
+            .map(|(probability, q)| vec![percent(*probability), percent(q.value), error(q.error)]);
+        let headings = ["of the networks", "largest share at most", "error"];
+        out.lines(&columns(out, &headings, rows.collect()))?;
+        let shares: Vec<String> = self.shares.iter().map(|share| percent(share.value)).collect();
+        let rest = if self.shares.len() < classes { ", …" } else { "" };
+        out.lines(&format!(
+            "\n  mean shares, largest first: {}{rest}\n  \
+             two inputs get the same class with probability {}\n  \
+             variance of one class's share: {}",
+            shares.join(", "),
+            digits(self.agreement.value),
+            digits(self.variance.value)
+        ))?;
+        if classes == 2 {
+            out.lines(&self.histogram())?;
+        }
+        out.note(if gamma < 1.0 {
+            "γ < 1: most networks split the inputs evenly. Exact at infinite width."
+        } else {
+            "γ ≥ 1: most networks favour a class before training. Centre the inputs or move towards c* < 1/2 \
+             (`firstguess critical`). Exact at infinite width."
         })
-        .collect();
-    let tallest = bins.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-    let mut text = "\n  share of class 0, and how many networks give it\n".to_owned();
-    for (bin, mass) in bins.iter().enumerate() {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a fraction of BAR"
-        )]
-        let bar = "█".repeat((BAR * mass / tallest).round() as usize);
-        let (low, high) = (10 * bin, 10 * bin + 10);
-        let line = format!("  {low:>3} - {high:>3}%  {:>6}  {bar}", percent(*mass));
-        text.push_str(line.trim_end());
-        text.push('\n');
     }
-    text
+
+    /// How often class 0 gets which share.
+    fn histogram(&self) -> String {
+        let bins: Vec<f64> = (0..10_u8)
+            .map(|bin| {
+                let edge = |i: u8| f64::from(i) / 10.0;
+                let below = if bin == 0 { 0.0 } else { self.fraction.cdf(edge(bin)) };
+                self.fraction.cdf(edge(bin + 1)) - below
+            })
+            .collect();
+        let tallest = bins.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let mut text = "\n  share of class 0, and how many networks give it\n".to_owned();
+        for (bin, mass) in bins.iter().enumerate() {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a fraction of BAR"
+            )]
+            let bar = "█".repeat((BAR * mass / tallest).round() as usize);
+            let (low, high) = (10 * bin, 10 * bin + 10);
+            let line = format!("  {low:>3} - {high:>3}%  {:>6}  {bar}", percent(*mass));
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
 }
 
 /// Rounding is not worth a number.

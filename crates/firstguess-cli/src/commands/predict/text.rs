@@ -3,146 +3,230 @@
 use std::fmt::Write;
 use std::io;
 
-use firstguess::report::answer::{PredictAnswer, PredictedGuess};
+use firstguess::theory::log_periodic::PeriodicFixedPoints;
 use firstguess::theory::phase::{Phase, Prejudice};
 use firstguess::theory::{NoTheory, Predicted};
 
+use super::{Answer, Guess};
+use crate::commands::preserved;
 use crate::printer::{Printer, Tone};
 use crate::table::{columns, digits, folded};
 
-pub(super) fn print(
-    subject: &str,
-    answer: &PredictAnswer,
-    out: &mut Printer,
-) -> io::Result<()> {
-    let (tone, trainability) = trainability(answer);
-    out.headline(tone, &trainability)?;
-    let (tone, bias) = answer.guess.as_ref().map_or_else(|| bias(answer), first_guess);
-    out.headline(tone, &bias)?;
-    out.lines(&format!("{}\n\n{}\n", subject, limits(answer)))?;
-    out.lines(&table(answer, out))?;
-    if let Some(why) = &answer.ended {
-        out.lines(&format!("  ends after layer {}: {why}", answer.layers.len()))?;
+impl Answer {
+    pub(super) fn print(&self, out: &mut Printer) -> io::Result<()> {
+        let (tone, trainability) = self.trainability();
+        out.headline(tone, &trainability)?;
+        let (tone, bias) = self.guess.as_ref().map_or_else(|| self.bias(), first_guess);
+        out.headline(tone, &bias)?;
+        let limits = self.limits() + &preserved::text(&self.preserved);
+        out.lines(&format!("{}\n\n{}\n", self.subject, limits.trim_end_matches('\n')))?;
+        out.lines("\n")?;
+        out.lines(&self.table(out))?;
+        out.lines(&self.more())?;
+        if let Some(why) = &self.ended {
+            out.lines(&format!("  ends after layer {}: {why}", self.layers.len()))?;
+        }
+        let broken = self.layers.iter().find_map(|layer| layer.spread.as_ref().err());
+        if let Some(why) = broken {
+            out.lines(&format!("  -: {why}"))?;
+        }
+        if let Some(periodic) = &self.periodic {
+            out.lines(&infinitely_many(periodic))?;
+        }
+        out.note(&self.advice())
     }
-    let broken = answer.layers.iter().find_map(|layer| layer.spread.as_ref().err());
-    if let Some(why) = broken {
-        out.lines(&format!("  -: {why}"))?;
-    }
-    out.note(&advice(answer))
-}
 
-/// What becomes of gradients.
-fn trainability(answer: &PredictAnswer) -> (Tone, String) {
-    let depth = answer.layers.len();
-    let first = answer.layers.first().map(|_| answer.layer(0).gradient);
-    let first = first.unwrap_or_else(|| Err(NoTheory::new("no layer has a theory")));
-    let over = match first {
-        Ok(factor) => format!("by {} over {depth} layers", digits(factor)),
-        Err(why) => format!("over {depth} layers by {why}"),
-    };
-    let per_layer = match answer.limit(|limit| &limit.chi_1) {
-        Ok(chi) => format!("squared gradients are multiplied by {} per layer", digits(chi)),
-        Err(why) => return (Tone::Bad, format!("gradients have no limit ({why})")),
-    };
-    match answer.phase() {
-        Ok(Phase::Ordered) => {
-            (Tone::Bad, format!("ordered: {per_layer}, {over}: they vanish with depth"))
+    /// What becomes of gradients.
+    fn trainability(&self) -> (Tone, String) {
+        let depth = self.layers.len();
+        let first = self.layers.first().map(|_| self.layer(0).gradient);
+        let first = first.unwrap_or_else(|| Err(NoTheory::new("no layer has a theory")));
+        let over = match first {
+            Ok(factor) => format!("by {} over {depth} layers", digits(factor)),
+            Err(why) => format!("over {depth} layers by {why}"),
+        };
+        let per_layer = match self.limit(|limit| &limit.chi_1) {
+            Ok(chi) => format!("squared gradients are multiplied by {} per layer", digits(chi)),
+            Err(why) => return (Tone::Bad, format!("gradients have no limit ({why})")),
+        };
+        match self.phase() {
+            Ok(Phase::Ordered) => {
+                (Tone::Bad, format!("ordered: {per_layer}, {over}: they vanish with depth"))
+            }
+            Ok(Phase::EdgeOfChaos) => {
+                (Tone::Good, "edge of chaos: gradients keep their size at every depth".to_owned())
+            }
+            Ok(Phase::Chaotic) => {
+                (Tone::Bad, format!("chaotic: {per_layer}, {over}: they explode with depth"))
+            }
+            Err(why) => (Tone::Neutral, format!("no phase ({why}); {per_layer}, {over}")),
         }
-        Ok(Phase::EdgeOfChaos) => {
-            (Tone::Good, "edge of chaos: gradients keep their size at every depth".to_owned())
-        }
-        Ok(Phase::Chaotic) => {
-            (Tone::Bad, format!("chaotic: {per_layer}, {over}: they explode with depth"))
-        }
-        Err(why) => (Tone::Neutral, format!("no phase ({why}); {per_layer}, {over}")),
     }
-}
 
-/// What becomes of the guesses of ever deeper networks.
-fn bias(answer: &PredictAnswer) -> (Tone, String) {
-    let c_star = shown(&answer.limit(|limit| &limit.c_star));
-    match answer.prejudice() {
-        Ok(Prejudice::Neutrality) => (
-            Tone::Good,
-            format!("neutral: two inputs end at correlation c* = {c_star}, guesses are split evenly"),
-        ),
-        Ok(Prejudice::Prejudice) => (
-            Tone::Bad,
-            format!(
-                "prejudiced: two inputs end at correlation c* = {c_star} (γ* = {}), most networks favour a class",
-                shown(&answer.limit(|limit| &limit.gamma_star))
+    /// What becomes of the guesses of ever deeper networks.
+    fn bias(&self) -> (Tone, String) {
+        let c_star = shown(&self.limit(|limit| &limit.c_star));
+        match self.prejudice() {
+            Ok(Prejudice::Neutrality) => (
+                Tone::Good,
+                format!("neutral: two inputs end at correlation c* = {c_star}, guesses are split evenly"),
             ),
-        ),
-        Ok(Prejudice::DeepPrejudice) => (
-            Tone::Bad,
-            "deeply prejudiced: all inputs merge, a deep untrained network gives them one class".to_owned(),
-        ),
-        Err(why) => (Tone::Neutral, format!("no limit of the bias: {why}")),
-    }
-}
-
-fn limits(answer: &PredictAnswer) -> String {
-    let named = [
-        ("q*", answer.limit(|limit| &limit.q_star)),
-        ("slope", answer.limit(|limit| &limit.q_slope)),
-        ("χ₁", answer.limit(|limit| &limit.chi_1)),
-        ("c*", answer.limit(|limit| &limit.c_star)),
-        ("χ_c", answer.limit(|limit| &limit.chi_c)),
-    ];
-    let limits = named.each_ref().map(|(name, value)| format!("{name} {}", shown(value)));
-    let gradient = answer.limit(|limit| &limit.gradient_depth_scale);
-    let mut text = format!(
-        "  limits  {}\n  scales  variance {}, correlation {}, gradient {} (in layers)\n",
-        limits.join("  "),
-        shown(&answer.limit(|limit| &limit.depth_scale_q)),
-        shown(&answer.limit(|limit| &limit.depth_scale_c)),
-        shown(&gradient),
-    );
-    // One reason often holds for several numbers.
-    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
-    for (name, value) in named.iter().chain([&("gradient scale", gradient)]) {
-        let Err(why) = value else { continue };
-        match reasons.iter_mut().find(|(reason, _)| *reason == why.reason) {
-            Some((_, names)) => names.push(name),
-            None => reasons.push((why.reason.clone(), vec![name])),
+            Ok(Prejudice::Prejudice) => (
+                Tone::Bad,
+                format!(
+                    "prejudiced: two inputs end at correlation c* = {c_star} (γ* = {}), most networks favour a class",
+                    shown(&self.limit(|limit| &limit.gamma_star))
+                ),
+            ),
+            Ok(Prejudice::DeepPrejudice) => (
+                Tone::Bad,
+                "deeply prejudiced: all inputs merge, a deep untrained network gives them one class".to_owned(),
+            ),
+            Err(why) => (Tone::Neutral, format!("no limit of the bias: {why}")),
         }
     }
-    for (reason, names) in reasons {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {}: {reason}", names.join(", "));
+
+    fn limits(&self) -> String {
+        let named = [
+            ("q*", self.limit(|limit| &limit.q_star)),
+            ("slope", self.limit(|limit| &limit.q_slope)),
+            ("χ₁", self.limit(|limit| &limit.chi_1)),
+            ("c*", self.limit(|limit| &limit.c_star)),
+            ("χ_c", self.limit(|limit| &limit.chi_c)),
+        ];
+        let limits = named.each_ref().map(|(name, value)| format!("{name} {}", shown(value)));
+        let gradient = self.limit(|limit| &limit.gradient_depth_scale);
+        let mut text = format!(
+            "  limits  {}\n  scales  variance {}, correlation {}, gradient {} (in layers)\n",
+            limits.join("  "),
+            shown(&self.limit(|limit| &limit.depth_scale_q)),
+            shown(&self.limit(|limit| &limit.depth_scale_c)),
+            shown(&gradient),
+        );
+        // One reason often holds for several numbers.
+        let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+        for (name, value) in named.iter().chain([&("gradient scale", gradient)]) {
+            let Err(why) = value else { continue };
+            match reasons.iter_mut().find(|(reason, _)| *reason == why.reason) {
+                Some((_, names)) => names.push(name),
+                None => reasons.push((why.reason.clone(), vec![name])),
+            }
+        }
+        for (reason, names) in reasons {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {}: {reason}", names.join(", "));
+        }
+        text
     }
-    text
+
+    fn table(&self, out: &Printer) -> String {
+        let rows = folded(self.layers.len()).into_iter().map(|index| {
+            let layer = self.layer(index);
+            let numbers =
+                [&layer.q, &layer.c, &layer.v, &layer.t, &layer.gamma, &layer.gradient].map(shown);
+            std::iter::once(layer.index.to_string()).chain(numbers).collect()
+        });
+        columns(out, &["layer", "q", "c", "V", "T", "γ", "gradient"], rows.collect())
+    }
+
+    /// What width does at the logits, and which class pulls how hard.
+    fn more(&self) -> String {
+        let mut text = String::new();
+        let last = self.layers.last().and_then(|layer| layer.finite_width.as_ref());
+        if let Some(found) = last {
+            text += &match found {
+                Ok(at) => format!(
+                    "  finite width: at the logits ln q = {} ± {} from network to network (infinite: {})",
+                    digits(at.ln_q_mean),
+                    digits(at.ln_q_variance.sqrt()),
+                    self.layers
+                        .last()
+                        .and_then(|layer| layer.spread.as_ref().ok())
+                        .map_or_else(|| "-".to_owned(), |spread| digits(spread.ln_q())),
+                ),
+                Err(why) => format!("  finite width: {why}"),
+            };
+            let first = self.layers.first().and_then(|layer| layer.finite_width.as_ref());
+            if let Some(Ok(at)) = first {
+                let infinite = self.layers.first().map(|layer| layer.ln_gradient.clone());
+                text += &format!(
+                    ", ln gradient at the first layer = {} ± {} (infinite: {})",
+                    digits(at.ln_gradient_mean),
+                    digits(at.ln_gradient_variance.sqrt()),
+                    infinite.map_or_else(|| "-".to_owned(), |value| shown(&value)),
+                );
+            }
+            text.push('\n');
+        }
+        match self.class_gradients() {
+            Some(Ok(pull)) => {
+                let _ = writeln!(
+                    text,
+                    "  gradient at {}: favoured class mean {} median {}, other classes mean {} median {}",
+                    if self.guess.is_some() {
+                        "the logits"
+                    } else {
+                        "two logits of the last layer"
+                    },
+                    digits(pull.favoured_mean),
+                    digits(pull.favoured_median),
+                    digits(pull.unfavoured_mean),
+                    digits(pull.unfavoured_median),
+                );
+            }
+            Some(Err(why)) => {
+                let _ = writeln!(text, "  gradient by class: {why}");
+            }
+            None => {}
+        }
+        text
+    }
+
+    /// One sentence on what to do, or what to keep in mind.
+    fn advice(&self) -> String {
+        if self.is_unstable() {
+            return "q* is unstable: networks of finite width drift away from it".to_owned();
+        }
+        if self.phase() == Ok(Phase::EdgeOfChaos) {
+            return "exact at infinite width; at finite width fluctuations grow with depth over width".to_owned();
+        }
+        match self.nearest_edge() {
+            Ok(edge) => format!(
+                "at this bias variance the edge of chaos is at weight variance {} (`firstguess critical`)",
+                digits(edge)
+            ),
+            Err(why) => format!("no weight variance helps at this bias variance: {why}"),
+        }
+    }
 }
 
-fn table(answer: &PredictAnswer, out: &Printer) -> String {
-    let rows = folded(answer.layers.len()).into_iter().map(|index| {
-        let layer = answer.layer(index);
-        let numbers =
-            [&layer.q, &layer.c, &layer.v, &layer.t, &layer.gamma, &layer.gradient].map(shown);
-        std::iter::once(layer.index.to_string()).chain(numbers).collect()
-    });
-    columns(out, &["layer", "q", "c", "V", "T", "γ", "gradient"], rows.collect())
-}
-
-/// One sentence on what to do, or what to keep in mind.
-fn advice(answer: &PredictAnswer) -> String {
-    if answer.is_unstable() {
-        return "q* is unstable: networks of finite width drift away from it".to_owned();
+/// The fixed points of a map that is periodic in `ln q`.
+fn infinitely_many(periodic: &PeriodicFixedPoints) -> String {
+    let (low, high) = periodic.range;
+    let condition =
+        format!("infinitely many if 1/σ_w² lies between {} and {}", digits(low), digits(high));
+    if periodic.per_period.is_empty() {
+        return format!("  no fixed point of the variance beside zero ({condition})");
     }
-    if answer.phase() == Ok(Phase::EdgeOfChaos) {
-        return "exact at infinite width; at finite width fluctuations grow with depth over width".to_owned();
-    }
-    match answer.nearest_edge() {
-        Ok(edge) => format!(
-            "at this bias variance the edge of chaos is at weight variance {} (`firstguess critical`)",
-            digits(edge)
-        ),
-        Err(why) => format!("no weight variance helps at this bias variance: {why}"),
-    }
+    let points: Vec<String> = periodic
+        .per_period
+        .iter()
+        .map(|point| {
+            let kind = if point.stable { "stable" } else { "unstable" };
+            format!("q* {} ({kind}, slope {})", digits(point.q_star), digits(point.q_slope))
+        })
+        .collect();
+    let scope = if periodic.exact { "exactly" } else { "far above the bias variance" };
+    format!(
+        "  infinitely many fixed points of the variance, {scope}: {}, each times any power of {} ({condition}). \
+         The map is that of infinite width: a network of finite width follows it on average only.",
+        points.join(", "),
+        digits(periodic.factor)
+    )
 }
 
 /// What this very network guesses, on these data.
-fn first_guess(guess: &PredictedGuess) -> (Tone, String) {
+fn first_guess(guess: &Guess) -> (Tone, String) {
     match &guess.prejudice {
         Ok(prejudice) => {
             let percent = |share: f64| format!("{:.1}%", 100.0 * share);

@@ -102,7 +102,9 @@ impl<'l, 's> Sampler<'l, 's> {
         fill_weights(family, init.bias_variance.sqrt(), &stream, 0, bias)
             .map_err(|source| fail(place, source))?;
         if scale != 1.0 {
-            bias.iter_mut().for_each(|b| *b = (f64::from(*b) * scale) as f32);
+            for b in bias {
+                *b = (f64::from(*b) * scale) as f32;
+            }
         }
         Ok(())
     }
@@ -505,7 +507,9 @@ fn add_multiple(
         MatrixMut::new(result, columns),
     );
     let std = std as f32;
-    result.iter_mut().for_each(|x| *x *= std);
+    for x in result {
+        *x *= std;
+    }
 }
 
 /// Rows without repetition, for the way there and back.

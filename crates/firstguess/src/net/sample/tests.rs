@@ -10,7 +10,7 @@ fn law(name: &str) -> WeightFamily {
     name.parse().expect(name)
 }
 
-const LAWS: [&str; 17] = [
+const LAWS: [&str; 19] = [
     "normal",
     "uniform",
     "truncated_normal",
@@ -26,6 +26,8 @@ const LAWS: [&str; 17] = [
     "sphere(2)",
     "sphere(3)",
     "sphere(50)",
+    "generalized_gamma(0.4,3)",
+    "generalized_gamma(1.5,2.5)",
     "bounded_power(0.5)",
     "bounded_power(3)",
 ];

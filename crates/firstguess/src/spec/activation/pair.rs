@@ -1,19 +1,21 @@
-//! The activations of the Weibull pairs, `gaussian_odd(theta)` and `gaussian_positive(theta)`.
+//! The activations of the Gaussian pairs, `gaussian_odd(theta)` and `gaussian_positive(theta)`, and those of further families,
+//! `gaussian_odd(sphere(3))`.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::spec::gaussian_pair::{Branch, PairError, PairFamily, PairTable};
 
-/// The activation `φ_θ` of a Weibull pair: with weights `W = ±E^(1/θ)`, `W·φ_θ(X)` is standard normal.
+/// The activation `φ` of a Gaussian pair: with weights `W` of its family, `W·φ(X)` is standard normal.
 ///
 /// ```text
 /// gaussian_odd(θ)       φ(x) = sgn(x) H(erf(|x|/√2))
 /// gaussian_positive(θ)  φ(x) = H(Φ(x))
 /// ```
 ///
-/// `H` is the quantile function of `|φ_θ(X)|`. Valid for θ = 2, θ ≥ 2.005 and θ = ∞ (odd: the identity). Copies share one
-/// table; two are equal if θ and branch are.
+/// `H` is the quantile function of `|φ(X)|`. A number is the exponent of Weibull weights `W = ±E^(1/θ)`, valid for θ = 2,
+/// θ ≥ 2.005 and θ = ∞ (odd: the identity); the other families are named, as in `gaussian_odd(sphere(3))`. Copies share one
+/// table; two are equal if family and branch are.
 ///
 /// # Accuracy
 ///
@@ -36,24 +38,32 @@ use crate::spec::gaussian_pair::{Branch, PairError, PairFamily, PairTable};
 /// ```
 #[derive(Clone)]
 pub struct PairActivation {
-    theta: f64,
+    family: PairFamily,
     table: Arc<PairTable>,
 }
 
 impl PairActivation {
-    /// Tabulates `φ_θ`: below a millisecond for θ ≥ 2.05, some ten milliseconds next to 2.005.
+    /// Tabulates `φ_θ` of the Weibull family: below a millisecond for θ ≥ 2.05, some ten milliseconds next to 2.005.
     ///
     /// # Errors
     ///
     /// What [`PairTable::new`] refuses: θ < 2 has no partner, 2 < θ < 2.005 no table.
     pub fn new(theta: f64, branch: Branch) -> Result<Self, PairError> {
-        let table = PairTable::new(PairFamily::Weibull { theta }, branch)?;
-        Ok(Self { theta, table: Arc::new(table) })
+        Self::of(PairFamily::Weibull { theta }, branch)
     }
 
-    /// The exponent of the weights, infinite for the random sign.
-    pub fn theta(&self) -> f64 {
-        self.theta
+    /// Tabulates `φ` of any family.
+    ///
+    /// # Errors
+    ///
+    /// What [`PairTable::new`] refuses.
+    pub fn of(family: PairFamily, branch: Branch) -> Result<Self, PairError> {
+        Ok(Self { family, table: Arc::new(PairTable::new(family, branch)?) })
+    }
+
+    /// The weights that go with φ.
+    pub fn family(&self) -> PairFamily {
+        self.family
     }
 
     /// Odd or positive.
@@ -76,7 +86,7 @@ impl PairActivation {
 
     /// Whether `φ(x) = x`.
     pub(super) fn is_identity(&self) -> bool {
-        self.theta == f64::INFINITY && self.branch() == Branch::Odd
+        self.family == PairFamily::Weibull { theta: f64::INFINITY } && self.branch() == Branch::Odd
     }
 
     /// The infimum and the supremum.
@@ -91,13 +101,13 @@ impl PairActivation {
 
 impl PartialEq for PairActivation {
     fn eq(&self, other: &Self) -> bool {
-        self.theta == other.theta && self.branch() == other.branch()
+        self.family == other.family && self.branch() == other.branch()
     }
 }
 
 impl fmt::Debug for PairActivation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}({:?})", self.name(), self.theta)
+        write!(f, "{}({})", self.name(), self.family)
     }
 }
 
@@ -141,7 +151,14 @@ mod tests {
 
     #[test]
     fn text_reads_back_and_bad_exponents_say_why() {
-        for text in ["gaussian_odd(2)", "gaussian_odd(2.05)", "gaussian_positive(inf)"] {
+        for text in [
+            "gaussian_odd(2)",
+            "gaussian_odd(2.05)",
+            "gaussian_positive(inf)",
+            "gaussian_odd(sphere(3))",
+            "gaussian_positive(bounded_power(2))",
+            "gaussian_odd(generalized_gamma(1.5,3))",
+        ] {
             assert_eq!(activation(text).to_string(), text);
         }
         assert_eq!(activation("gaussian_odd(inf)"), activation("Gaussian_Odd( infinity )"));
@@ -153,8 +170,19 @@ mod tests {
             ActivationError::Pair { source: PairError::HeavyTails { .. }, .. }
         ));
         assert!(error("gaussian_odd(2.001)").to_string().contains("2.005"));
+        // A Weibull law by its long name is the same.
+        assert_eq!(activation("gaussian_odd(weibull(3))"), activation("gaussian_odd(3)"));
+        for (text, why) in [
+            ("gaussian_odd(normal)", "constant"),
+            ("gaussian_odd(uniform)", "infinite slope"),
+            ("gaussian_odd(student_t(5))", "heavier"),
+            ("gaussian_odd(gamma(3))", "names no family"),
+            ("gaussian_positive(sphere(0))", "dimension"),
+        ] {
+            assert!(error(text).to_string().contains(why), "{text}: {}", error(text));
+        }
         for text in ["gaussian_odd(nan)", "gaussian_odd(0)", "gaussian_positive(-inf)"] {
-            assert!(matches!(error(text), ActivationError::ParameterDomain { .. }), "{text}");
+            assert!(error(text).to_string().contains("`theta`"), "{text}: {}", error(text));
         }
         assert!(matches!(error("gaussian_odd"), ActivationError::ParameterCount { .. }));
     }

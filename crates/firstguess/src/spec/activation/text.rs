@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::error::{nearest, shown};
-use super::{Activation, ActivationError, Domain, Entry, Expression, VOCABULARY};
+use super::{Activation, ActivationError, Domain, Entry, Expression, PairActivation, VOCABULARY};
 
 impl Domain {
     fn contains(self, value: f64) -> bool {
@@ -97,6 +97,17 @@ impl FromStr for Activation {
             {
                 return Ok(activation);
             }
+            if let Some(entry) = find(name)
+                && let super::Build::Pair(branch) = entry.build
+                && !arguments.trim().is_empty()
+                && constants(arguments).is_none()
+            {
+                return arguments
+                    .parse()
+                    .and_then(|family| PairActivation::of(family, branch))
+                    .map(Self::GaussianPair)
+                    .map_err(|source| ActivationError::Pair { name: entry.name, source });
+            }
             if let Some(parameters) = constants(arguments) {
                 return match find(name) {
                     Some(entry) => entry.with_parameters(&parameters),
@@ -159,6 +170,7 @@ impl fmt::Display for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, parameters) = match (self, self.call()) {
             (Self::Expression(expression), _) => return f.write_str(expression.text()),
+            (Self::GaussianPair(pair), _) => return write!(f, "{pair:?}"),
             (_, Some(call)) => call,
             (_, None) => return Err(fmt::Error),
         };

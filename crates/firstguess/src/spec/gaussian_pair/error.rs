@@ -9,6 +9,10 @@ pub enum PairError {
     #[error("`{parameter}` must be {domain}, got {value}")]
     OutOfDomain { parameter: &'static str, domain: &'static str, value: f64 },
 
+    /// No family is written like this.
+    #[error("`{text}` names no family of weights; known: {known}")]
+    UnknownFamily { text: String, known: String },
+
     /// No activation exists: the weights vary more, in logarithm, than the normal law that the product should have.
     #[error(
         "{law} weights have no Gaussian partner: their tails are heavier than the normal law's, and the product \

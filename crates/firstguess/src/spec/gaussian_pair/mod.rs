@@ -29,6 +29,7 @@ mod law;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod wright;
 
 pub use error::PairError;

@@ -5,7 +5,8 @@ use crate::math::quadrature::GaussLegendre;
 fn laws() -> Vec<WeightFamily> {
     let names = "normal uniform truncated_normal rademacher weibull(0.7) weibull(1) weibull(2) weibull(3) weibull(10) \
                  student_t(2.5) student_t(5) student_t(50) laplace sphere(1) sphere(2) sphere(3) sphere(8) \
-                 bounded_power(0.5) bounded_power(1) bounded_power(2) bounded_power(7)";
+                 bounded_power(0.5) bounded_power(1) bounded_power(2) bounded_power(7) \
+                 generalized_gamma(0.4,3) generalized_gamma(1.5,2.5) generalized_gamma(20,2)";
     names.split_whitespace().map(|name| name.parse().expect(name)).collect()
 }
 
@@ -71,6 +72,10 @@ fn what_is_wrong_is_said_with_the_nearest_name() {
         "weibull(3",
         "weibull(3))",
         "weibull(1,2)",
+        "generalized_gamma(2)",
+        "generalized_gamma(1,2,3)",
+        "generalized_gamma(0,3)",
+        "generalized_gamma",
         "student_t(2)",
         "student_t(NaN)",
         "student_t(inf)",
@@ -150,6 +155,8 @@ fn coinciding_laws_coincide() {
         ("sphere(2)", "weibull(2)"),
         ("weibull(1)", "laplace"),
         ("bounded_power(1)", "uniform"),
+        ("generalized_gamma(1,3)", "weibull(3)"),
+        ("generalized_gamma(1.5,2)", "sphere(3)"),
     ];
     for (first, second) in pairs {
         let (a, b): (WeightFamily, WeightFamily) =

@@ -2,7 +2,7 @@
 
 use super::even_rule::EvenRule;
 use super::series::Series;
-use super::{Correlation, Moments, Pointwise};
+use super::{Correlation, FourthMoments, Moments, Pointwise};
 use crate::math::quadrature::{GAUSSIAN_RANGE, GaussLegendre};
 use crate::math::special::{FRAC_1_SQRT_2PI, normal_density};
 use crate::spec::activation::{Kink, Parity};
@@ -105,6 +105,20 @@ pub(super) fn expectation(function: &Pointwise, q: f64, f: impl Fn(f64) -> f64) 
     let mut sum = 0.0;
     panels.for_each_point(|h, weight| sum += weight * f(function.value(h)));
     sum
+}
+
+/// Moments of fourth order on panels that resolve `φ`.
+pub(super) fn fourth_moments(function: &Pointwise, q: f64) -> FourthMoments {
+    let panels = Panels::resolve(function, &function.breakpoints(), q);
+    let mut sums = FourthMoments { value: 0.0, slope: 0.0, mixed: 0.0 };
+    panels.for_each_point(|h, weight| {
+        let (value, slope) = function.value_and_derivative(h);
+        let (value, slope) = (value * value, slope * slope);
+        sums.value += weight * value * value;
+        sums.slope += weight * slope * slope;
+        sums.mixed += weight * value * slope;
+    });
+    sums
 }
 
 /// [`General`] at one variance.

@@ -69,6 +69,17 @@ pub struct Moments {
     pub second_slope: f64,
 }
 
+/// One-point moments of fourth order, behind the fluctuations of finite width.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FourthMoments {
+    /// `E[φ(h)⁴]`.
+    pub value: f64,
+    /// `E[φ'(h)⁴]`.
+    pub slope: f64,
+    /// `E[φ(h)² φ'(h)²]`.
+    pub mixed: f64,
+}
+
 /// The Gaussian moments of one elementwise function.
 ///
 /// # Examples
@@ -276,6 +287,11 @@ impl Dual {
             return pooled.fourth_moment(q);
         }
         general::expectation(&self.function, q, |value| value.powi(4))
+    }
+
+    /// `E φ⁴`, `E φ'⁴` and `E φ² φ'²` at variance `q > 0`, by quadrature; none for a pool.
+    pub fn fourth_moments(&self, q: f64) -> Option<FourthMoments> {
+        self.pooling.is_none().then(|| general::fourth_moments(&self.function, q))
     }
 
     fn moments_at_zero(&self) -> Moments {

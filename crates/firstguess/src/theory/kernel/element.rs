@@ -48,6 +48,12 @@ impl Element {
                 "a variance of {bad:.3e} is beyond the range of the moments"
             )));
         }
+        let outcome = self.map(points)?;
+        points.free_origins();
+        Ok(outcome)
+    }
+
+    fn map(&mut self, points: &mut Points) -> Result<Outcome, NoTheory> {
         if let Some((left, right)) = self.dual.homogeneous() {
             return Ok(homogeneous(points, left, right));
         }
@@ -55,7 +61,7 @@ impl Element {
             return Ok(sign(points));
         }
         if let Some(series) = Series::new(self.dual.function(), &points.second) {
-            return Ok(self.by_series(points, &series));
+            return Ok(self.by_series(points, series));
         }
         if self.piecewise.is_some() {
             return Ok(self.by_pieces(points));
@@ -69,9 +75,10 @@ impl Element {
         self.by_table(points)
     }
 
-    fn by_series(&self, points: &mut Points, series: &Series) -> Outcome {
+    fn by_series(&self, points: &mut Points, series: Series) -> Outcome {
         let moments = series.moments(&points.second);
-        series.map(points);
+        let seconds: Vec<f64> = moments.iter().map(|m| m[1]).collect();
+        series.map(points, &seconds);
         let mut derivative_second = Vec::with_capacity(moments.len());
         for ((q, mean), moment) in points.second.iter_mut().zip(&mut points.mean).zip(&moments) {
             derivative_second.push(if *q > 0.0 {
@@ -101,12 +108,10 @@ impl Element {
     fn by_closed_form(&self, points: &mut Points) -> Outcome {
         let moments: Vec<_> = points.second.par_iter().map(|q| self.dual.moments(*q)).collect();
         let variances = points.second.clone();
-        points.map(|a, b, d| {
-            let scale = (variances[a] * variances[b]).sqrt();
-            let covariance = 0.5 * (variances[a] + variances[b]) - d;
-            let c = if scale > 0.0 { (covariance / scale).clamp(-1.0, 1.0) } else { 0.0 };
-            let kernel = self.dual.cross_kernel(variances[a], variances[b], c);
-            0.5 * (moments[a].second + moments[b].second) - kernel
+        points.map(|a, b, e| {
+            let kernel = self.dual.cross_kernel(variances[a], variances[b], 1.0 - e);
+            let product = moments[a].second.sqrt() * moments[b].second.sqrt();
+            if product > 0.0 { 1.0 - kernel / product } else { 1.0 }
         });
         points.mean = moments.iter().map(|m| m.mean).collect();
         points.second = moments.iter().map(|m| m.second).collect();
@@ -141,19 +146,12 @@ impl Element {
 
 fn homogeneous(points: &mut Points, left: f64, right: f64) -> Outcome {
     let (odd, even) = (0.5 * (right + left), 0.5 * (right - left));
-    let root = vector::padded(points.second.iter().map(|q| q.sqrt()));
-    let map = HomogeneousMap {
-        root: &root,
-        odd_square: odd * odd,
-        even_square: even * even,
-        bend: vector::bend(),
-    };
-    if even == 0.0 {
-        points.for_each_row(|row| row.distance.iter_mut().for_each(|d| *d *= odd * odd));
-    } else {
-        vector::apply(points, map);
-    }
     let square = odd * odd + even * even;
+    // A straight line keeps every angle.
+    if even != 0.0 {
+        let (odd, even) = (odd * odd / square, even * even / square);
+        vector::apply(points, HomogeneousMap { odd, even, bend: vector::bend() });
+    }
     for (q, mean) in points.second.iter_mut().zip(&mut points.mean) {
         *mean = even * (std::f64::consts::FRAC_2_PI * *q).sqrt();
         *q *= square;
@@ -163,20 +161,10 @@ fn homogeneous(points: &mut Points, left: f64, right: f64) -> Outcome {
 
 /// `½E(sign u - sign v)² = 2θ/π`.
 fn sign(points: &mut Points) -> Outcome {
-    let alive = |q: f64| if q > 0.0 { 1.0 } else { 0.0 };
-    let root: Vec<f64> = points.second.iter().map(|q| q.sqrt()).collect();
-    points.map(|a, b, d| {
-        let scale = root[a] * root[b];
-        if scale == 0.0 {
-            // sign 0 = 0.
-            return 0.5 * (alive(root[a]) + alive(root[b]));
-        }
-        let gap = root[a] - root[b];
-        let complement = ((d - 0.5 * gap * gap) / scale).clamp(0.0, 2.0);
-        2.0 * std::f64::consts::FRAC_2_PI * (0.5 * complement).sqrt().min(1.0).asin()
-    });
+    points.map(|_, _, e| 2.0 * std::f64::consts::FRAC_2_PI * (0.5 * e).sqrt().min(1.0).asin());
     for (q, mean) in points.second.iter_mut().zip(&mut points.mean) {
-        *q = alive(*q);
+        // sign 0 = 0.
+        *q = if *q > 0.0 { 1.0 } else { 0.0 };
         *mean = 0.0;
     }
     Outcome { derivative_second: vec![f64::INFINITY; points.len()], error: EXACT }

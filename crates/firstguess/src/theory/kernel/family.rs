@@ -50,6 +50,11 @@ impl<'a> Family<'a> {
         Ok(family)
     }
 
+    /// Distance over which the function bends.
+    pub(super) fn bend(&self) -> f64 {
+        self.function.length_scale()
+    }
+
     /// A rule for `E` in one variable.
     pub(super) fn line(&self) -> (Vec<f64>, Vec<f64>) {
         let rule = GaussLegendre::cached(LINE);

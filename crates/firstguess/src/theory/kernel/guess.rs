@@ -2,11 +2,10 @@
 
 use super::angle::{AngleSeries, angle_of};
 use super::points::Points;
-use super::statistics::complement;
 use crate::math::quadrature::GaussLegendre;
 use crate::math::special::{ln_normal_cdf, normal_density};
 use crate::theory::NoTheory;
-use crate::theory::prejudice::GuessLaw;
+use crate::theory::prejudice::{ClassGradients, GuessLaw};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
@@ -23,7 +22,7 @@ pub struct LogitKernel {
 ///
 /// # References
 ///
-///.
+/// `harbrecht2012`.
 #[derive(Debug, Clone)]
 pub struct Factor {
     /// `F`, `[inputs][rank]`.
@@ -40,6 +39,9 @@ pub struct ClassShares {
     pub shares: Vec<f64>,
     /// Number of classes.
     pub classes: usize,
+    /// Squared gradients of the cross-entropy at the logits, for labels that know nothing of the network: means and medians
+    /// over draws, inputs and labels, apart for the class that a draw favours.
+    pub gradients: Result<ClassGradients, NoTheory>,
 }
 
 impl ClassShares {
@@ -71,8 +73,7 @@ impl LogitKernel {
 
     /// `1 - c_ab`, with digits where `c_ab` is almost one.
     pub fn complement(&self, a: usize, b: usize) -> f64 {
-        let root = |i: usize| self.points.second[i].sqrt();
-        if a == b { 0.0 } else { complement(root(a), root(b), self.points.distance(a, b)) }
+        self.points.complement(a, b)
     }
 
     /// Estimated error of a covariance, relative to the variances.
@@ -148,10 +149,7 @@ impl LogitKernel {
 
     /// Mean over all pairs of a function of `1 - c_ab`, which is `same` for an input with itself.
     fn mean(&self, same: f64, f: impl Fn(f64) -> f64 + Sync) -> f64 {
-        let root: Vec<f64> = self.points.second.iter().map(|q| q.sqrt()).collect();
-        let sums = self.points.rows(|a, row| {
-            row.iter().enumerate().map(|(b, d)| f(complement(root[a], root[b], *d))).sum::<f64>()
-        });
+        let sums = self.points.rows(|_, row| row.iter().map(|e| f(*e)).sum::<f64>());
         let n = self.inputs() as f64;
         (same * n + 2.0 * sums.iter().sum::<f64>()) / (n * n)
     }
@@ -241,9 +239,9 @@ impl Factor {
             )));
         }
         let n = self.inputs();
-        let shares = normals
+        let draws: Vec<(Vec<f64>, Pull)> = normals
             .par_chunks_exact(per_draw)
-            .flat_map_iter(|normals| {
+            .map(|normals| {
                 let (common, own) = normals.split_at(self.rank * classes);
                 let mut logits = vec![0.0; n * classes];
                 for ((line, noise), rest) in
@@ -266,10 +264,80 @@ impl Factor {
                     let best = (1..classes).fold(0, |b, k| if line[k] > line[b] { k } else { b });
                     counts[best] += 1.0;
                 }
-                counts.into_iter().map(move |count| count / n as f64)
+                let pull = Pull::of(&logits, &counts);
+                (counts.into_iter().map(|count| count / n as f64).collect(), pull)
             })
             .collect();
-        Ok(ClassShares { shares, classes })
+        let gradients = Pull::gather(&draws, classes);
+        let shares = draws.into_iter().flat_map(|(shares, _)| shares).collect();
+        Ok(ClassShares { shares, classes, gradients })
+    }
+}
+
+/// `|p - e_y|²` of every input of one draw: for the favoured class, and for one of the others in turn.
+struct Pull {
+    favoured: Vec<f64>,
+    other: Vec<f64>,
+    /// Mean over all other classes.
+    other_mean: f64,
+}
+
+impl Pull {
+    fn of(logits: &[f64], counts: &[f64]) -> Self {
+        let classes = counts.len();
+        let best = (1..classes).fold(0, |b, k| if counts[k] > counts[b] { k } else { b });
+        let inputs = logits.len() / classes;
+        let mut pull = Self {
+            favoured: Vec::with_capacity(inputs),
+            other: Vec::with_capacity(inputs),
+            other_mean: 0.0,
+        };
+        if classes < 2 {
+            return pull;
+        }
+        let rest = (classes - 1) as f64;
+        for (input, line) in logits.chunks_exact(classes).enumerate() {
+            let largest = line.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let total: f64 = line.iter().map(|x| (x - largest).exp()).sum();
+            let p = |k: usize| (line[k] - largest).exp() / total;
+            // Σ_j p_j² over all but one, and the complement of that one, each without cancelling.
+            let squares: f64 = (0..classes).map(|k| p(k) * p(k)).sum();
+            let of = |y: usize| {
+                let missing: f64 = (0..classes).filter(|k| *k != y).map(p).sum();
+                missing * missing + (squares - p(y) * p(y)).max(0.0)
+            };
+            pull.favoured.push(of(best));
+            // Σ_{y≠best} (Σp² - 2 p_y + 1).
+            pull.other_mean += squares + 1.0 - 2.0 * (1.0 - p(best)) / rest;
+            let turn = input % (classes - 1);
+            pull.other.push(of(if turn < best { turn } else { turn + 1 }));
+        }
+        pull.other_mean /= inputs.max(1) as f64;
+        pull
+    }
+
+    fn gather(draws: &[(Vec<f64>, Self)], classes: usize) -> Result<ClassGradients, NoTheory> {
+        if classes < 2 || draws.is_empty() {
+            return Err(NoTheory::new("gradients by class need two classes and a draw"));
+        }
+        let median = |of: fn(&Self) -> &[f64]| {
+            let mut values: Vec<f64> =
+                draws.iter().flat_map(|(_, pull)| of(pull).iter().copied()).collect();
+            let middle = values.len() / 2;
+            let (_, found, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+            *found
+        };
+        let mean = |of: fn(&Self) -> f64| {
+            draws.iter().map(|(_, pull)| of(pull)).sum::<f64>() / draws.len() as f64
+        };
+        Ok(ClassGradients {
+            favoured_mean: mean(|pull| {
+                pull.favoured.iter().sum::<f64>() / pull.favoured.len() as f64
+            }),
+            unfavoured_mean: mean(|pull| pull.other_mean),
+            favoured_median: median(|pull| &pull.favoured),
+            unfavoured_median: median(|pull| &pull.other),
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Hermite coefficients of a smooth function at the variance of every input.
 
 use super::points::Points;
-use super::vector::{HermiteMap, Powers, WIDTH, apply, padded};
+use super::vector::{HermiteMap, Powers, WIDTH, apply};
 use crate::math::quadrature::GaussianRule;
 use crate::spec::activation::Parity;
 use crate::theory::dual::Pointwise;
@@ -198,12 +198,19 @@ impl Series {
         moments
     }
 
-    /// Maps the distances of Gaussian points.
-    pub(super) fn map(&self, points: &mut Points) {
-        let root = padded(points.second.iter().map(|q| q.sqrt()));
-        let map =
-            HermiteMap { root: &root, rows: &self.rows, stride: self.stride, powers: self.powers };
-        apply(points, map);
+    /// Maps the angles of Gaussian points whose `E φ²` is `seconds`.
+    pub(super) fn map(mut self, points: &mut Points, seconds: &[f64]) {
+        normalise(&mut self.rows, self.stride, seconds);
+        apply(points, HermiteMap { rows: &self.rows, stride: self.stride, powers: self.powers });
+    }
+}
+
+/// Brings the functions to unit norm; one that vanishes stays zero.
+pub(super) fn normalise(rows: &mut [f64], stride: usize, seconds: &[f64]) {
+    let units: Vec<f64> =
+        seconds.iter().map(|m| if *m > 0.0 { m.sqrt().recip() } else { 0.0 }).collect();
+    for row in rows.chunks_exact_mut(stride) {
+        row.iter_mut().zip(&units).for_each(|(a, unit)| *a *= unit);
     }
 }
 

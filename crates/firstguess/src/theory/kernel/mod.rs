@@ -4,8 +4,8 @@
 //! K⁰_ab = x_a·x_b/N₀,   K¹ = σ_w² K⁰ + σ_b²,   K^{l+1}_ab = σ_w² E[φ(u)φ(v)] + σ_b²,   (u, v) ~ N(0, K^l on {a, b})
 //! ```
 //!
-//! What is held is not `K_ab` but its diagonal and the distances `½(K_aa + K_bb) - K_ab`, from which the spread `V` of the
-//! data keeps every digit as all inputs merge. One triangle of f64 per layer, changed in place: 400 MB for 10 000 inputs.
+//! What is held is not `K_ab` but its diagonal and the complements `1 - c_ab` of the correlations, from which the spread `V`
+//! of the data keeps every digit as all inputs merge. One triangle of f64, changed in place: 400 MB for 10 000 inputs.
 
 mod angle;
 mod element;
@@ -23,7 +23,7 @@ mod table;
 mod vector;
 
 pub use guess::{ClassShares, Factor, LogitKernel};
-pub use statistics::LayerStatistics;
+pub use statistics::{LayerStatistics, PositionDistances};
 
 use super::dual::Pointwise;
 use super::{NoTheory, Predicted};
@@ -36,7 +36,7 @@ use element::Element;
 use raw::Raw;
 use signal::{Layout, Signal};
 use spatial::Window;
-use statistics::{Labels, statistics};
+use statistics::{Labels, between_positions, statistics};
 
 /// Numbers held at most, unless asked otherwise: 2^28 distances are 2 GiB, 23 000 inputs of a perceptron.
 pub const DEFAULT_MAX_ENTRIES: usize = 1 << 28;
@@ -97,9 +97,33 @@ impl DataKernel {
     ///
     /// # References
     ///
-    /// `lee2018`, `matthews2018`; derived in docs/theory/kernel.md.
+    /// `lee2018`, `matthews2018`; convolutions `novak2019`; derived in docs/theory/kernel.md.
     pub fn new(network: &Network, inits: &[LayerInit], data: &Dataset) -> Self {
         Self::bounded(network, inits, data, DEFAULT_MAX_ENTRIES)
+    }
+
+    /// The most inputs, at most `limit`, whose kernel `network` is carried through with so many numbers held at once.
+    ///
+    /// Convolutions hold one triangle per position, or one over all positions of all inputs where a layer mixes them.
+    pub fn inputs_within(network: &Network, limit: usize, max_entries: usize) -> usize {
+        let positions = largest_image(&network.nodes);
+        let across = sees_across(&network.nodes);
+        let fits = |inputs: usize| {
+            let held = if across {
+                // Before and after a layer.
+                triangle(inputs.saturating_mul(positions)).saturating_mul(2)
+            } else {
+                triangle(inputs).saturating_mul(2 * positions)
+            };
+            positions == 1 && triangle(inputs) <= max_entries || held <= max_entries
+        };
+        // Monotone: halve.
+        let (mut low, mut high) = (0, limit);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if fits(middle) { low = middle } else { high = middle - 1 }
+        }
+        low
     }
 
     /// The same, holding at most so many numbers at once; where a layer needs more, it has no theory.
@@ -350,9 +374,12 @@ impl Walk<'_> {
         }
         let result = if let Layout::All { .. } = signal.layout {
             // Positions of one input are not different inputs.
-            let mut flat = signal.clone();
-            flat.flatten();
-            statistics(&flat.sets, self.labels)
+            let together = &signal.sets[0];
+            let flat = spatial::flattened(together, signal.examples);
+            LayerStatistics {
+                positions: between_positions(together, signal.examples),
+                ..statistics(&[flat], self.labels)
+            }
         } else {
             statistics(&signal.sets, self.labels)
         };
@@ -466,6 +493,21 @@ fn image_input(node: &Node) -> [usize; 2] {
 
 fn image_extent(node: &Node) -> [usize; 2] {
     node.output.as_image().map_or([1, 1], |[_, h, w]| [h, w])
+}
+
+/// Positions of the largest image that a layer with weights, or one after it, sees or makes.
+fn largest_image(nodes: &[Node]) -> usize {
+    let of = |node: &Node| {
+        let area = |[h, w]: [usize; 2]| h * w;
+        match &node.op {
+            Op::Conv(..) => area(image_input(node)).max(area(image_extent(node))),
+            Op::Residual { branch, shortcut, .. } => {
+                largest_image(branch).max(largest_image(shortcut)).max(area(image_input(node)))
+            }
+            _ => 1,
+        }
+    };
+    nodes.iter().map(of).max().unwrap_or(1)
 }
 
 fn has_weights(nodes: &[Node]) -> bool {

@@ -7,8 +7,9 @@
 //! The line is that of the piece around zero, the rest is added outwards, so that small variances lose no digits. Needed
 //! because kinks away from zero make `k(q_a, q_b, c)` break as `|√q_a - √q_b|³` where inputs merge: no table holds that.
 
+use super::hermite::normalise;
 use super::points::Points;
-use super::vector::{HermiteMap, Powers, WIDTH, apply_and_repair, padded};
+use super::vector::{HermiteMap, Powers, WIDTH, apply_and_repair};
 use crate::math::quadrature::GaussLegendre;
 use crate::math::special::{normal_cdf, normal_density};
 use crate::spec::activation::{Activation, Parity};
@@ -149,31 +150,28 @@ impl Piecewise {
         [self.offset + own.mean, self.kernel(&own, &own, 0.0)]
     }
 
-    /// Maps the distances of Gaussian points; `second` is `E φ²` of each.
+    /// Maps the angles of Gaussian points; `second` is `E φ²` of each.
     ///
     /// Up to [`TURN`] a Hermite series is exact to rounding and much faster; beyond it the closed form takes over.
     pub(super) fn map(&self, points: &mut Points, second: &[f64]) {
         let own: Vec<Own> = points.second.iter().map(|q| self.own(*q)).collect();
         let stride = own.len() + WIDTH;
-        let rows = self.series(&own, stride);
-        let mut missing: Vec<f64> = second.to_vec();
+        let mut rows = self.series(&own, stride);
+        normalise(&mut rows, stride, second);
+        let mut missing = vec![1.0; own.len()];
         for row in rows.chunks_exact(stride) {
             missing.iter_mut().zip(row).for_each(|(left, a)| *left -= a * a);
         }
-        let root = padded(points.second.iter().map(|q| q.sqrt()));
-        let map = HermiteMap { root: &root, rows: &rows, stride, powers: self.powers };
+        let map = HermiteMap { rows: &rows, stride, powers: self.powers };
         apply_and_repair(points, map, |a, before, after| {
-            for (b, (d, mapped)) in before.iter().zip(after).enumerate() {
-                let (first, other) = (&own[a], &own[b]);
-                let gap = first.root - other.root;
-                let complement = (d - 0.5 * gap * gap) / (first.root * other.root);
-                let complement = complement.clamp(0.0, 2.0);
+            for (b, (complement, mapped)) in before.iter().zip(after).enumerate() {
                 let exact = if (1.0 - complement).abs() <= TURN {
                     *mapped + 0.5 * (missing[a] + missing[b])
                 } else {
-                    0.5 * (second[a] + second[b]) - self.kernel(first, other, complement)
+                    let product = second[a].sqrt() * second[b].sqrt();
+                    1.0 - self.kernel(&own[a], &own[b], *complement) / product
                 };
-                *mapped = exact.max(0.0);
+                *mapped = exact.clamp(0.0, 2.0);
             }
         });
     }

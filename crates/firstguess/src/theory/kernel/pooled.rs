@@ -2,7 +2,6 @@
 
 use super::angle::{AngleSeries, angle_of};
 use super::points::Points;
-use super::statistics::complement;
 use crate::spec::layer::PoolKind;
 use crate::theory::NoTheory;
 use crate::theory::dual::{Correlation, Dual, Moments, Pointwise, Pooling};
@@ -46,13 +45,10 @@ pub(super) fn apply(
         Ok(at.difference(Correlation::from_complement(eps)) / (eps * second))
     })?;
     let root: Vec<f64> = points.second.iter().map(|q| (q / unit).sqrt()).collect();
-    points.map(|a, b, d| {
-        let gap = root[a] - root[b];
-        let eps = complement(root[a], root[b], d / unit);
-        second * (0.5 * gap * gap + root[a] * root[b] * eps * ratio.at(angle_of(eps)))
-    });
+    points.map(|_, _, eps| eps * ratio.at(angle_of(eps)));
     for ((q, m), r) in points.second.iter_mut().zip(&mut points.mean).zip(&root) {
         (*q, *m) = (second * r * r, mean * r);
     }
+    points.free_origins();
     Ok((vec![derivative_second; points.len()], TOLERANCE))
 }

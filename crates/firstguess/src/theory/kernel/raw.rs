@@ -1,6 +1,6 @@
 //! The inputs themselves, until the first layer with weights makes them Gaussian: every operation on them is exact.
 
-use super::points::{Points, Row};
+use super::points::{Points, Row, complement_of};
 use crate::spec::Dataset;
 use crate::spec::layer::{Norm, PoolKind};
 use crate::spec::shape::Shape;
@@ -141,6 +141,9 @@ impl Raw {
     }
 }
 
+/// A norm below this part of another is lost in their distance.
+const FAINT: f64 = 1e-3;
+
 /// Points from their coordinates, `[count, units]`.
 fn gram(mut values: Vec<f64>, count: usize) -> Points {
     let units = values.len() / count.max(1);
@@ -158,6 +161,7 @@ fn gram(mut values: Vec<f64>, count: usize) -> Points {
     for row in values.chunks_exact_mut(units) {
         row.iter_mut().zip(&centre).for_each(|(x, sum)| *x -= sum / count as f64);
     }
+    let root: Vec<f64> = second.iter().map(|q| q.sqrt()).collect();
     let norms: Vec<f64> =
         values.chunks_exact(units).map(|row| row.iter().map(|x| x * x).sum::<f64>()).collect();
     let mut points = Points::new(second, mean);
@@ -178,17 +182,30 @@ fn gram(mut values: Vec<f64>, count: usize) -> Points {
             1.0,
             Par::Seq,
         );
-        for (Row { index: a, distance }, line) in
+        for (Row { index: a, complement }, line) in
             rows.iter_mut().zip(products.chunks_exact(high + 1))
         {
-            for (b, d) in distance.iter_mut().enumerate() {
+            for (b, e) in complement.iter_mut().enumerate() {
+                let (small, large) = (root[*a].min(root[b]), root[*a].max(root[b]));
+                if small < FAINT * large && small > 0.0 {
+                    // The difference is all the larger one: the product itself has the digits.
+                    let (x, y) = (&values[*a * units..], &values[b * units..(b + 1) * units]);
+                    let product: f64 = x
+                        .iter()
+                        .zip(y)
+                        .zip(&centre)
+                        .map(|((x, y), o)| (x + o / count as f64) * (y + o / count as f64))
+                        .sum();
+                    *e = (1.0 - scale * product / (small * large)).clamp(0.0, 2.0);
+                    continue;
+                }
                 let sum = norms[*a] + norms[b];
                 let mut square = sum - 2.0 * line[b];
                 if square < CLOSE * sum {
                     let (x, y) = (&values[*a * units..], &values[b * units..(b + 1) * units]);
                     square = x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum();
                 }
-                *d = 0.5 * scale * square.max(0.0);
+                *e = complement_of(root[*a], root[b], 0.5 * scale * square.max(0.0));
             }
         }
     });

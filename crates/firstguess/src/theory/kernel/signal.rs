@@ -150,11 +150,10 @@ impl Signal {
         if keep >= 1.0 {
             return;
         }
-        let noise = 0.5 * (1.0 / keep - 1.0);
         for set in &mut self.sets {
-            let second = std::mem::take(&mut set.second);
-            set.map(|a, b, d| d + noise * (second[a] + second[b]));
-            set.second = second.into_iter().map(|m| m / keep).collect();
+            // Covariances stay, variances grow.
+            set.map(|_, _, e| 1.0 - keep + keep * e);
+            set.second.iter_mut().for_each(|m| *m /= keep);
         }
         self.scale_gradient(1.0 / keep);
         self.gaussian = Err(NoTheory::new("an activation acts on units of which some are dropped"));
@@ -165,13 +164,13 @@ impl Signal {
         let part = 1.0 / size as f64;
         for set in &mut self.sets {
             let mean = std::mem::take(&mut set.mean);
-            set.map(|a, b, d| {
+            let second = (set.second.iter().zip(&mean))
+                .map(|(second, m)| part * second + (1.0 - part) * m * m)
+                .collect();
+            set.map_distances(second, |a, b, d| {
                 let gap = mean[a] - mean[b];
                 part * d + (1.0 - part) * 0.5 * gap * gap
             });
-            for (second, m) in set.second.iter_mut().zip(&mean) {
-                *second = part * *second + (1.0 - part) * m * m;
-            }
             set.mean = mean;
         }
         self.scale_gradient(part);
@@ -208,8 +207,8 @@ impl Signal {
                     let own = set.second[a];
                     let pairs: f64 = row
                         .iter()
-                        .enumerate()
-                        .map(|(b, d)| (0.5 * (own + set.second[b]) - d).powi(2))
+                        .zip(&set.second)
+                        .map(|(e, other)| own * other * (1.0 - e) * (1.0 - e))
                         .sum();
                     own * own + 2.0 * pairs
                 })

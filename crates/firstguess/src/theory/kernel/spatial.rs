@@ -1,6 +1,6 @@
 //! Positions: windows of convolutions and pools, and heads that see all of them.
 
-use super::points::Points;
+use super::points::{Points, complement_of, distance_of};
 use super::signal::{Layout, Signal};
 use crate::theory::NoTheory;
 
@@ -70,13 +70,14 @@ pub(super) fn convolve(signal: &mut Signal, output: [usize; 2], windows: &[Vec<O
                     })
                     .collect()
             };
-            let mut new = Points::new(single(&old.second), single(&old.mean));
-            new.map(|a, b, _| {
+            let root = old.roots();
+            let apart = |p: usize, p2: usize| distance_of(root[p], root[p2], old.complement(p, p2));
+            let new = Points::from_distances(single(&old.second), single(&old.mean), |a, b| {
                 let (base_a, base_b) = (a / to * from, b / to * from);
                 let pairs = windows[a % to].iter().zip(&windows[b % to]);
                 let sum: f64 = pairs
                     .map(|(p, p2)| match (p, p2) {
-                        (Some(p), Some(p2)) => old.distance(base_a + p, base_b + p2),
+                        (Some(p), Some(p2)) => apart(base_a + p, base_b + p2),
                         // Half the square of what stands against a padded zero.
                         (Some(p), None) => 0.5 * old.second[base_a + p],
                         (None, Some(p2)) => 0.5 * old.second[base_b + p2],
@@ -117,11 +118,12 @@ pub(super) fn average(
         let base = point / to * from;
         windows[point % to].iter().flatten().map(move |at| base + at)
     };
+    let root = old.roots();
     let pair = |a: usize, b: usize| {
         let (mut sum, mut count) = (0.0, 0.0);
         for p in members(a) {
             for p2 in members(b) {
-                sum += old.distance(p, p2);
+                sum += distance_of(root[p], root[p2], old.complement(p, p2));
                 count += 1.0;
             }
         }
@@ -136,8 +138,8 @@ pub(super) fn average(
     let second =
         (0..n).map(|point| (mean_of(&old.second, point) - within[point]).max(0.0)).collect();
     let mean = (0..n).map(|point| mean_of(&old.mean, point)).collect();
-    let mut new = Points::new(second, mean);
-    new.map(|a, b, _| pair(a, b) - 0.5 * (within[a] + within[b]));
+    let new =
+        Points::from_distances(second, mean, |a, b| pair(a, b) - 0.5 * (within[a] + within[b]));
     signal.sets = vec![new];
     signal.layout = layout;
     let size = windows.first().map_or(1, Vec::len) as f64;
@@ -153,26 +155,30 @@ pub(super) fn flatten(signal: &mut Signal) {
             let parts: Vec<&Points> = signal.sets.iter().collect();
             signal.sets = vec![average_sets(&parts, parts.len(), signal.examples)];
         }
-        Layout::All { extent } => {
-            let positions = extent[0] * extent[1];
-            let old = &signal.sets[0];
-            let mean = |values: &[f64]| -> Vec<f64> {
-                values
-                    .chunks_exact(positions)
-                    .map(|chunk| chunk.iter().sum::<f64>() / positions as f64)
-                    .collect()
-            };
-            let mut new = Points::new(mean(&old.second), mean(&old.mean));
-            new.map(|a, b, _| {
-                let sum: f64 = (0..positions)
-                    .map(|p| old.distance(a * positions + p, b * positions + p))
-                    .sum();
-                sum / positions as f64
-            });
-            signal.sets = vec![new];
+        Layout::All { .. } => {
+            signal.sets = vec![flattened(&signal.sets[0], signal.examples)];
         }
     }
     signal.layout = Layout::Flat;
+}
+
+/// The mean over equal positions of a set that holds the positions of each input together.
+pub(super) fn flattened(old: &Points, examples: usize) -> Points {
+    let positions = old.len() / examples.max(1);
+    let mean = |values: &[f64]| -> Vec<f64> {
+        values
+            .chunks_exact(positions)
+            .map(|chunk| chunk.iter().sum::<f64>() / positions as f64)
+            .collect()
+    };
+    let root = old.roots();
+    Points::from_distances(mean(&old.second), mean(&old.mean), |a, b| {
+        let sum: f64 = (0..positions)
+            .map(|p| (a * positions + p, b * positions + p))
+            .map(|(p, p2)| distance_of(root[p], root[p2], old.complement(p, p2)))
+            .sum();
+        sum / positions as f64
+    })
 }
 
 /// `Σ parts / count`.
@@ -186,11 +192,18 @@ fn average_sets(parts: &[&Points], count: usize, examples: usize) -> Points {
         sums
     };
     let mut new = Points::new(sum(|p| &p.second), sum(|p| &p.mean));
+    let roots: Vec<Vec<f64>> = parts.iter().map(|points| points.roots()).collect();
+    let after = new.roots();
     new.for_each_row(|row| {
-        for points in parts {
-            for (d, other) in row.distance.iter_mut().zip(points.row(row.index)) {
-                *d += part * other;
+        let a = row.index;
+        for (points, root) in parts.iter().zip(&roots) {
+            let others = points.row(a).iter().zip(root);
+            for (sum, (e, other)) in row.complement.iter_mut().zip(others) {
+                *sum += part * distance_of(root[a], *other, *e);
             }
+        }
+        for (e, other) in row.complement.iter_mut().zip(&after) {
+            *e = complement_of(after[a], *other, *e);
         }
     });
     new

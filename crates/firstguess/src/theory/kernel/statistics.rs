@@ -1,6 +1,6 @@
 //! What a kernel says of a layer: variance, spread, drift and correlations of the user's own inputs.
 
-use super::points::Points;
+use super::points::{Points, distance_of};
 use crate::theory::NoTheory;
 use rayon::prelude::*;
 
@@ -32,11 +32,38 @@ pub struct LayerStatistics {
     pub centre_variance: f64,
     /// Mean of `c_ab` over `a ≠ b`; an input that is the origin counts as uncorrelated.
     pub mean_correlation: f64,
+    /// Of an image whose positions were carried together: mean distances between different positions, of one input and of
+    /// two different ones, and how many positions there are.
+    pub positions: Option<PositionDistances>,
     /// Mean `c_ab` over the pairs (`a ≠ b`) of each two classes, `[classes][classes]`; NaN where there is no pair.
     pub class_correlations: Result<Vec<Vec<f64>>, NoTheory>,
 }
 
+/// `mean d` over pairs of positions of an image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PositionDistances {
+    /// Positions of one channel.
+    pub count: usize,
+    /// Between different positions of one input.
+    pub one_input: f64,
+    /// Between any positions of two inputs.
+    pub two_inputs: f64,
+}
+
 impl LayerStatistics {
+    /// `(V, T)` of a unit over `inputs` inputs; positions count as further inputs, as they are measured.
+    ///
+    /// `None` for an image whose positions were not carried together.
+    pub fn spread(&self, inputs: usize, image: bool) -> Option<(f64, f64)> {
+        let Some(at) = self.positions else {
+            return (!image).then_some((self.v, self.t));
+        };
+        // Of n·p points the pairs of one input are n·p·(p - 1), of two n·(n - 1)·p².
+        let (n, p) = (inputs as f64, at.count as f64);
+        let v = ((p - 1.0) * at.one_input + (n - 1.0) * p * at.two_inputs) / (n * p - 1.0);
+        Some((v, self.q - v))
+    }
+
     /// `γ = T/V`.
     pub fn gamma(&self) -> f64 {
         self.t / self.v
@@ -74,7 +101,6 @@ pub(super) fn statistics(sets: &[Points], labels: Option<Labels<'_>>) -> LayerSt
         members[class_of(a)] += 1.0;
     }
     for set in sets {
-        let root: Vec<f64> = set.second.iter().map(|q| q.sqrt()).collect();
         // One small table per block of rows, added up in order.
         let blocks: Vec<Vec<f64>> = (0..n.div_ceil(ROWS))
             .into_par_iter()
@@ -82,8 +108,8 @@ pub(super) fn statistics(sets: &[Points], labels: Option<Labels<'_>>) -> LayerSt
                 let mut sums = vec![0.0; classes * classes];
                 for a in block * ROWS..((block + 1) * ROWS).min(n) {
                     let line = &mut sums[class_of(a) * classes..][..classes];
-                    for (b, d) in set.row(a).iter().enumerate() {
-                        line[class_of(b)] += 1.0 - complement(root[a], root[b], *d);
+                    for (b, complement) in set.row(a).iter().enumerate() {
+                        line[class_of(b)] += 1.0 - complement;
                     }
                 }
                 sums
@@ -123,17 +149,32 @@ pub(super) fn statistics(sets: &[Points], labels: Option<Labels<'_>>) -> LayerSt
         t: q - v,
         data_variance,
         centre_variance: q - data_variance,
+        positions: None,
         mean_correlation,
         class_correlations,
     }
 }
 
-/// `1 - c_ab`; 1 where a point is the origin.
-pub(super) fn complement(root_a: f64, root_b: f64, distance: f64) -> f64 {
-    let scale = root_a * root_b;
-    if scale == 0.0 {
-        return 1.0;
+/// Mean distances between positions, from one set that holds the positions of each input together.
+pub(super) fn between_positions(set: &Points, examples: usize) -> Option<PositionDistances> {
+    let count = set.len() / examples.max(1);
+    if count < 2 || examples < 2 {
+        return None;
     }
-    let gap = root_a - root_b;
-    ((distance - 0.5 * gap * gap) / scale).clamp(0.0, 2.0)
+    let root = set.roots();
+    let sums: Vec<[f64; 2]> = set.rows(|a, row| {
+        let first = a / count * count;
+        let sum = |from: usize, to: usize| -> f64 {
+            (from..to).map(|b| distance_of(root[a], root[b], row[b])).sum()
+        };
+        [sum(first, a), sum(0, first)]
+    });
+    let [own, other] =
+        sums.iter().fold([0.0; 2], |[own, other], row| [own + row[0], other + row[1]]);
+    let (n, p) = (examples as f64, count as f64);
+    Some(PositionDistances {
+        count,
+        one_input: own / (0.5 * n * p * (p - 1.0)),
+        two_inputs: other / (0.5 * n * (n - 1.0) * p * p),
+    })
 }

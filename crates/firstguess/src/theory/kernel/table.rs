@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! f_q(z) = φ(√q z)/√M(q),   Δ(q_a, q_b, θ) = ½E[(f_a(u) - f_a(v))(f_b(u) - f_b(v))],   cos θ = c
-//! d' = ½(√M_a - √M_b)² + √(M_a M_b) [½E(f_a - f_b)² + Δ(q_a, q_b, θ)]
+//! ε' = ½E(f_a - f_b)² + Δ(q_a, q_b, θ)
 //! ```
 //!
 //! The table holds `Δ/(1 - c)`, which has a limit at `θ = 0`, so that nothing cancels as inputs merge: Chebyshev series in
@@ -90,10 +90,10 @@ impl Table {
         self.error
     }
 
-    /// Maps the distances of Gaussian points whose variances the window holds; `zero` is `φ(0)`.
+    /// Maps the angles of Gaussian points whose variances the window holds; `zero` is `φ(0)`.
     pub(super) fn map(&self, points: &mut Points, zero: f64, moments: &[Moments]) {
         let n = self.order;
-        let roots: Vec<f64> = points.second.iter().map(|q| q.sqrt()).collect();
+        let origin: Vec<bool> = points.second.iter().map(|q| *q == 0.0).collect();
         let terms: Vec<Vec<f64>> = points.second.iter().map(|q| self.terms(*q)).collect();
         let features: Vec<Vec<f64>> = terms.iter().map(|t| self.feature(t)).collect();
         points.for_each_row(|row| {
@@ -108,32 +108,26 @@ impl Table {
                     blocks.flat_map(|block| contract(block, &terms[a])).collect()
                 })
                 .collect();
-            for (b, d) in row.distance.iter_mut().enumerate() {
-                let other = moments[b].second;
-                let scale = roots[a] * roots[b];
-                if scale == 0.0 {
-                    // One of the two is the origin: φ(0) against a mean.
-                    let mean = if roots[a] == 0.0 { moments[b].mean } else { moments[a].mean };
-                    *d = (0.5 * (own + other) - zero * mean).max(0.0);
+            for (b, e) in row.complement.iter_mut().enumerate() {
+                if origin[a] || origin[b] {
+                    // φ(0) against a mean.
+                    let product = (own * moments[b].second).sqrt();
+                    let mean = if origin[a] { moments[b].mean } else { moments[a].mean };
+                    let c = if product > 0.0 { zero * mean / product } else { 0.0 };
+                    *e = (1.0 - c).clamp(0.0, 2.0);
                     continue;
                 }
-                let gap = roots[a] - roots[b];
-                let complement = ((*d - 0.5 * gap * gap) / scale).clamp(0.0, 2.0);
-                let turn = self.turn(complement, &sections, &terms[b]);
                 let shift: f64 =
                     features[a].iter().zip(&features[b]).map(|(x, y)| (x - y) * (x - y)).sum();
-                let size = own.sqrt() - other.sqrt();
-                let (product, turned) = ((own * other).sqrt(), turn);
-                *d = match turned {
-                    Turn::Ahead(delta) => 0.5 * size * size + product * (0.5 * shift + delta),
+                *e = match self.turn(*e, &sections, &terms[b]) {
+                    Turn::Ahead(delta) => 0.5 * shift + delta,
                     Turn::Back(delta) => {
                         // k(-c) = ± k(c): the covariance changes its sign, the squares do not.
                         let ahead = 1.0 - 0.5 * shift - delta;
-                        let kernel = if self.even_or_odd == Parity::Odd { -ahead } else { ahead };
-                        0.5 * (own + other) - product * kernel
+                        if self.even_or_odd == Parity::Odd { 1.0 + ahead } else { 1.0 - ahead }
                     }
                 }
-                .max(0.0);
+                .clamp(0.0, 2.0);
             }
         });
     }
@@ -285,7 +279,16 @@ fn resolve_angles(family: &Family<'_>, basis: &ChebyshevBasis, end: f64) -> (Vec
     let angles = ChebyshevBasis::new(ANGLES);
     let grid = Grid::new(family);
     let n = family.roots.len();
-    let mut pending = vec![(0.0, 0.5 * end), (0.5 * end, end)];
+    let mut pending = vec![(0.0, 0.5 * end)];
+    // Towards opposite inputs a function that is bent within a small part of its range has a feature as narrow as that
+    // part: too small for the tail of a wide panel to betray it.
+    let narrow = family.bend() / family.roots.iter().copied().fold(1e-300, f64::max);
+    let mut gap = 0.5 * end;
+    while end > FRAC_PI_2 && gap > narrow && gap > 1e-6 {
+        pending.push((end - gap, end - 0.5 * gap));
+        gap *= 0.5;
+    }
+    pending.push((end - gap, end));
     let mut panels: Vec<Panel> = Vec::new();
     let mut worst = 0.0_f64;
     while !pending.is_empty() {

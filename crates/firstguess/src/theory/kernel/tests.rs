@@ -44,11 +44,8 @@ fn activation(name: &str) -> Activation {
 /// Points with the given variances and correlations `c(a, b)`.
 fn points(variances: &[f64], c: impl Fn(usize, usize) -> f64 + Sync) -> Points {
     let mut points = Points::new(variances.to_vec(), vec![0.0; variances.len()]);
-    points.map(|a, b, _| {
-        let (qa, qb) = (variances[a], variances[b]);
-        let gap = qa.sqrt() - qb.sqrt();
-        0.5 * gap * gap + (qa * qb).sqrt() * (1.0 - c(a, b))
-    });
+    points.map(|a, b, _| 1.0 - c(a, b));
+    points.free_origins();
     points
 }
 
@@ -465,4 +462,126 @@ fn agreement_covers_every_correlation() {
     let at = |c: f64| (9.0 * same(c).agreement(3).unwrap() - 3.0) / 6.0;
     let (left, right) = ((at(0.0) - at(-1e-3)) / 1e-3, (at(1e-3) - at(0.0)) / 1e-3);
     assert!((left - right).abs() < 1e-3, "{left} {right}");
+}
+
+/// From the smallest to the largest variances, in one table or series each; the scalar kernel is the reference.
+#[test]
+fn variances_of_every_size_are_tabulated() {
+    for (name, variances) in [
+        ("relu", vec![1e-12, 1.0, 1e6]),
+        ("leaky_relu(0.1)", vec![1e-12, 1.0, 1e6]),
+        ("erf", vec![1e-12, 1.0, 1e6]),
+        ("gelu", vec![1e-12, 1.0, 1e6]),
+        ("hard_tanh", vec![1e-12, 0.5, 1e6]),
+        ("tanh", vec![1e-12, 1e-12 * 1.1]),
+        ("tanh", vec![1e-3, 3.0]),
+        ("tanh", vec![20.0, 45.0]),
+        ("silu", vec![1e-12, 1.2e-12]),
+        ("silu", vec![300.0, 200.0]),
+        ("mish", vec![9e5, 1e6]),
+        ("tanh", vec![9e5, 1e6]),
+        ("elu(1)", vec![1e-12, 1.3e-12]),
+        ("elu(1)", vec![900.0, 1000.0]),
+    ] {
+        let function = Pointwise::from(&activation(name));
+        let worst = largest_error(name, &variances, &mut Element::new(&function));
+        let closed = matches!(name, "relu" | "leaky_relu(0.1)" | "erf");
+        assert!(worst < if closed { 1e-12 } else { 1e-9 }, "{name} {variances:?}: {worst:e}");
+    }
+}
+
+/// Edges of panels that double away from the place where a function of this width turns.
+fn panels(turn: f64, width: f64) -> Vec<f64> {
+    let mut edges = vec![-12.0, 12.0, turn.clamp(-12.0, 12.0)];
+    let mut step = width;
+    while step < 24.0 {
+        edges.extend([turn - step, turn + step].into_iter().filter(|e| e.abs() < 12.0));
+        step *= 2.0;
+    }
+    edges.extend((-3..=3).map(|k| 3.0 * f64::from(k)));
+    edges.sort_by(f64::total_cmp);
+    edges.dedup_by(|a, b| *a - *b < 1e-13);
+    edges
+}
+
+/// `E[φ(u)φ(v)]` by nested Gauss–Legendre rules of hundreds of nodes that share no code with the kernels.
+fn nested(function: &Pointwise, qa: f64, qb: f64, c: f64) -> f64 {
+    let (ra, rb) = (qa.sqrt(), qb.sqrt());
+    // 1 - c² from the given c: the reference knows no complement.
+    let rest = ((1.0 - c) * (1.0 + c)).max(0.0).sqrt();
+    let rule = crate::math::quadrature::GaussLegendre::cached(16);
+    let integrate = |edges: &[f64], f: &dyn Fn(f64) -> f64| -> f64 {
+        let density = |z: f64| (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt();
+        edges.windows(2).map(|p| rule.integrate(p[0], p[1], |z| density(z) * f(z))).sum()
+    };
+    let outer = panels(0.0, 0.5 / ra.max(rb).max(1.0));
+    integrate(&outer, &|u| {
+        let inner = if rest == 0.0 {
+            function.value(rb * c * u)
+        } else {
+            let edges = panels(-c * u / rest, 0.5 / (rb * rest).max(1.0));
+            integrate(&edges, &|z| function.value(rb * (c * u + rest * z)))
+        };
+        function.value(ra * u) * inner
+    })
+}
+
+/// The functions without a closed form against plain quadrature, over all eighteen decades and both ends of `c`.
+#[test]
+fn smooth_kernels_agree_with_nested_quadrature() {
+    for name in ["tanh", "silu", "mish"] {
+        let function = Pointwise::from(&activation(name));
+        for q in [1e-12, 1e-2, 1.0, 30.0, 1e6] {
+            let variances = [q, 1.3 * q];
+            let mut element = Element::new(&function);
+            for c in CORRELATIONS {
+                let mut set = points(&variances, |_, _| c);
+                element.apply(&mut set).unwrap();
+                let scale = (set.second[0] * set.second[1]).sqrt();
+                let expected = nested(&function, variances[1], variances[0], c);
+                let error = (set.covariance(1, 0) - expected).abs() / scale;
+                assert!(error < 1e-9, "{name} {q} {c}: {error:e}");
+                let own = nested(&function, q, q, 1.0);
+                assert!((set.second[0] / own - 1.0).abs() < 1e-9, "{name} {q}: {own}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_has_no_theory_says_so() {
+    let shape = Shape::flat(8).unwrap();
+    let data = gaussian_data(4, shape, 0.0);
+    for (json, reason) in [
+        (r#"[{"dense":8},"tanh",{"max_pool":2},{"dense":4}]"#, "one variance"),
+        (r#"[{"dense":8},"relu",{"max_pool":2},"tanh",{"dense":4}]"#, "not Gaussian"),
+        (r#"[{"dense":8},{"residual":["relu"]},{"dense":4}]"#, "neither has weights"),
+        (r#"[{"dense":8},{"residual":[{"dense":8},"relu"]},"relu",{"dense":4}]"#, "not Gaussian"),
+        (r#"[{"dense":8},"relu","layer_norm","tanh",{"dense":4}]"#, "not Gaussian"),
+        (r#"[{"dense":8},"relu",{"dense":4},"relu"]"#, "follows the last layer"),
+        (r#"[{"dense":8},{"dropout":0.5},"relu",{"dense":4}]"#, "dropped"),
+    ] {
+        let found = kernel(&network(json, shape), 2.0, 0.0, &data);
+        let error = found.logits.expect_err(json);
+        assert!(error.reason.contains(reason), "{json}: {error}");
+        assert!(found.layers[0].statistics.is_ok());
+    }
+    let image = Shape::image(2, 4, 4).unwrap();
+    let pictures = gaussian_data(4, image, 0.0);
+    for (json, reason) in [
+        (r#"[{"conv":8},"relu",{"max_pool":2},"flatten",{"dense":4}]"#, "neighbouring positions"),
+        (r#"[{"conv":8,"groups":2},"flatten",{"dense":4}]"#, "groups"),
+    ] {
+        let error = kernel(&network(json, image), 2.0, 0.0, &pictures).logits.expect_err(json);
+        assert!(error.reason.contains(reason), "{json}: {error}");
+    }
+    // Other shapes of data, no inits, and a single input: answers, not panics.
+    let net = network(r#"[{"dense":8},"relu",{"dense":4}]"#, shape);
+    assert!(DataKernel::new(&net, &[], &data).logits.is_err());
+    assert!(
+        kernel(&net, 2.0, 0.0, &gaussian_data(3, Shape::flat(5).unwrap(), 0.0)).logits.is_err()
+    );
+    let single = kernel(&net, 2.0, 0.0, &gaussian_data(1, shape, 0.0));
+    assert_eq!(single.layers[1].statistics.as_ref().unwrap().v, 0.0);
+    assert!((single.logits.unwrap().share_variance() - 0.25).abs() < 1e-15);
 }

@@ -1,4 +1,4 @@
-//! Maps of distances that vectorise: homogeneous functions, and Hermite series with coefficients per input.
+//! Maps of complements `1 - c` that vectorise: homogeneous functions, and Hermite series with coefficients per input.
 #![expect(
     clippy::inline_always,
     reason = "a call that is not inlined into the dispatched loop is compiled for the baseline instruction set"
@@ -10,12 +10,12 @@ use pulp::{Arch, Simd, WithSimd};
 use std::f64::consts::FRAC_2_PI;
 use std::sync::OnceLock;
 
-/// Distances handled at once: four registers of the widest kind.
+/// Complements handled at once: four registers of the widest kind.
 pub(super) const WIDTH: usize = 32;
 
-/// What a map does to `WIDTH` distances of row `a`, from column `start` on.
+/// What a map does to `WIDTH` complements of row `a`, from column `start` on.
 pub(super) trait BlockMap: Copy + Sync {
-    fn block(self, a: usize, start: usize, d: &mut [f64; WIDTH]);
+    fn block(self, a: usize, start: usize, e: &mut [f64; WIDTH]);
 }
 
 struct RowPass<'a, M> {
@@ -28,20 +28,20 @@ impl<M: BlockMap> WithSimd for RowPass<'_, M> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Row { index, distance } = self.row;
+        let Row { index, complement } = self.row;
         let mut block = [0.0; WIDTH];
         let mut start = 0;
-        while start < distance.len() {
-            let count = WIDTH.min(distance.len() - start);
-            block[..count].copy_from_slice(&distance[start..start + count]);
+        while start < complement.len() {
+            let count = WIDTH.min(complement.len() - start);
+            block[..count].copy_from_slice(&complement[start..start + count]);
             self.map.block(index, start, &mut block);
-            distance[start..start + count].copy_from_slice(&block[..count]);
+            complement[start..start + count].copy_from_slice(&block[..count]);
             start += count;
         }
     }
 }
 
-/// Applies a map to every distance, rows in parallel.
+/// Applies a map to every complement, rows in parallel.
 pub(super) fn apply(points: &mut Points, map: impl BlockMap) {
     let arch = Arch::new();
     points.for_each_row(|row| arch.dispatch(RowPass { map, row }));
@@ -54,69 +54,41 @@ pub(super) fn apply_and_repair(
     repair: impl Fn(usize, &[f64], &mut [f64]) + Sync,
 ) {
     let arch = Arch::new();
-    points.for_each_row(|Row { index, distance }| {
-        let before = distance.to_vec();
-        arch.dispatch(RowPass { map, row: Row { index, distance: &mut *distance } });
-        repair(index, &before, distance);
+    points.for_each_row(|Row { index, complement }| {
+        let before = complement.to_vec();
+        arch.dispatch(RowPass { map, row: Row { index, complement: &mut *complement } });
+        repair(index, &before, complement);
     });
 }
 
-/// A copy that a whole block may be read from at any valid start.
-pub(super) fn padded(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.resize(values.len() + WIDTH, 0.0);
-    values
-}
-
-#[inline(always)]
-fn lanes(values: &[f64], start: usize) -> [f64; WIDTH] {
-    let mut out = [0.0; WIDTH];
-    out.copy_from_slice(&values[start..start + WIDTH]);
-    out
-}
-
-/// `φ(x) = odd·x + even·|x|`.
+/// `φ(x) = odd·x + even·|x|`: the angle alone decides, whatever the norms.
 #[derive(Clone, Copy)]
 pub(super) struct HomogeneousMap<'a> {
-    /// `√q_a`, padded.
-    pub(super) root: &'a [f64],
-    pub(super) odd_square: f64,
-    pub(super) even_square: f64,
+    /// `odd²/(odd² + even²)`.
+    pub(super) odd: f64,
+    /// `even²/(odd² + even²)`.
+    pub(super) even: f64,
     pub(super) bend: &'a [f64; BEND_TERMS],
 }
 
 impl BlockMap for HomogeneousMap<'_> {
     /// ```text
-    /// ½E(|u| - |v|)² = ½(√q_a - √q_b)² + √(q_a q_b) [e - (2/π)(sin θ - θ cos θ)],   e = 1 - |c| = 1 - cos θ
+    /// 1 - E|u||v| = ε' - (2/π)(sin θ - θ cos θ),   ε' = 1 - |c| = 1 - cos θ,   for u, v of unit variance
     /// ```
     #[inline(always)]
-    fn block(self, a: usize, start: usize, d: &mut [f64; WIDTH]) {
-        let own = self.root[a];
-        let other = lanes(self.root, start);
-        for i in 0..WIDTH {
-            let scale = own * other[i];
-            let gap = 0.5 * (own - other[i]) * (own - other[i]);
-            let complement = complement(d[i], gap, scale);
-            let e = complement.min(2.0 - complement);
-            let x = 0.5 * e;
+    fn block(self, _: usize, _: usize, e: &mut [f64; WIDTH]) {
+        for value in e {
+            let small = value.min(2.0 - *value);
+            let x = 0.5 * small;
             let t = 4.0 * x - 1.0;
             let mut p = self.bend[BEND_TERMS - 1];
             for k in (0..BEND_TERMS - 1).rev() {
                 p = p * t + self.bend[k];
             }
-            let absolute = gap + scale * (e - FRAC_2_PI * (x * x.sqrt() * p));
-            d[i] = self.odd_square * d[i] + self.even_square * absolute;
+            let absolute = small - FRAC_2_PI * (x * x.sqrt() * p);
+            *value = self.odd * *value + self.even * absolute;
         }
     }
-}
-
-/// `1 - c` from the distance, in [0, 2]; zero where a point is the origin.
-#[inline(always)]
-fn complement(distance: f64, gap: f64, scale: f64) -> f64 {
-    let ratio = (distance - gap) / if scale > 0.0 { scale } else { f64::INFINITY };
-    // `max` first: a NaN becomes 0.
-    let positive = ratio.max(0.0);
-    if positive > 2.0 { 2.0 } else { positive }
 }
 
 /// Terms of the polynomial for the bend of `|x|`: 16 digits.
@@ -171,11 +143,9 @@ fn monomials(chebyshev: &[f64]) -> [f64; BEND_TERMS] {
     sum
 }
 
-/// `φ(√q_a z) = Σ_n a_n(q_a) h_n(z)`, the coefficients of every input in rows by term.
+/// `φ(√q_a z)/√M_a = Σ_n a_n(q_a) h_n(z)`, the coefficients of every input in rows by term.
 #[derive(Clone, Copy)]
 pub(super) struct HermiteMap<'a> {
-    /// `√q_a`, padded.
-    pub(super) root: &'a [f64],
     /// `[terms][stride]`: terms that a parity excludes are left out.
     pub(super) rows: &'a [f64],
     pub(super) stride: usize,
@@ -198,22 +168,16 @@ impl BlockMap for HermiteMap<'_> {
     /// With `A_n = a_n(q_a) a_n(q_b)`, and the sums over suffixes taken in Horner's scheme, nothing cancels as `c → 1`:
     ///
     /// ```text
-    /// d' = ½ Σ (a_n(q_a) - a_n(q_b))² + Σ A_n (1 - cⁿ),   Σ A_n (1 - xⁿ) = (1 - x) Σ_m x^m Σ_{n>m} A_n
+    /// ε' = ½ Σ (a_n(q_a) - a_n(q_b))² + Σ A_n (1 - cⁿ),   Σ A_n (1 - xⁿ) = (1 - x) Σ_m x^m Σ_{n>m} A_n
     /// ```
     #[inline(always)]
-    fn block(self, a: usize, start: usize, d: &mut [f64; WIDTH]) {
-        let own = self.root[a];
-        let other = lanes(self.root, start);
-        let (mut c, mut x, mut rest) = ([0.0; WIDTH], [0.0; WIDTH], [0.0; WIDTH]);
+    fn block(self, a: usize, start: usize, e: &mut [f64; WIDTH]) {
+        let (mut x, mut rest) = ([0.0; WIDTH], [0.0; WIDTH]);
         for i in 0..WIDTH {
-            let scale = own * other[i];
-            let gap = 0.5 * (own - other[i]) * (own - other[i]);
-            let eps = complement(d[i], gap, scale);
-            c[i] = 1.0 - eps;
+            let (eps, c) = (e[i], 1.0 - e[i]);
             let squared = self.powers != Powers::All;
-            x[i] = if squared { c[i] * c[i] } else { c[i] };
+            x[i] = if squared { c * c } else { c };
             rest[i] = if squared { eps * (2.0 - eps) } else { eps };
-            d[i] = eps;
         }
         let (mut suffix, mut sum, mut gaps) = ([0.0; WIDTH], [0.0; WIDTH], [0.0; WIDTH]);
         for row in self.rows.chunks_exact(self.stride).skip(1).rev() {
@@ -232,11 +196,11 @@ impl BlockMap for HermiteMap<'_> {
             let gap = first[a] - theirs;
             let bent = rest[i] * sum[i];
             let turned = if self.powers == Powers::Odd {
-                d[i] * (suffix[i] + first[a] * theirs) + c[i] * bent
+                e[i] * (suffix[i] + first[a] * theirs) + (1.0 - e[i]) * bent
             } else {
                 bent
             };
-            d[i] = (0.5 * (gaps[i] + gap * gap) + turned).max(0.0);
+            e[i] = (0.5 * (gaps[i] + gap * gap) + turned).clamp(0.0, 2.0);
         }
     }
 }

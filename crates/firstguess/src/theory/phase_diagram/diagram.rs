@@ -82,8 +82,7 @@ impl PhaseDiagram {
     ///
     /// `arxiv2505_12096` for the phases and lines; all points are bracketed roots, derived in docs/theory/mean-field.md.
     pub fn new(phi: &Dual, weight_variance: Axis, bias_variance: Axis) -> Self {
-        let (weight_variances, bias_variances) =
-            (weight_variance.values(), bias_variance.values());
+        let (weight_variances, bias_variances) = (weight_variance.values(), bias_variance.values());
         let mut table = PhaseTable::new(phi);
         Self {
             activation: phi.function().to_string(),

@@ -59,8 +59,8 @@ impl<'a> Half<'a> {
         let bracket = self.scan.windows(2).find_map(|pair| {
             let [(low, a), (high, b)] = [pair[0], pair[1]];
             let (at_low, at_high) = (excess(low, a), excess(high, b));
-            // Beneath σ_b² itself no weight variance is left.
-            let above = high.exp() > bias;
+            // Beneath σ_b² itself no weight variance is left; near q = 0 straight starts leave rounding for roots.
+            let above = high.exp() > bias && (bias > 0.0 || low >= -9.0);
             ((at_low > 0.0) != (at_high > 0.0) && above && !at_low.is_nan() && !at_high.is_nan())
                 .then_some((low, high))
         });

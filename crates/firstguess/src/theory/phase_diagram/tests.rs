@@ -78,9 +78,8 @@ fn the_edge_curve_agrees_with_its_points() {
 #[test]
 fn the_neutrality_line_agrees_with_its_points() {
     let biases = [0.0, 1e-6, 0.003, 0.05, 0.2, 1.5];
-    let pooled = |kind, size| {
-        Dual::pooled(Pointwise::from(&Activation::Tanh), kind, size, 0.0).unwrap()
-    };
+    let pooled =
+        |kind, size| Dual::pooled(Pointwise::from(&Activation::Tanh), kind, size, 0.0).unwrap();
     for phi in [
         Dual::new(&Activation::Tanh),
         Dual::new(&Activation::Erf),

@@ -8,19 +8,31 @@ impl Prediction {
     /// Replaces what the idealisation "all pairs of inputs share one correlation" says by what the kernel of the actual
     /// inputs says, layer by layer, where the kernel has an answer.
     ///
-    /// `V` and `T` are the unbiased ones, so that a measurement on these inputs estimates the same numbers. Gradients follow
+    /// `V` and `T` are the unbiased ones over `inputs` inputs, so that a measurement on these estimates the same numbers; of a
+    /// convolution whose positions were not carried together the idealisation stands. Gradients follow
     /// the mean `χ` over the inputs in plain sequences; through residual blocks they stay those of the idealisation.
     ///
     /// # References
     ///
     /// Derived in docs/theory/mean-field.md, section 7.
-    pub fn refine(&mut self, kernel: &DataKernel, plain_sequence: bool) {
+    pub fn refine(&mut self, kernel: &DataKernel, inputs: usize, plain_sequence: bool) {
         for layer in &mut self.layers {
             let found =
                 kernel.layers.iter().find(|l| l.index == layer.index && l.kind == layer.kind);
             let Some(found) = found else { continue };
             if let Ok(statistics) = &found.statistics {
-                layer.spread = Ok(Spread::new(statistics.v, statistics.t));
+                let image = layer.kind.starts_with("conv");
+                if let Some((v, t)) = statistics.spread(inputs, image) {
+                    let spread = Spread::new(v, t);
+                    // The correction is relative: it moves along with what it corrects.
+                    if let (Ok(at), Ok(before)) = (&mut layer.finite_width, &layer.spread) {
+                        let moved = spread.ln_q() - before.ln_q();
+                        at.q *= moved.exp();
+                        at.ln_q_mean += moved;
+                    }
+                    layer.spread = Ok(spread);
+                }
+                layer.on_data = Some(statistics.clone());
             }
             if let (true, Ok(chi), Ok(_)) = (plain_sequence, &found.chi, &layer.chi) {
                 layer.chi = Ok(*chi);
@@ -35,8 +47,12 @@ impl Prediction {
     fn sum_gradients(&mut self) {
         let mut below = None;
         for layer in self.layers.iter_mut().rev() {
-            if let (Some(sum), Ok(chi), Ok(_)) = (below, &layer.chi, &layer.ln_gradient) {
-                layer.ln_gradient = Ok(sum + chi.ln());
+            if let (Some(sum), Ok(chi), Ok(before)) = (below, &layer.chi, &layer.ln_gradient) {
+                let ln_gradient = sum + chi.ln();
+                if let Ok(at) = &mut layer.finite_width {
+                    at.ln_gradient_mean += ln_gradient - before;
+                }
+                layer.ln_gradient = Ok(ln_gradient);
             }
             below = layer.ln_gradient.clone().ok();
         }
@@ -61,5 +77,6 @@ impl Prediction {
         if let Some(Ok(spread)) = self.layers.last().map(|layer| &layer.spread) {
             guess.gamma = spread.gamma();
         }
+        guess.class_gradients.clone_from(&shares.gradients);
     }
 }

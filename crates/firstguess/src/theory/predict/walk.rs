@@ -240,6 +240,8 @@ impl<'a> Walk<'a> {
             chi: Err(NoTheory::new("no layer follows")),
             ln_gradient: Err(NoTheory::new("no layer follows")),
             ln_q_variance,
+            finite_width: Err(NoTheory::new("no layer follows")),
+            on_data: None,
         });
     }
 

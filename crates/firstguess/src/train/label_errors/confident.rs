@@ -69,7 +69,7 @@ impl Probabilities {
     ///
     /// ```
     /// use firstguess::train::label_errors::Probabilities;
-    /// let held_out = Probabilities::new(2, vec![0.9, 0.1, 0.8, 0.2, 0.1, 0.9], vec![0, 1, 1])?;
+    /// let held_out = Probabilities::new(2, vec![0.9, 0.1, 0.95, 0.05, 0.1, 0.9], vec![0, 1, 1])?;
     /// assert_eq!(held_out.confident_learning().joint, [[1, 0], [1, 1]]);
     /// # Ok::<(), firstguess::train::label_errors::ProbabilityError>(())
     /// ```

@@ -144,7 +144,7 @@ impl Probabilities {
     ///
     /// ```
     /// use firstguess::train::label_errors::{Method, Probabilities, Pruning};
-    /// let held_out = Probabilities::new(2, vec![0.9, 0.1, 0.8, 0.2, 0.1, 0.9], vec![0, 1, 1])?;
+    /// let held_out = Probabilities::new(2, vec![0.9, 0.1, 0.95, 0.05, 0.1, 0.9], vec![0, 1, 1])?;
     /// let learning = held_out.confident_learning();
     /// let flagged = held_out.flag(&learning, Method::Both, &Pruning::default());
     /// assert_eq!(flagged, [false, true, false]);

@@ -1,13 +1,14 @@
 //! The prediction for programs.
 
-use crate::theory::phase::FixedPoint;
-use crate::theory::predict::PrejudicePrediction;
+use firstguess::theory::log_periodic::PeriodicFixedPoints;
+use firstguess::theory::phase::FixedPoint;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::super::MapFields;
-use super::{LayerNumbers, PredictAnswer, PredictedGuess};
+use super::{Answer, Guess, LayerNumbers};
+use crate::commands::preserved::Shown;
+use crate::json::Fields;
 
-impl Serialize for PredictAnswer {
+impl Serialize for Answer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (name, value) in &self.question {
@@ -26,6 +27,13 @@ impl Serialize for PredictAnswer {
         map.maybe("prejudice", self.prejudice().as_ref())?;
         let points: Vec<_> = self.fixed_points().iter().map(Point).collect();
         map.serialize_entry("fixed_points", &points)?;
+        if let Some(periodic) = &self.periodic {
+            map.serialize_entry("periodic_fixed_points", &Periodic(periodic))?;
+        }
+        map.maybe("preserved", self.preserved.as_ref().map(Shown))?;
+        if let Some(pull) = self.class_gradients() {
+            map.maybe("class_gradients", pull.as_ref())?;
+        }
         if let Some(guess) = &self.guess {
             map.serialize_entry("guess", guess)?;
             map.number("loss", &guess.loss)?;
@@ -34,6 +42,21 @@ impl Serialize for PredictAnswer {
         if let Some(why) = &self.ended {
             map.serialize_entry("layers_reason", &why.reason)?;
         }
+        map.end()
+    }
+}
+
+struct Periodic<'a>(&'a PeriodicFixedPoints);
+
+impl Serialize for Periodic<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let points: Vec<_> = self.0.per_period.iter().map(Point).collect();
+        map.serialize_entry("per_period", &points)?;
+        map.finite("factor", self.0.factor)?;
+        map.finite("smallest_ratio", self.0.range.0)?;
+        map.finite("largest_ratio", self.0.range.1)?;
+        map.serialize_entry("exact", &self.0.exact)?;
         map.end()
     }
 }
@@ -50,9 +73,9 @@ impl Serialize for Point<'_> {
     }
 }
 
-impl Serialize for PredictedGuess {
+impl Serialize for Guess {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let of = |field: fn(&PrejudicePrediction) -> f64| {
+        let of = |field: fn(&firstguess::theory::predict::PrejudicePrediction) -> f64| {
             self.prejudice.as_ref().map(field).map_err(Clone::clone)
         };
         let mut map = serializer.serialize_map(None)?;
@@ -66,7 +89,7 @@ impl Serialize for PredictedGuess {
 }
 
 /// Written layer by layer: there may be a million.
-struct Layers<'a>(&'a PredictAnswer);
+struct Layers<'a>(&'a Answer);
 
 impl Serialize for Layers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -85,6 +108,13 @@ impl Serialize for LayerNumbers {
         map.number("t", &self.t)?;
         map.number("gamma", &self.gamma)?;
         map.number("gradient", &self.gradient)?;
+        if let Some(correction) = &self.finite_width {
+            map.maybe("finite_width", correction.as_ref())?;
+        }
+        if let Some(found) = &self.on_data {
+            map.finite("mean_correlation", found.mean_correlation)?;
+            map.maybe("class_correlations", found.class_correlations.as_ref())?;
+        }
         map.end()
     }
 }
