@@ -20,10 +20,12 @@ use crate::report::Report;
 /// A path, or JSON.
 fn spec(path: Option<&str>, json: Option<&str>) -> PyResult<Spec> {
     match (path, json) {
-        (Some(path), None) => Ok(load_spec(Path::new(path)).map_err(|error| {
-            let help = error.fault.help.clone();
-            refuse(help.map_or_else(|| error.to_string(), |help| format!("{error}\n  {help}")))
-        })?.spec),
+        (Some(path), None) => Ok(load_spec(Path::new(path))
+            .map_err(|error| {
+                let help = error.fault.help.clone();
+                refuse(help.map_or_else(|| error.to_string(), |help| format!("{error}\n  {help}")))
+            })?
+            .spec),
         (None, Some(json)) => serde_json::from_str(json).map_err(refuse),
         _ => Err(refuse("give a spec")),
     }
@@ -36,7 +38,9 @@ fn inputs(spec: &Spec, given: Option<&Dataset>) -> PyResult<Dataset> {
     if let Some(given) = given {
         return spec.data.prepare(given, seed).map_err(refuse);
     }
-    let Some(source) = &spec.data.dataset else { return spec.data.synthesize(seed).map_err(refuse) };
+    let Some(source) = &spec.data.dataset else {
+        return spec.data.synthesize(seed).map_err(refuse);
+    };
     let options = ReadOptions { part: spec.data.part, ..ReadOptions::default() };
     let source = load_dataset_with(source, &options).map_err(refuse)?;
     spec.data.prepare(&source, seed).map_err(refuse)

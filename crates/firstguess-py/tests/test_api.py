@@ -104,7 +104,7 @@ def test_nonsense_is_refused_with_what_is_allowed() -> None:
         (lambda: fg.predict(SPEC, activation="relu"), "not both"),
         (lambda: fg.guess(10), "either `gamma` or `correlation`"),
         (lambda: fg.guess(10, gamma=float("nan")), "at least 0"),
-        (lambda: fg.pair(3.0, branch="even"), "odd or positive"),
+        (lambda: fg.pair(3.0, branch="even"), "possible values: odd, positive"),
         (lambda: fg.phase("relu", weight_variance=(2.0, 1.0)), "below the second"),
         (lambda: fg.critical("relu", bias_variance=0.0, pool="max"), "such as max:2"),
         (lambda: fg.check(3), "cannot check a int"),

@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+
+from firstguess.__main__ import main  # noqa: E402
 
 NET = """
 import torch
@@ -45,24 +48,40 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(project: Path, *arguments: str) -> Any:
-    command = [sys.executable, "-m", "firstguess", "check", *arguments]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONIOENCODING": "utf-8"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=project, env=environment, check=False)
+@pytest.fixture
+def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Any:
+    """``python -m firstguess check`` in the project's folder, in this process: importing torch takes seconds."""
+    monkeypatch.chdir(project)
+    monkeypatch.syspath_prepend(project)
+
+    def call(*arguments: str) -> SimpleNamespace:
+        sys.modules.pop("nets", None)
+        status = main(["check", *arguments])
+        said = capsys.readouterr()
+        return SimpleNamespace(returncode=status, stdout=said.out, stderr=said.err)
+
+    return call
 
 
-def test_the_module_checks_what_a_name_stands_for(project: Path) -> None:
-    deep = run(project, "nets:deep", "--data", "batch.npz", "--draws", "3")
+def test_it_is_a_program(project: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    command = [sys.executable, "-m", "firstguess", "check", "nets:deep", "--data", "batch.npz", "--draws", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=project, env=environment, check=False)
+    assert done.returncode == 1 and "frozen-bias" in done.stdout, done.stderr
+
+
+def test_the_module_checks_what_a_name_stands_for(run: Any) -> None:
+    deep = run("nets:deep", "--data", "batch.npz", "--draws", "3")
     assert deep.returncode == 1 and "frozen-bias" in deep.stdout, deep.stderr
-    fine = run(project, "nets:Shallow", "--data", "batch.npz", "--draws", "3", "--json")
+    fine = run("nets:Shallow", "--data", "batch.npz", "--draws", "3", "--json")
     report = json.loads(fine.stdout)
     assert fine.returncode == 0 and report["model"]["redraw"] == "re-drawn by the factory"
     assert report["name"] == "nets:Shallow"
-    assert run(project, "nets:with_batch", "--draws", "2").returncode == 0
-    assert run(project, "nets:model", "--data", "named.npz", "--draws", "2").returncode == 0
+    assert run("nets:with_batch", "--draws", "2").returncode == 0
+    assert run("nets:model", "--data", "named.npz", "--draws", "2").returncode == 0
 
 
-def test_unusable_input_ends_with_two_and_a_sentence(project: Path) -> None:
+def test_unusable_input_ends_with_two_and_a_sentence(run: Any) -> None:
     for arguments, expected in [
         (("nets",), "names no model"),
         (("nets:deeep", "--data", "batch.npz"), "it has: "),
@@ -73,25 +92,25 @@ def test_unusable_input_ends_with_two_and_a_sentence(project: Path) -> None:
         (("nets:deep", "--data", "batch.npz", "--ignore", "frozen"), "unknown finding"),
         (("nets:deep", "--data", "batch.npz", "--draws", "1", "--baseline", "no.json"), "no such file"),
     ]:
-        done = run(project, *arguments)
+        done = run(*arguments)
         assert done.returncode == 2 and expected in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
-def test_baseline_sarif_and_settings(project: Path) -> None:
+def test_baseline_sarif_and_settings(project: Path, run: Any) -> None:
     call = ("nets:deep", "--data", "batch.npz", "--draws", "2")
-    assert run(project, *call, "--write-baseline", "known.json", "--sarif", "out.sarif").returncode == 0
+    assert run(*call, "--write-baseline", "known.json", "--sarif", "out.sarif").returncode == 0
     assert json.loads((project / "known.json").read_text())["findings"]
     log = json.loads((project / "out.sarif").read_text())
     result = log["runs"][0]["results"][0]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "nets.py"
-    assert run(project, *call).returncode == 1
-    assert run(project, *call, "--baseline", "known.json").returncode == 0
-    assert run(project, *call, "--fail-on", "never").returncode == 0
+    assert run(*call).returncode == 1
+    assert run(*call, "--baseline", "known.json").returncode == 0
+    assert run(*call, "--fail-on", "never").returncode == 0
     (project / "pyproject.toml").write_text('[tool.firstguess]\nbaseline = "known.json"\ndraws = 2\n')
-    quiet = run(project, *call[:3], "--json")
+    quiet = run(*call[:3], "--json")
     assert quiet.returncode == 0 and json.loads(quiet.stdout)["measurement"]["draws"] == 2
     (project / "pyproject.toml").write_text('[tool.firstguess]\nfial-on = "error"\n')
-    wrong = run(project, *call)
+    wrong = run(*call)
     assert wrong.returncode == 2 and "did you mean `fail-on`?" in wrong.stderr
 
 
@@ -110,15 +129,15 @@ def test_shallow(firstguess_check):
 def test_the_plugin_fails_tests_and_knows_a_baseline(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(nets=NET, test_nets=TESTS)
     options = ["-p", "firstguess.pytest_plugin"] if not _installed() else []
-    first = pytester.runpytest_subprocess(*options, "--firstguess-sarif", "all.sarif")
+    first = pytester.runpytest_inprocess(*options, "--firstguess-sarif", "all.sarif")
     first.assert_outcomes(passed=1, failed=1)
     first.stdout.fnmatch_lines(["*frozen-bias*"])
     assert len(json.loads((pytester.path / "all.sarif").read_text())["runs"]) == 2
     known = ["--firstguess-baseline", "known.json"]
-    pytester.runpytest_subprocess(*options, *known, "--firstguess-update-baseline").assert_outcomes(passed=2)
-    pytester.runpytest_subprocess(*options, *known).assert_outcomes(passed=2)
-    pytester.runpytest_subprocess(*options, "--firstguess-ignore", "frozen-bias").assert_outcomes(passed=2)
-    broken = pytester.runpytest_subprocess(*options, "--firstguess-baseline", "none.json")
+    pytester.runpytest_inprocess(*options, *known, "--firstguess-update-baseline").assert_outcomes(passed=2)
+    pytester.runpytest_inprocess(*options, *known).assert_outcomes(passed=2)
+    pytester.runpytest_inprocess(*options, "--firstguess-ignore", "frozen-bias").assert_outcomes(passed=2)
+    broken = pytester.runpytest_inprocess(*options, "--firstguess-baseline", "none.json")
     assert broken.ret == 4
 
 

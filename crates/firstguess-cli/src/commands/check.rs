@@ -31,10 +31,10 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     let mut progress = Bar::new(out.settings().quiet, "measuring", "networks").within(args.budget);
     let mut report = firstguess::check_with_loss(&spec, &data, args.loss.as_ref(), &mut progress)
         .map_err(|error| match (error, &file) {
-            // Shapes that the data do not fit have a place in the file.
-            (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
-            (error, _) => error.into(),
-        })?;
+        // Shapes that the data do not fit have a place in the file.
+        (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
+        (error, _) => error.into(),
+    })?;
     progress.finish();
     let location = args.model.as_deref().unwrap_or(Path::new("firstguess"));
     gate.pass(&mut report, &location.to_string_lossy(), out)?;

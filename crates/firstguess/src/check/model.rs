@@ -171,7 +171,8 @@ fn predict_model(
     data: Option<&Dataset>,
     measurement: &Measurement,
 ) -> Result<(Option<Network>, Prediction), SpecError> {
-    let reason = model.untranslated.as_deref().unwrap_or("the model has no translation into a spec");
+    let reason =
+        model.untranslated.as_deref().unwrap_or("the model has no translation into a spec");
     let (Some(translation), Some(data)) = (&model.translation, data) else {
         return Ok((None, nothing(model, data, reason)));
     };

@@ -114,7 +114,9 @@ pub enum BaselineError {
     #[error("not a baseline file: {0}")]
     Malformed(#[from] serde_json::Error),
 
-    #[error("baseline version {found}; this program knows version {BASELINE_VERSION}. Write the file anew")]
+    #[error(
+        "baseline version {found}; this program knows version {BASELINE_VERSION}. Write the file anew"
+    )]
     Version { found: u32 },
 }
 

@@ -162,7 +162,11 @@ impl Observer {
             return Err(ObserveError::Empty);
         }
         if let Some(labels) = labels.as_ref().filter(|labels| labels.len() != rows) {
-            return Err(length("the list of labels", labels.len(), format!("{rows} rows have one each")));
+            return Err(length(
+                "the list of labels",
+                labels.len(),
+                format!("{rows} rows have one each"),
+            ));
         }
         let labelled = labels.as_ref().is_some_and(|labels| labels.iter().any(Option::is_some));
         let mut probes: Vec<(Activation, Arc<UnitProbe>)> = Vec::new();
@@ -171,7 +175,9 @@ impl Observer {
             kind: layer.kind.name(),
             units: layer.units,
             positions: layer.positions.max(1),
-            probe: layer.activation.map(|activation| super::draw::probe_for(&activation, &mut probes)),
+            probe: layer
+                .activation
+                .map(|activation| super::draw::probe_for(&activation, &mut probes)),
         });
         let plan =
             Plan { layers: layers.collect(), look: true, logits, batch_norm: false, classes: 0 };
@@ -289,7 +295,11 @@ impl Observer {
     pub fn logits(&mut self, values: &[f32]) -> Result<bool, ObserveError> {
         let (logits, rows) = (self.plan.logits, self.rows);
         if values.len() != rows * logits {
-            return Err(length("a block of logits", values.len(), format!("{rows} rows of {logits} were announced")));
+            return Err(length(
+                "a block of logits",
+                values.len(),
+                format!("{rows} rows of {logits} were announced"),
+            ));
         }
         let current = self.current.as_mut().ok_or(ObserveError::NotBegun)?;
         if let Some(found) = not_finite(values) {
@@ -325,7 +335,11 @@ impl Observer {
     pub fn entering(&mut self, signal: Signal, values: &[f32]) -> Result<(), ObserveError> {
         let (logits, rows, examples) = (self.plan.logits, self.rows, self.question.examples);
         if values.len() != rows * logits {
-            return Err(length("a gradient at the logits", values.len(), format!("{rows} rows of {logits} were announced")));
+            return Err(length(
+                "a gradient at the logits",
+                values.len(),
+                format!("{rows} rows of {logits} were announced"),
+            ));
         }
         let current = self.current.as_mut().ok_or(ObserveError::NotBegun)?;
         per_example(values, examples, &mut current.entered[signal as usize]);
@@ -441,7 +455,8 @@ fn positions(plan: &LayerPlan, values: &[f32], layout: Layout) -> Result<usize, 
 
 fn not_finite(values: &[f32]) -> Option<&'static str> {
     // Sums of a few values keep the scan free of branches.
-    let suspect = values.chunks(64).any(|chunk| !chunk.iter().map(|v| v * 0.0).sum::<f32>().eq(&0.0));
+    let suspect =
+        values.chunks(64).any(|chunk| !chunk.iter().map(|v| v * 0.0).sum::<f32>().eq(&0.0));
     if !suspect {
         return None;
     }
@@ -527,7 +542,8 @@ mod tests {
         observer.end();
         let found = observer.finish();
         let expected = {
-            let softmax = |h: [f64; 3], y: usize| h.iter().map(|x| x.exp()).sum::<f64>().ln() - h[y];
+            let softmax =
+                |h: [f64; 3], y: usize| h.iter().map(|x| x.exp()).sum::<f64>().ln() - h[y];
             f64::midpoint(softmax([1.0, 0.0, -1.0], 0), softmax([0.0, 0.0, 3.0], 2))
         };
         assert!((found.loss.cross_entropy.value - expected).abs() < 1e-7);

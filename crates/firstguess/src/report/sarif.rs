@@ -49,7 +49,8 @@ impl Report {
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        let remedy = finding.remedy.as_ref().map_or_else(String::new, |text| format!(" To do: {text}."));
+        let remedy =
+            finding.remedy.as_ref().map_or_else(String::new, |text| format!(" To do: {text}."));
         let mut result = json!({
             "ruleId": finding.id,
             "ruleIndex": RULES.iter().position(|rule| rule.id == finding.id),

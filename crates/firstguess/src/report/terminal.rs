@@ -261,7 +261,10 @@ impl Report {
                 right(&gamma, 9),
                 right(&value(&m.gamma), 9),
                 style.dim(&shortened(&relative_error(&m.gamma), errors)),
-                right(&predicted(&p.ln_gradient.clone().map(f64::exp)), if errors == 0 { 10 } else { 16 }),
+                right(
+                    &predicted(&p.ln_gradient.clone().map(f64::exp)),
+                    if errors == 0 { 10 } else { 16 }
+                ),
                 right(&value(&m.cotangent_gradient), 10),
             );
         }
