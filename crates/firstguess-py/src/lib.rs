@@ -1,6 +1,7 @@
 //! The Rust half of the Python package: arguments to a question, the library's answer to JSON or arrays.
 //!
 //! Nothing is computed here. The Python half (`python/firstguess`) is what people import; this module is its `_core`.
+#![allow(clippy::needless_pass_by_value, reason = "arguments arrive from Python by value")]
 
 mod answers;
 mod data;

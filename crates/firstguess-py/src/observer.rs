@@ -58,7 +58,6 @@ impl Observer {
     /// where they are numbers.
     #[new]
     #[pyo3(signature = (layers, logits, examples, rows, labels, inputs, seed))]
-    #[expect(clippy::needless_pass_by_value, reason = "as Python hands arrays over")]
     fn new(
         layers: &str,
         logits: usize,
@@ -94,7 +93,6 @@ impl Observer {
 
     /// The values of a layer; `planes` for `[batch, units, positions]`, else `[..., units]`. False where one is not finite.
     #[pyo3(signature = (layer, block, planes))]
-    #[expect(clippy::needless_pass_by_value, reason = "as Python hands arrays over")]
     fn forward(
         &mut self,
         py: Python<'_>,
@@ -108,7 +106,6 @@ impl Observer {
 
     /// What enters the activation that a layer feeds.
     #[pyo3(signature = (layer, block, planes))]
-    #[expect(clippy::needless_pass_by_value, reason = "as Python hands arrays over")]
     fn activation(
         &mut self,
         py: Python<'_>,
@@ -122,7 +119,6 @@ impl Observer {
 
     /// The outputs, `[rows, logits]`. False where one is not finite.
     #[pyo3(signature = (block))]
-    #[expect(clippy::needless_pass_by_value, reason = "as Python hands arrays over")]
     fn logits(&mut self, py: Python<'_>, block: PyReadonlyArrayDyn<'_, f32>) -> PyResult<bool> {
         let (inner, block) = (&mut self.inner, values(&block)?);
         py.detach(|| inner.logits(block)).map_err(refuse)
@@ -136,7 +132,6 @@ impl Observer {
 
     /// What is sent in at the logits; `loss` tells the gradient of the loss from the random one.
     #[pyo3(signature = (loss, block))]
-    #[expect(clippy::needless_pass_by_value, reason = "as Python hands arrays over")]
     fn entering(
         &mut self,
         py: Python<'_>,
@@ -149,7 +144,6 @@ impl Observer {
 
     /// The gradient at a layer, examples first.
     #[pyo3(signature = (loss, layer, block))]
-    #[expect(clippy::needless_pass_by_value, reason = "as Python hands arrays over")]
     fn backward(
         &mut self,
         py: Python<'_>,
@@ -175,7 +169,6 @@ impl Observer {
 
     /// The verdict; `model` describes the model as JSON, `as_found` measured the one network that was handed in.
     #[pyo3(signature = (model, inputs, as_found))]
-    #[expect(clippy::needless_pass_by_value, reason = "as Python hands arrays over")]
     fn judge(
         &self,
         py: Python<'_>,

@@ -53,7 +53,11 @@ struct Interruptible {
 
 impl Progress for Interruptible {
     fn advance(&mut self, _done: usize, _total: usize) {
-        self.stopped |= Python::attach(|py| py.check_signals()).is_err();
+        self.stopped |= Python::attach(|python| {
+            // A path to the method is not general enough in its lifetime.
+            let interrupted: PyResult<()> = python.check_signals();
+            interrupted.is_err()
+        });
     }
 
     fn cancelled(&mut self) -> bool {
@@ -65,7 +69,6 @@ impl Progress for Interruptible {
 #[pyfunction]
 #[pyo3(signature = (path, json, source, inputs, labels, classes, draws, samples, seed))]
 #[expect(clippy::too_many_arguments, reason = "the command line's flags")]
-#[expect(clippy::needless_pass_by_value, reason = "as Python hands arrays over")]
 pub(crate) fn check_spec(
     py: Python<'_>,
     path: Option<&str>,

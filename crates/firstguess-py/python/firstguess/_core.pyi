@@ -5,6 +5,7 @@ from typing import List, Optional, Sequence, Tuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__: List[str]
 __version__: str
 
 def answer(arguments: Sequence[str]) -> str: ...
