@@ -3,11 +3,15 @@
 //! A step that runs tests in Python is a [`Suite`]. Where the environment variable `FIRSTGUESS_PYTHON` names an interpreter,
 //! suites run in that one, which must have what they import, and nothing is installed.
 
+mod package;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+
+pub(crate) use package::package;
 
 use crate::step::Outcome;
 use crate::workspace::{Workspace, execute, stdout_of};
@@ -27,7 +31,8 @@ impl Environment {
         self.folder.join(folder).join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
-    fn install(&self, requirement: &str) -> Result<()> {
+    /// The environment's pip, or the outer one where that was packed apart.
+    fn pip(&self) -> Command {
         let python = self.program("python");
         let mut pip = Command::new(&python);
         pip.args(["-m", "pip"]);
@@ -35,6 +40,11 @@ impl Environment {
             pip = Command::new(interpreter());
             pip.args(["-m", "pip", "--python"]).arg(&python);
         }
+        pip
+    }
+
+    fn install(&self, requirement: &str) -> Result<()> {
+        let mut pip = self.pip();
         pip.args(["install", "--quiet", "--disable-pip-version-check", requirement]);
         execute(&mut pip)
     }
@@ -95,6 +105,11 @@ const PYTEST: &str = "pytest==9.1.1";
 impl Suite {
     /// Runs the tests; left out where the packages can be neither found nor installed.
     pub(crate) fn run(&self, workspace: &Workspace) -> Result<Outcome> {
+        self.run_with(workspace, &[])
+    }
+
+    /// The same with these environment variables.
+    fn run_with(&self, workspace: &Workspace, variables: &[(&str, &Path)]) -> Result<Outcome> {
         let python = match self.python() {
             Ok(python) => python,
             Err(error) => return left_out_unless_ci(error),
@@ -102,6 +117,7 @@ impl Suite {
         let mut tests = Command::new(python);
         tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", self.folder]);
         tests.current_dir(&workspace.root).env("PYTHONDONTWRITEBYTECODE", "1");
+        tests.envs(variables.iter().copied());
         if let Some((package, example, variable)) = self.example {
             let build = ["build", "--quiet", "--package", package, "--example", example];
             execute(&mut workspace.cargo(&build))?;

@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     Step { name: "documentation", run: documentation },
     Step { name: "generated files", run: |workspace| generate::run(workspace, true) },
     Step { name: "command line smoke", run: smoke::run },
+    Step { name: "Python package", run: python::package },
     Step { name: "networks against torch", run: python::torch },
     Step { name: "spelling", run: python::spelling },
 ];

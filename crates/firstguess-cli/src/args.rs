@@ -59,7 +59,8 @@ pub(crate) enum Command {
         firstguess check\n  \
         firstguess check model.toml --data images.npz --draws 100\n  \
         firstguess check model.toml --precision 0.01 --budget 60\n  \
-        firstguess check model.toml --json --fail-on warning")]
+        firstguess check model.toml --json --fail-on warning\n  \
+        firstguess check model.toml --sarif findings.sarif --baseline known.json")]
     Check(CheckArgs),
     /// Theory alone: fixed points, phase, depth scales, and every layer's variance and bias
     #[command(override_usage = "firstguess predict [OPTIONS] <MODEL>\n       \
@@ -174,6 +175,28 @@ pub(crate) struct CheckArgs {
     /// Gravity of a finding from which the exit status is 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error)]
     pub(crate) fail_on: FailOn,
+    #[command(flatten)]
+    pub(crate) gate: GateArgs,
+}
+
+/// Which findings count, and where they go.
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct GateArgs {
+    /// Count these findings only, by their names
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
+    pub(crate) select: Vec<String>,
+    /// Leave these findings out, by their names
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
+    pub(crate) ignore: Vec<String>,
+    /// Known findings, which do not count: a file that --write-baseline wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write the findings down as known, and do not fail
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_baseline: Option<PathBuf>,
+    /// Write the findings as SARIF 2.1.0, for code scanning
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sarif: Option<PathBuf>,
 }
 
 /// How networks are drawn.

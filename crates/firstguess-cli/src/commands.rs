@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod critical;
 pub(crate) mod data;
 pub(crate) mod explain;
+mod gate;
 pub(crate) mod gaussianity;
 pub(crate) mod guess;
 pub(crate) mod labels;

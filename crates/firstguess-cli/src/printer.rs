@@ -26,12 +26,47 @@ pub(crate) enum Tone {
 /// The two streams of the program.
 pub(crate) struct Printer {
     settings: Settings,
-    data: BufWriter<Stdout>,
+    data: Sink,
+}
+
+/// Where data go.
+enum Sink {
+    Stdout(BufWriter<Stdout>),
+    Memory(Vec<u8>),
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(bytes),
+            Self::Memory(memory) => memory.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.flush(),
+            Self::Memory(_) => Ok(()),
+        }
+    }
 }
 
 impl Printer {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, data: BufWriter::new(io::stdout()) }
+        Self { settings, data: Sink::Stdout(BufWriter::new(io::stdout())) }
+    }
+
+    /// One whose data are kept.
+    pub(crate) const fn in_memory(settings: Settings) -> Self {
+        Self { settings, data: Sink::Memory(Vec::new()) }
+    }
+
+    /// The data that were kept.
+    pub(crate) fn into_text(self) -> String {
+        match self.data {
+            Sink::Stdout(_) => String::new(),
+            Sink::Memory(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        }
     }
 
     /// Whether the answer is wanted as JSON.
@@ -113,6 +148,11 @@ impl Printer {
         // What was said before the failure still stands; its own failure would be the same one.
         let _ = self.data.flush();
         let style = self.notes_style(Style::new().bold().fg_color(Some(AnsiColor::Red.into())));
+        let _ = writeln!(io::stderr(), "{style}error:{style:#}{}", self.spoken(error));
+    }
+
+    /// The same in words: after a blank, or in a frame on lines of its own.
+    pub(crate) fn spoken(&self, error: &anyhow::Error) -> String {
         let fault = error.chain().find_map(|cause| cause.downcast_ref::<LoadSpecError>());
         let text = fault
             .and_then(|fault| frame(fault, self.settings.color_notes, self.settings.unicode))
@@ -124,7 +164,7 @@ impl Printer {
                 },
                 |frame| format!("\n{}", frame.trim_end()),
             );
-        let _ = writeln!(io::stderr(), "{style}error:{style:#}{}", self.spelled(&text));
+        self.spelled(&text).into_owned()
     }
 
     /// Everything is out, or why not.

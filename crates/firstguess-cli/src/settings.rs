@@ -46,6 +46,13 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// For a reader that is no terminal and knows every character.
+    pub(crate) const fn unicode(self) -> Self {
+        Self { unicode: true, color_data: false, color_notes: false, ..self }
+    }
+}
+
 /// <https://no-color.org>: any text but the empty one forbids colour. A dumb terminal has none.
 fn color_allowed(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     variable("NO_COLOR").is_none_or(|text| text.is_empty())

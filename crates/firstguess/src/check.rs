@@ -1,5 +1,7 @@
 //! The main verb: predict, measure, judge.
 
+pub mod model;
+
 use crate::finding::{self, Case};
 use crate::loss_doctor::diagnose;
 use crate::math::stream::{Purpose, Seed, Stream};
@@ -97,7 +99,7 @@ pub fn check_with_loss(
         })
         .transpose()?;
     let findings = finding::judge(&Case {
-        network: &network,
+        network: Some(&network),
         prediction: &prediction,
         measurement: &measurement,
         loss: loss.zip(diagnosis.as_ref().and_then(|diagnosis| diagnosis.losses.first())),

@@ -25,6 +25,7 @@ pub mod spec;
 pub mod theory;
 pub mod train;
 
+pub use check::model;
 pub use check::{
     CRITICAL_BIAS_VARIANCE, CheckError, check, check_with_loss, concrete_init, layer_inits,
     predict_on,

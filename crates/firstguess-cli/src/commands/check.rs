@@ -1,5 +1,7 @@
 //! `firstguess check [MODEL]`: theory and measurement side by side, and a verdict.
 
+use std::path::Path;
+
 use firstguess::finding::Severity;
 use firstguess::report::Style;
 use firstguess::spec::Spec;
@@ -8,6 +10,7 @@ use firstguess::{CheckError, Report};
 use firstguess_io::{load_spec, parse_spec};
 
 use crate::args::{CheckArgs, EngineArg, FailOn};
+use crate::commands::gate::Gate;
 use crate::commands::model::inputs;
 use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
@@ -17,6 +20,7 @@ use crate::printer::Printer;
 const EXAMPLE: &str = include_str!("../../../../examples/he_relu.toml");
 
 pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let gate = Gate::new(&args.gate)?;
     let file = args.model.as_deref().map(load_spec).transpose()?;
     let mut spec = match &file {
         Some(file) => file.spec.clone(),
@@ -27,13 +31,15 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     let mut progress = Bar::new(out.settings().quiet, "measuring", "networks")
         .spelled(out.settings().unicode)
         .within(args.budget);
-    let report = firstguess::check_with_loss(&spec, &data, args.loss.as_ref(), &mut progress)
+    let mut report = firstguess::check_with_loss(&spec, &data, args.loss.as_ref(), &mut progress)
         .map_err(|error| match (error, &file) {
-            // Shapes that the data do not fit have a place in the file.
-            (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
-            (error, _) => error.into(),
-        })?;
+        // Shapes that the data do not fit have a place in the file.
+        (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
+        (error, _) => error.into(),
+    })?;
     progress.finish();
+    let location = args.model.as_deref().unwrap_or(Path::new("firstguess"));
+    gate.pass(&mut report, &location.to_string_lossy(), out)?;
     if out.json() {
         out.value(&report.to_json())?;
     } else {

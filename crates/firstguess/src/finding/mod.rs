@@ -15,8 +15,13 @@ mod loss_unfit;
 mod narrow_network;
 mod non_finite;
 mod saturated_units;
+mod selection;
 mod unstable_variance;
 mod vanishing_gradients;
+
+pub use selection::{
+    BASELINE_VERSION, Baseline, BaselineError, KnownFinding, Selection, UnknownFinding, find,
+};
 
 use crate::loss_doctor::LossDiagnosis;
 use crate::measure::{Estimate, LayerMeasurement, Measurement};
@@ -152,8 +157,8 @@ pub fn by_id(id: &str) -> Option<&'static Rule> {
 /// Everything a rule may look at.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
-    /// The checked network.
-    pub network: &'a Network,
+    /// The checked network; `None` for a model that the vocabulary of specs cannot write down.
+    pub network: Option<&'a Network>,
     /// What theory says.
     pub prediction: &'a Prediction,
     /// What was measured.

@@ -82,7 +82,7 @@ impl Plan {
 }
 
 /// A probe scans its activation once: layers with the same one share it.
-fn probe_for(
+pub(super) fn probe_for(
     activation: &Activation,
     known: &mut Vec<(Activation, Arc<UnitProbe>)>,
 ) -> Arc<UnitProbe> {
@@ -96,7 +96,7 @@ fn probe_for(
 
 /// Which gradient runs backward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signal {
+pub enum Signal {
     /// That of the cross-entropy.
     Loss,
     /// A standard normal one.

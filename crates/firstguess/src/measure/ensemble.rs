@@ -12,6 +12,55 @@ use super::stopping::{Stop, Watched};
 use super::{InputMeasurement, LayerMeasurement, LossMeasurement, Measurement, Options, Overflow};
 use crate::spec::Dataset;
 
+/// What a measurement says beside what the networks did.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    pub(super) seed: u64,
+    pub(super) examples: usize,
+    pub(super) gradient_examples: usize,
+    /// Networks that were allowed, the relative error that was asked for, and why no more were drawn.
+    pub(super) allowed: usize,
+    pub(super) precision: Option<f64>,
+    pub(super) stopped: &'static str,
+    pub(super) layers: bool,
+    pub(super) gaussianity: bool,
+    pub(super) input: InputMeasurement,
+    pub(super) absent: Absent,
+}
+
+impl Question {
+    pub(super) fn new(
+        options: &Options,
+        data: &Dataset,
+        gradient_examples: usize,
+        stopped: &'static str,
+    ) -> Self {
+        Self {
+            seed: options.seed.0,
+            examples: data.examples(),
+            gradient_examples,
+            allowed: options.draws,
+            precision: options.precision,
+            stopped,
+            layers: options.layers,
+            gaussianity: options.gaussianity,
+            input: InputMeasurement::of(data),
+            absent: Absent::new(options, data),
+        }
+    }
+}
+
+impl InputMeasurement {
+    /// Of these inputs.
+    pub(super) fn of(data: &Dataset) -> Self {
+        let (offset, reason) = match data.offset() {
+            Ok(offset) => (Some(offset), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Self { offset, second_moment: data.second_moment(), reason }
+    }
+}
+
 /// Running sums over the networks. Memory does not grow with their number, but for samples of bounded size.
 pub(super) struct Ensemble {
     draws: u64,
@@ -131,47 +180,35 @@ impl Ensemble {
     }
 
     /// The measurement of the networks so far.
-    pub(super) fn finish(
-        &self,
-        plan: &Plan,
-        data: &Dataset,
-        options: &Options,
-        gradient_examples: usize,
-        stopped: &'static str,
-    ) -> Measurement {
+    pub(super) fn finish(&self, plan: &Plan, question: &Question) -> Measurement {
         let classes = classes_of(plan.logits);
-        let absent = Absent::new(options, data);
         let layers = self
             .layers
             .iter()
             .zip(&plan.layers)
-            .map(|(running, plan)| running.finish(plan, options, &absent))
+            .map(|(running, plan)| running.finish(plan, question))
             .collect();
-        let (offset, reason) = match data.offset() {
-            Ok(offset) => (Some(offset), None),
-            Err(error) => (None, Some(error.to_string())),
-        };
         Measurement {
             draws: usize::try_from(self.draws).unwrap_or(usize::MAX),
             stop: Stop {
-                reason: stopped,
-                allowed: options.draws,
-                precision: options.precision,
+                reason: question.stopped,
+                allowed: question.allowed,
+                precision: question.precision,
                 watched: self.watched(),
             },
             sampling: self.engine.clone(),
-            examples: data.examples(),
-            gradient_examples,
+            examples: question.examples,
+            gradient_examples: question.gradient_examples,
             classes,
-            seed: options.seed.0,
+            seed: question.seed,
             layers,
             prejudice: self.prejudice.finish(),
             loss: LossMeasurement {
                 cross_entropy: self.prejudice.loss(),
                 ln_classes: (classes as f64).ln(),
-                logit_gradient: self.logit_gradient.finish(absent.loss),
+                logit_gradient: self.logit_gradient.finish(question.absent.loss),
             },
-            input: InputMeasurement { offset, second_moment: data.second_moment(), reason },
+            input: question.input.clone(),
             overflow: self.forward.report(self.draws),
             gradient_overflow: self.backward.report(self.draws),
         }
@@ -179,9 +216,10 @@ impl Ensemble {
 }
 
 /// Why a gradient has no value.
-struct Absent {
-    loss: &'static str,
-    cotangent: &'static str,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Absent {
+    pub(super) loss: &'static str,
+    pub(super) cotangent: &'static str,
 }
 
 impl Absent {
@@ -197,12 +235,13 @@ impl Absent {
 }
 
 impl LayerEnsemble {
-    fn finish(&self, plan: &LayerPlan, options: &Options, absent: &Absent) -> LayerMeasurement {
+    fn finish(&self, plan: &LayerPlan, question: &Question) -> LayerMeasurement {
+        let absent = question.absent;
         let mut moments = self.moments.finish();
-        if !options.layers {
+        if !question.layers {
             moments.name_absence("only the logits were looked at");
         }
-        let gaussianity = if options.gaussianity {
+        let gaussianity = if question.gaussianity {
             self.sample.finish()
         } else {
             GaussianityMeasurement::missing("tests of Gaussianity were not asked for")

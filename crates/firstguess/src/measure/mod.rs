@@ -15,6 +15,7 @@ mod job;
 pub mod laboratory;
 pub mod loss_force;
 pub mod moments;
+pub mod observed;
 pub mod prejudice;
 mod run;
 pub mod stopping;

@@ -3,7 +3,7 @@
 use super::Measurement;
 use super::draw::{Draw, Plan};
 use super::engine::choose;
-use super::ensemble::Ensemble;
+use super::ensemble::{Ensemble, Question};
 use super::job::{Job, PASS_MEMORY, Programs};
 use super::stopping::{Watched, next_look};
 use crate::math::stream::Seed;
@@ -211,7 +211,8 @@ pub(super) fn run_within(
         done = until;
         progress.advance(done, total);
     }
-    Ok(ensemble.finish(&plan, data, options, job.gradient_examples(), reason))
+    let question = Question::new(options, data, job.gradient_examples(), reason);
+    Ok(ensemble.finish(&plan, &question))
 }
 
 pub(super) fn check(

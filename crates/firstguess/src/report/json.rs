@@ -163,7 +163,7 @@ impl Report {
                 other => other.to_string(),
             },
         );
-        json!({
+        let mut report = json!({
             "schema_version": SCHEMA_VERSION,
             "command": "check",
             "firstguess_version": env!("CARGO_PKG_VERSION"),
@@ -176,6 +176,15 @@ impl Report {
             "measurement": self.measurement,
             "findings": self.findings,
             "citations": self.citations(),
-        })
+        });
+        if let Some(fields) = report.as_object_mut() {
+            if let Some(model) = &self.model {
+                fields.insert("model".to_owned(), json!(model));
+            }
+            if !self.baselined.is_empty() {
+                fields.insert("baselined".to_owned(), json!(self.baselined));
+            }
+        }
+        report
     }
 }

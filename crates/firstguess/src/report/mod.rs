@@ -2,16 +2,19 @@
 
 mod json;
 mod label_errors;
+mod model;
 pub mod phase_diagram;
+mod sarif;
 mod terminal;
 mod text;
 
 pub use json::{Fields, prediction_fields};
 pub use label_errors::{LabelReport, LabelledExample, MATRIX_CLASSES};
+pub use model::{AsFound, ModelSummary, ModuleSummary};
 pub use terminal::Style;
 pub use text::in_ascii;
 
-use crate::finding::{Finding, Severity};
+use crate::finding::{Baseline, Finding, Selection, Severity};
 use crate::measure::Measurement;
 use crate::spec::experiment::Classes;
 use crate::spec::network::Network;
@@ -37,8 +40,12 @@ pub struct Report {
     pub prediction: Prediction,
     /// What was measured.
     pub measurement: Measurement,
+    /// The model that was handed in, if one was, module by module.
+    pub model: Option<ModelSummary>,
     /// Verdicts, the gravest first.
     pub findings: Vec<Finding>,
+    /// Verdicts that a baseline knows: shown, and not counted.
+    pub baselined: Vec<Finding>,
 }
 
 /// The data behind a report.
@@ -138,9 +145,22 @@ impl Report {
                 weight_variance: init.weight_variance,
                 bias_variance: init.bias_variance,
             },
+            model: None,
             prediction,
             measurement,
             findings,
+            baselined: Vec::new(),
+        }
+    }
+
+    /// Keeps the findings that count: what the selection leaves out goes, what the baseline knows is set aside.
+    pub fn narrow(&mut self, selection: &Selection, baseline: Option<&Baseline>) {
+        self.findings.retain(|finding| selection.takes(finding.id));
+        if let Some(baseline) = baseline {
+            let knows = |finding: &Finding| baseline.knows(&self.name, finding);
+            let (known, fresh) = self.findings.drain(..).partition(knows);
+            self.findings = fresh;
+            self.baselined.extend::<Vec<Finding>>(known);
         }
     }
 

@@ -88,7 +88,7 @@ impl Report {
         let headline = wrap(&self.headline(), 2, style.width);
         let _ = write!(out, "{}  {verdict}\n{headline}\n", style.bold(&self.name));
         let m = &self.measurement;
-        let about = [
+        let mut about = vec![
             (
                 "network",
                 format!(
@@ -115,6 +115,18 @@ impl Report {
             ("phase", self.phase_line()),
             ("width", self.width_line()),
         ];
+        for note in self.model.iter().flat_map(|model| &model.notes) {
+            about.push(("note", note.clone()));
+        }
+        if let Some(found) = self.model.as_ref().and_then(|model| model.as_found.as_ref()) {
+            let share = percent(&found.largest_share);
+            let loss = if found.cross_entropy.is_known() {
+                format!(", loss {}", value(&found.cross_entropy))
+            } else {
+                String::new()
+            };
+            about.push(("as found", format!("{share} of the inputs go to one class{loss}")));
+        }
         for (label, text) in about {
             let body = wrap(&text, 11, style.width);
             let _ = write!(out, "  {}{}", style.dim(&left(label, 9)), body.trim_start());
@@ -215,12 +227,14 @@ impl Report {
     fn layers(&self, out: &mut String, style: Style) {
         let rows: Vec<(&LayerPrediction, &LayerMeasurement)> =
             self.prediction.layers.iter().zip(&self.measurement.layers).collect();
+        // Paths of modules need the room of the relative errors.
+        let (names, errors) = if self.model.is_some() { (22, 0) } else { (5, 6) };
         let title = format!(
             "\n  {}{}{}{}{}\n",
-            right("layer", 5),
-            right("q theory  measured", 24),
-            right("γ theory  measured", 23),
-            right("gradient theory", 16),
+            right("layer", names),
+            right("q theory  measured", 18 + errors),
+            right("γ theory  measured", if errors == 0 { 20 } else { 23 }),
+            right("gradient theory", if errors == 0 { 10 } else { 16 }),
             right("measured", 10),
         );
         *out += &style.bold(&title);
@@ -231,19 +245,26 @@ impl Report {
                 Ok(spread) => (number(spread.q()), number(spread.gamma())),
                 Err(_) => ("-".to_owned(), "-".to_owned()),
             };
-            let name =
-                if position + 1 == rows.len() { "out".to_owned() } else { m.index.to_string() };
+            let module = self.model.as_ref().and_then(|model| model.modules.get(position));
+            let name = match module {
+                Some(module) => ending(&module.path, names),
+                None if position + 1 == rows.len() => "out".to_owned(),
+                None => m.index.to_string(),
+            };
             let _ = writeln!(
                 out,
                 "  {}{}{}{}{}{}{}{}{}",
-                right(&name, 5),
+                right(&name, names),
                 right(&q, 9),
                 right(&value(&m.q), 9),
-                style.dim(&right(&relative_error(&m.q), 6)),
+                style.dim(&shortened(&relative_error(&m.q), errors)),
                 right(&gamma, 9),
                 right(&value(&m.gamma), 9),
-                style.dim(&right(&relative_error(&m.gamma), 6)),
-                right(&predicted(&p.ln_gradient.clone().map(f64::exp)), 15),
+                style.dim(&shortened(&relative_error(&m.gamma), errors)),
+                right(
+                    &predicted(&p.ln_gradient.clone().map(f64::exp)),
+                    if errors == 0 { 10 } else { 15 }
+                ),
                 right(&value(&m.cotangent_gradient), 10),
             );
         }
@@ -357,6 +378,21 @@ fn finding_text(finding: &Finding, style: Style) -> String {
         out += &style.dim(&format!("    more: firstguess explain {}\n", finding.id));
     }
     out
+}
+
+/// The last characters of a path: what tells modules apart.
+fn ending(path: &str, width: usize) -> String {
+    let length = path.chars().count();
+    if length < width {
+        return path.to_owned();
+    }
+    let kept: String = path.chars().skip(length + 2 - width).collect();
+    format!("…{kept}")
+}
+
+/// A column that may be left out.
+fn shortened(text: &str, width: usize) -> String {
+    if width == 0 { String::new() } else { right(text, width) }
 }
 
 fn predicted(value: &Predicted) -> String {

@@ -1,0 +1,216 @@
+"""The package without torch: the same answers as the command line, and what is refused."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import firstguess as fg
+
+SPEC = {
+    "name": "deep",
+    "data": {"dataset": "digits", "standardize": "feature", "samples": 60},
+    "init": {"scheme": "torch_default"},
+    "network": {"layers": [{"repeat": 12, "layers": [{"dense": 32}, "relu"]}, {"dense": 10}]},
+    "measure": {"draws": 4},
+}
+TOML = """
+name = "deep"
+[data]
+dataset = "digits"
+standardize = "feature"
+samples = 60
+[init]
+scheme = "torch_default"
+[network]
+layers = [{ repeat = 12, layers = [{ dense = 32 }, "relu"] }, { dense = 10 }]
+[measure]
+draws = 4
+"""
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Path:
+    path = tmp_path / "deep.toml"
+    path.write_text(TOML)
+    return path
+
+
+def test_answers_are_those_of_the_command_line(cli, spec_file: Path) -> None:
+    calls = [
+        (fg.predict(activation="tanh", weight_variance=3.0, bias_variance=0.1, depth=5, input_correlation=0.2),
+         "predict --activation tanh --weight-variance 3 --bias-variance 0.1 --depth 5 --input-correlation 0.2"),
+        (fg.predict(activation="relu", weight_variance=2.0, bias_variance=0.0, pool="max:2"),
+         "predict --activation relu --weight-variance 2 --bias-variance 0 --pool max:2"),
+        (fg.predict(spec_file), f"predict {spec_file}"),
+        (fg.critical("gelu", bias_variance=0.2), "critical --activation gelu --bias-variance 0.2"),
+        (fg.guess(10, gamma=2.5), "guess --classes 10 --gamma 2.5"),
+        (fg.guess(2, correlation=0.5), "guess --classes 2 --correlation 0.5"),
+        (fg.guess(3, gamma=math.inf), "guess --classes 3 --gamma inf"),
+        (fg.pair(3.0, table=[-1.0, 0.5]), "pair --theta 3 --table -1,0.5"),
+        (fg.phase("tanh", resolution=4), "phase --activation tanh --resolution 4"),
+        (fg.check(spec_file).to_dict(), f"check {spec_file} --fail-on never"),
+        (fg.check(spec_file, draws=3, seed=7, samples=30).to_dict(),
+         f"check {spec_file} --fail-on never --draws 3 --seed 7 --samples 30"),
+    ]  # fmt: skip
+    for found, line in calls:
+        code, expected, _ = cli(*line.split())
+        assert code == 0, line
+        assert found == expected, line
+
+
+def test_a_mapping_is_the_file_that_it_stands_for(spec_file: Path) -> None:
+    assert fg.check(SPEC).to_dict() == fg.check(spec_file).to_dict()
+    assert fg.check(SPEC, name="other").name == "other"
+
+
+def test_refusals_are_those_of_the_command_line(cli, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text(TOML.replace("torch_default", "torch_defualt"))
+    for call, line in [
+        (lambda: fg.predict(activation="tanh", weight_variance=-1.0, bias_variance=0.1),
+         "predict --activation tanh --weight-variance -1 --bias-variance 0.1"),
+        (lambda: fg.guess(1, gamma=1.0), "guess --classes 1 --gamma 1"),
+        (lambda: fg.guess(3, correlation=1.5), "guess --classes 3 --correlation 1.5"),
+        (lambda: fg.critical("tnah", bias_variance=0.1), "critical --activation tnah --bias-variance 0.1"),
+        (lambda: fg.predict(activation="relu", weight_variance=1.0, bias_variance=0.0, depth=0),
+         "predict --activation relu --weight-variance 1 --bias-variance 0 --depth 0"),
+        (lambda: fg.check(broken), f"check {broken}"),
+        (lambda: fg.check(tmp_path / "none.toml"), f"check {tmp_path / 'none.toml'}"),
+        (lambda: fg.explain("frozen"), "explain frozen"),
+        (lambda: fg.cite("poole"), "cite poole"),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError) as error:
+            call()
+        code, _, said = cli(*line.split())
+        assert code == 2
+        # The command line adds where the fault stands; the sentence is the same.
+        sentence = str(error.value).split(": ", 1)[-1].splitlines()[0]
+        joined = " ".join(said.replace("│", " ").split())
+        assert " ".join(sentence.split())[:60] in joined, (sentence, said)
+
+
+def test_nonsense_is_refused_with_what_is_allowed() -> None:
+    for call, expected in [
+        (lambda: fg.predict(), "give a model"),
+        (lambda: fg.predict(SPEC, activation="relu"), "not both"),
+        (lambda: fg.guess(10), "either `gamma` or `correlation`"),
+        (lambda: fg.guess(10, gamma=float("nan")), "at least 0"),
+        (lambda: fg.pair(3.0, branch="even"), "possible values: odd, positive"),
+        (lambda: fg.phase("relu", weight_variance=(2.0, 1.0)), "below the second"),
+        (lambda: fg.critical("relu", bias_variance=0.0, pool="max"), "such as max:2"),
+        (lambda: fg.check(3), "cannot check a int"),
+        (lambda: fg.check(SPEC, draws=0), "draws"),
+        (lambda: fg.check(SPEC, draws=-1), "whole number"),
+        (lambda: fg.check(SPEC, np.full((4, 64), np.nan)), "finite"),
+        (lambda: fg.check(SPEC, np.ones((4, 64)), [0, 1]), "one label per example"),
+        (lambda: fg.check(SPEC, redraw=False), "go with torch modules"),
+        (lambda: fg.check({**SPEC, "inti": {}}), "inti"),
+        (lambda: fg.check(SPEC).to_frame("arrow"), "pandas"),
+        (lambda: fg.check(SPEC).raise_for_findings("fatal"), "severity is one of"),
+        (lambda: fg.check(SPEC).narrow(select=["frozen"]), "frozen-bias"),
+    ]:
+        with pytest.raises(ValueError, match="(?s).*" + expected):
+            call()
+
+
+def test_a_report_says_what_was_found() -> None:
+    report = fg.check(SPEC)
+    assert not report.ok and report.worst == "error"
+    assert report.findings[0].id == "frozen-bias" and report.findings[0].remedy
+    with pytest.raises(fg.FindingsError, match="frozen-bias"):
+        report.raise_for_findings()
+    quiet = report.narrow(ignore=["frozen-bias"])
+    assert quiet.ok and len(quiet.findings) == len(report.findings) - 1
+    quiet.raise_for_findings()
+    assert "NOT OK" in report.to_text() and "\x1b" not in report.to_text()
+    assert report.to_text(unicode=False).isascii()
+    html = report._repr_html_()
+    assert "frozen-bias" in html and "<script" not in html and "http" not in html
+    assert json.loads(report.to_sarif("a.toml"))["version"] == "2.1.0"
+    assert repr(report) == "<firstguess.Report 'deep': error>"
+
+
+def test_frames_have_a_row_per_layer() -> None:
+    report = fg.check(SPEC)
+    rows = report.rows()
+    assert len(rows) == 13 and rows[0]["q"] == report.to_dict()["measurement"]["layers"][0]["q"]["value"]
+    for backend in ("pandas", "polars"):
+        if importlib.util.find_spec(backend) is None:
+            with pytest.raises(ImportError, match=backend):
+                report.to_frame(backend)
+        else:
+            frame = report.to_frame(backend)
+            assert frame.shape == (13, len(rows[0]))
+
+
+def test_given_inputs_are_prepared_as_a_file_would_be(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(50, 6)).astype(np.float32), np.arange(50) % 3
+    np.savez(tmp_path / "batch.npz", x=x, y=y)
+    spec = {**SPEC, "network": {"layers": [{"dense": 8}, "tanh", {"dense": 3}]}}
+    ours, file = fg.check(spec, x, y).to_dict(), fg.check(spec, tmp_path / "batch.npz").to_dict()
+    assert ours["measurement"] == file["measurement"]
+
+
+def test_without_torch_the_rest_works_and_says_what_is_missing() -> None:
+    script = """
+import sys
+sys.modules["torch"] = None
+import firstguess as fg
+assert fg.guess(2, gamma=1.0)["mean_max"] == 0.75
+for call in (lambda: fg.check(print, [[1.0]]), lambda: fg.init_(None, "he_normal"), lambda: fg.losses):
+    try:
+        call()
+    except ImportError as error:
+        assert "pip install torch" in str(error), error
+    else:
+        raise SystemExit("no error")
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_importing_the_package_imports_no_torch() -> None:
+    script = "import sys, firstguess; raise SystemExit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_examples_of_the_documentation_run() -> None:
+    import firstguess._report
+
+    for module in (fg, firstguess._report):
+        failed, attempted = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+        assert attempted and not failed, module
+
+
+def test_explanations_and_works() -> None:
+    names = fg.findings()
+    assert "frozen-bias" in names
+    assert all(fg.explain(name).count("## ") >= 2 for name in names)
+    assert fg.cite().count("@") >= fg.cite("poole2016").count("@") == 1
+
+
+def test_pictures_say_what_is_missing_or_draw() -> None:
+    from firstguess import plot
+
+    report = fg.check(SPEC)
+    if importlib.util.find_spec("matplotlib") is None:
+        with pytest.raises(ImportError, match="matplotlib"):
+            plot.layers(report)
+        return
+    import matplotlib
+
+    matplotlib.use("Agg")
+    plot.layers(report, "gamma")
+    plot.guesses(report)
+    plot.phase(fg.phase("tanh", resolution=5))
+    with pytest.raises(ValueError, match="quantity is one of"):
+        plot.layers(report, "weights")
