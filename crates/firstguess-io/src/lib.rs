@@ -11,6 +11,7 @@ mod idx;
 mod load;
 mod npy;
 mod npz;
+mod onnx;
 mod parts;
 mod spec_file;
 mod write;
@@ -18,6 +19,7 @@ mod write;
 pub use csv::LabelColumn;
 pub use error::DataError;
 pub use load::{EMBEDDED, ReadOptions, dataset_from_bytes, load_dataset, load_dataset_with};
+pub use onnx::{FoundWeights, MAX_MODEL_BYTES, OnnxError, OnnxModel, Operator, Translation};
 pub use spec_file::{
     LoadSpecError, MAX_SPEC_BYTES, SpecFile, SpecFileError, load_spec, parse_spec,
 };
