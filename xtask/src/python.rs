@@ -1,10 +1,13 @@
-//! Steps that need Python: one virtual environment, `.venv` below the build folder.
+//! Steps that need Python: one virtual environment, `.venv` below the build folder, that later runs find again.
+//!
+//! A step that runs tests in Python is a [`Suite`]. Where the environment variable `FIRSTGUESS_PYTHON` names an interpreter,
+//! suites run in that one, which must have what they import, and nothing is installed.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::step::Outcome;
 use crate::workspace::{Workspace, execute, stdout_of};
@@ -59,6 +62,85 @@ pub(crate) fn environment() -> Result<Environment> {
         }
     }
     Ok(environment)
+}
+
+/// A folder of tests for `pytest`, and what they need.
+pub(crate) struct Suite {
+    /// From the project's root.
+    pub(crate) folder: &'static str,
+    /// What pip installs where the modules are not there yet.
+    pub(crate) requirements: &'static [&'static str],
+    /// What the tests import.
+    pub(crate) modules: &'static [&'static str],
+    /// An example of a crate that the tests run, and the environment variable that tells them its path: crate, example,
+    /// variable.
+    pub(crate) example: Option<(&'static str, &'static str, &'static str)>,
+}
+
+/// Layers and gradients of finite networks against PyTorch.
+const TORCH: Suite = Suite {
+    folder: "crates/firstguess/tests/torch",
+    requirements: &["torch>=2", "numpy"],
+    modules: &["torch"],
+    example: Some(("firstguess", "export_net", "FIRSTGUESS_EXPORT_NET")),
+};
+
+/// Networks against PyTorch.
+pub(crate) fn torch(workspace: &Workspace) -> Result<Outcome> {
+    TORCH.run(workspace)
+}
+
+const PYTEST: &str = "pytest==9.1.1";
+
+impl Suite {
+    /// Runs the tests; left out where the packages can be neither found nor installed.
+    pub(crate) fn run(&self, workspace: &Workspace) -> Result<Outcome> {
+        let python = match self.python() {
+            Ok(python) => python,
+            Err(error) => return left_out_unless_ci(error),
+        };
+        let mut tests = Command::new(python);
+        tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", self.folder]);
+        tests.current_dir(&workspace.root).env("PYTHONDONTWRITEBYTECODE", "1");
+        if let Some((package, example, variable)) = self.example {
+            let build = ["build", "--quiet", "--package", package, "--example", example];
+            execute(&mut workspace.cargo(&build))?;
+            let name = format!("{example}{}", env::consts::EXE_SUFFIX);
+            tests.env(variable, Workspace::build_folder()?.join("examples").join(name));
+        }
+        let output = tests.stderr(Stdio::inherit()).output().context("cannot start Python")?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        print!("{said}");
+        ensure!(output.status.success(), "tests in {} failed: they are named above", self.folder);
+        let last = said.lines().last().unwrap_or_default();
+        Ok(Outcome::Passed(last.trim_matches(['=', ' ']).to_owned()))
+    }
+
+    /// An interpreter that has everything.
+    fn python(&self) -> Result<PathBuf> {
+        let modules = [self.modules, &["pytest"]].concat();
+        let has_all = |python: &Path| {
+            let import = format!("import {}", modules.join(", "));
+            stdout_of(Command::new(python).args(["-c", &import]))
+        };
+        if let Some(given) = env::var_os("FIRSTGUESS_PYTHON").filter(|given| !given.is_empty()) {
+            let python = PathBuf::from(given);
+            has_all(&python).with_context(|| {
+                let needed = modules.join(", ");
+                format!("FIRSTGUESS_PYTHON is {}, which must have {needed}", python.display())
+            })?;
+            return Ok(python);
+        }
+        let environment = environment()?;
+        let python = environment.program("python");
+        if has_all(&python).is_err() {
+            for requirement in self.requirements.iter().chain(&[PYTEST]) {
+                environment.install(requirement)?;
+            }
+            has_all(&python)?;
+        }
+        Ok(python)
+    }
 }
 
 fn works(command: &mut Command) -> bool {

@@ -51,6 +51,13 @@ const CASES: &[Case] = &[
     },
     Case { arguments: &["pair", "--theta", "3"], exit: 0, stdout: &["critical"], stderr: &[] },
     Case { arguments: &["check", "--draws", "4"], exit: 0, stdout: &["digits"], stderr: &[] },
+    Case { arguments: &["data", "list"], exit: 0, stdout: &["cifar10"], stderr: &[] },
+    Case {
+        arguments: &["labels", "--probabilities", "absent.npy", "--labels", "y.npy"],
+        exit: 2,
+        stdout: &[],
+        stderr: &["absent.npy"],
+    },
     Case { arguments: &["explain", "--list"], exit: 0, stdout: &["frozen-bias"], stderr: &[] },
     Case {
         arguments: &["cite", "poole2016"],

@@ -2,7 +2,7 @@
 //!
 //! To add a step, write a function that gives an [`Outcome`] and put it into [`STEPS`]. A step
 //! that needs Python goes through [`python::environment`], so that all share one virtual
-//! environment below the build folder.
+//! environment below the build folder; tests in Python are a [`python::Suite`].
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     Step { name: "documentation", run: documentation },
     Step { name: "generated files", run: |workspace| generate::run(workspace, true) },
     Step { name: "command line smoke", run: smoke::run },
+    Step { name: "networks against torch", run: python::torch },
     Step { name: "spelling", run: python::spelling },
 ];
 

@@ -1,12 +1,18 @@
 //! The one definition of the command line: what is accepted and how it is explained.
 #![expect(clippy::doc_markdown, reason = "these comments are the help, where backticks would show")]
 
+mod data;
+mod labels;
+
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use firstguess::spec::Activation;
 use firstguess::spec::layer::PoolKind;
 use firstguess::theory::dual::MAX_POOL;
+
+pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
+pub(crate) use labels::LabelsArgs;
 
 /// Predicts, measures and judges the initialization of a neural network
 #[derive(Debug, Parser)]
@@ -47,6 +53,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         firstguess check\n  \
         firstguess check model.toml --data images.npz --draws 100\n  \
+        firstguess check model.toml --precision 0.01 --budget 60\n  \
         firstguess check model.toml --json --fail-on warning")]
     Check(CheckArgs),
     /// Theory alone: fixed points, phase, depth scales, and every layer's variance and bias
@@ -70,6 +77,16 @@ pub(crate) enum Command {
         firstguess pair --theta 3\n  \
         firstguess pair --theta 2.5 --branch positive --table -1,0,0.5,2 --json")]
     Pair(PairArgs),
+    /// Which labels look wrong, from held-out probabilities
+    #[command(after_help = "Examples:\n  \
+        firstguess labels --probabilities P.npy --labels y.npy\n  \
+        firstguess labels --probabilities P.csv --labels y.csv --method prune_by_class -o issues.csv")]
+    Labels(LabelsArgs),
+    /// Data sets: what there is, and fetching it
+    #[command(after_help = "Examples:\n  \
+        firstguess data list\n  \
+        firstguess data fetch mnist")]
+    Data(DataArgs),
     /// What a finding means and what to do about it
     #[command(after_help = "Examples:\n  \
         firstguess explain frozen-bias\n  \
@@ -92,7 +109,8 @@ pub(crate) struct CheckArgs {
     /// A spec file (TOML); the embedded example on the embedded digits unless given
     #[arg(value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
-    /// Inputs instead of the spec's: a known data set (digits) or a file (npz, npy, csv, idx)
+    /// Inputs instead of the spec's: a known data set (digits; mnist, fashion_mnist, cifar10 once
+    /// fetched), a file (npz, npy, csv, parquet, idx) or a folder of images
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<String>,
     /// Networks to draw instead of the spec's number
@@ -101,9 +119,33 @@ pub(crate) struct CheckArgs {
     /// Inputs to use at most, a random part of the data
     #[arg(long, value_name = "N", value_parser = samples, allow_negative_numbers = true)]
     pub(crate) samples: Option<usize>,
+    /// Stop when these are known within this relative standard error: the mean square logit, the largest class share, the
+    /// agreement of guesses and the loss; 0.01 is one percent [draws at most: 100000 unless --draws says so]
+    #[arg(long, value_name = "P", value_parser = precision, allow_negative_numbers = true)]
+    pub(crate) precision: Option<f64>,
+    /// Stop after so many seconds of measuring and report what there is [draws at most: as for --precision]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) budget: Option<f64>,
+    /// How networks are drawn; the law is the same
+    #[arg(long, value_name = "ENGINE", value_enum)]
+    pub(crate) engine: Option<EngineArg>,
+    /// Look at the logits only: class shares and loss, no layers, no gradients
+    #[arg(long)]
+    pub(crate) shares_only: bool,
     /// Gravity of a finding from which the exit status is 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error)]
     pub(crate) fail_on: FailOn,
+}
+
+/// How networks are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineArg {
+    /// Whichever is faster and exact
+    Auto,
+    /// With their weights
+    Direct,
+    /// Without weights, from Gram matrices: dense layers with normal weights only
+    Conditioned,
 }
 
 /// Findings of which gravity make the program fail.
@@ -293,6 +335,15 @@ fn correlation(text: &str) -> Result<f64, String> {
 
 fn gamma(text: &str) -> Result<f64, String> {
     bounded(text, 0.0, f64::INFINITY, "at least 0; `inf` is allowed")
+}
+
+/// As in a spec file.
+fn precision(text: &str) -> Result<f64, String> {
+    bounded(text, 1e-6, 1.0, "a relative error from 1e-6 to 1, such as 0.01")
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    bounded(text, 1e-3, 1e7, "a number of seconds from 0.001 to 1e7")
 }
 
 fn count(text: &str, low: usize, high: usize) -> Result<usize, String> {

@@ -50,6 +50,8 @@ fn parse() -> Args {
 fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     match command {
         Command::Check(args) => commands::check::run(args, out),
+        Command::Labels(args) => commands::labels::run(args, out),
+        Command::Data(args) => commands::data::run(args, out),
         Command::Explain(args) => commands::explain::run(args, out),
         Command::Predict(args) => commands::predict::run(args, out),
         Command::Critical(args) => commands::critical::run(args, out),

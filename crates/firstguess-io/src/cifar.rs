@@ -1,6 +1,6 @@
 //! The binary batches of CIFAR-10: records of a label byte, then 1024 red, 1024 green and 1024 blue pixels.
 
-use firstguess::spec::{Dataset, Shape};
+use firstguess::spec::{Dataset, Part, Shape};
 
 use crate::error::Problem;
 use crate::load::ReadOptions;
@@ -61,8 +61,11 @@ pub(crate) fn dataset(name: &str, bytes: &[u8], options: &ReadOptions) -> Result
     batches.dataset(name)
 }
 
-/// The training batches among the files of a folder, in order.
-pub(crate) fn choose_batches(names: &[String]) -> Vec<&String> {
+/// The batches of a part among the files of a folder, in order.
+pub(crate) fn choose_batches(names: &[String], part: Part) -> Vec<&String> {
+    if part == Part::Test {
+        return names.iter().filter(|name| *name == "test_batch.bin").collect();
+    }
     let mut batches: Vec<&String> = names
         .iter()
         .filter(|name| {
@@ -109,9 +112,10 @@ mod tests {
     }
 
     #[test]
-    fn only_the_training_batches_are_chosen() {
+    fn the_batches_of_a_part_are_chosen() {
         let names = ["data_batch_2.bin", "test_batch.bin", "data_batch_1.bin", "data_batch_x.bin"];
         let names = names.map(String::from);
-        assert_eq!(choose_batches(&names), [&names[2], &names[0]]);
+        assert_eq!(choose_batches(&names, Part::Train), [&names[2], &names[0]]);
+        assert_eq!(choose_batches(&names, Part::Test), [&names[1]]);
     }
 }

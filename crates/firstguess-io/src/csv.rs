@@ -84,6 +84,46 @@ pub(crate) fn parse(bytes: &[u8], options: &ReadOptions) -> Result<Table, Proble
     Ok(Table { features: columns.features(), inputs, labels })
 }
 
+/// Every cell of a table as f64, with the number of columns.
+pub(crate) fn numbers(bytes: &[u8], options: &ReadOptions) -> Result<(usize, Vec<f64>), Problem> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(Trim::All)
+        .delimiter(delimiter(bytes))
+        .from_reader(bytes);
+    let mut columns: Option<Columns> = None;
+    let mut values = Vec::new();
+    let mut record = ByteRecord::new();
+    while reader.read_byte_record(&mut record).map_err(|error| {
+        Problem::new(format!("unreadable table ({error})"), "comma-separated numbers")
+    })? {
+        let columns = match &mut columns {
+            Some(columns) => columns,
+            none => {
+                let first = none.insert(Columns::new(&record, &LabelColumn::None)?);
+                if first.names.is_some() {
+                    continue;
+                }
+                first
+            }
+        };
+        columns.check_width(&record)?;
+        for column in 0..columns.count {
+            // The cell's own checks first: they know its place.
+            columns.number(&record, column)?;
+            let text = std::str::from_utf8(record.get(column).unwrap_or_default());
+            values.push(text.ok().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN));
+        }
+        plan(values.len(), 1, options)?;
+    }
+    match columns {
+        Some(columns) => Ok((columns.count, values)),
+        None => Err(Problem::new("an empty table", "one example per row")),
+    }
+}
+
 /// The separator of the first line: a comma wherever there is one.
 fn delimiter(bytes: &[u8]) -> u8 {
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Why a data set could not be read.
 
 use std::io;
+use std::path::PathBuf;
 
 use firstguess::spec::{DatasetError, ShapeError};
 
@@ -12,6 +13,18 @@ pub enum DataError {
     /// Neither an embedded data set nor a file.
     #[error("there is no data set or file `{name}`{} There is: {}", suggestion(nearest.as_deref()), available.join(", "))]
     Unknown { name: String, nearest: Option<String>, available: Vec<String> },
+
+    /// A known data set that is not in the cache.
+    #[error(
+        "`{name}` is not in the folder of fetched data (`{}`). Fetch it first: firstguess data fetch {name}", folder.display()
+    )]
+    NotFetched { name: String, folder: PathBuf },
+
+    /// There is no place for fetched data.
+    #[error(
+        "no folder for fetched data: this system names no home. Set FIRSTGUESS_DATA to the folder to use"
+    )]
+    NoCache,
 
     /// The operating system refused.
     #[error("cannot read `{file}`: {source}")]

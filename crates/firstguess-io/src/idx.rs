@@ -1,6 +1,6 @@
 //! The IDX format of MNIST: big-endian arrays, images and labels in two files.
 
-use firstguess::spec::Dataset;
+use firstguess::spec::{Dataset, Part};
 
 use crate::error::Problem;
 use crate::load::ReadOptions;
@@ -118,11 +118,18 @@ fn is_image_name(name: &str) -> bool {
     name.contains("images") && name.contains("idx3")
 }
 
-/// The image file to read among the files of a folder: the training part, if there is one.
-pub(crate) fn choose_images(names: &[String]) -> Option<&String> {
-    let is_images = |name: &&String| is_image_name(name);
-    let training = |name: &&String| is_images(name) && name.starts_with("train");
-    names.iter().find(training).or_else(|| names.iter().find(is_images))
+/// The image file to read among the files of a folder: that of the part, or for training any where none says which it is.
+pub(crate) fn choose_images(names: &[String], part: Part) -> Option<&String> {
+    let starts = |name: &String, with: &[&str]| with.iter().any(|start| name.starts_with(start));
+    let mut images = names.iter().filter(|name| is_image_name(name));
+    match part {
+        Part::Train => {
+            let mut images = images.clone();
+            let training = images.clone().find(|name| starts(name, &["train"]));
+            training.or_else(|| images.next())
+        }
+        Part::Test => images.find(|name| starts(name, &["t10k", "test"])),
+    }
 }
 
 #[cfg(test)]
@@ -162,8 +169,10 @@ mod tests {
         assert_eq!(label_names("train-images.idx3-ubyte")[0], "train-labels.idx1-ubyte");
         assert!(label_names("images.npz").is_empty());
         let names = ["a", "t10k-images-idx3-ubyte", "train-images-idx3-ubyte"].map(String::from);
-        assert_eq!(choose_images(&names), Some(&names[2]));
-        assert_eq!(choose_images(&names[..2]), Some(&names[1]));
-        assert_eq!(choose_images(&names[..1]), None);
+        assert_eq!(choose_images(&names, Part::Train), Some(&names[2]));
+        assert_eq!(choose_images(&names, Part::Test), Some(&names[1]));
+        assert_eq!(choose_images(&names[..2], Part::Train), Some(&names[1]));
+        assert_eq!(choose_images(&names[..1], Part::Train), None);
+        assert_eq!(choose_images(&names[2..], Part::Test), None);
     }
 }

@@ -4,20 +4,21 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use firstguess::spec::Dataset;
+use firstguess::spec::{Dataset, Part};
 
 use crate::csv::LabelColumn;
 use crate::error::{DataError, Problem};
 use crate::parts::{gunzip, is_gzip, read_bounded};
-use crate::{cifar, csv, digits, idx, npy, npz};
+use crate::{cache, cifar, csv, digits, idx, image_folder, known, npy, npz, parquet};
 
 /// Names of the data sets that are part of the program.
 pub const EMBEDDED: [&str; 1] = ["digits"];
 
-const FORMATS: &str = "npz or npy (NumPy), csv or tsv, IDX (MNIST), CIFAR-10 .bin, each also as .gz; or a folder of IDX or CIFAR-10 files";
+const FORMATS: &str = "npz or npy (NumPy), csv or tsv, IDX (MNIST), CIFAR-10 .bin, each also as .gz; parquet; or a folder of IDX or CIFAR-10 files, or of images with one subfolder per class";
 
 /// File name endings of the formats without the `.gz`.
-const ENDINGS: [&str; 8] = ["npz", "npy", "csv", "tsv", "txt", "bin", "idx3-ubyte", "idx"];
+const ENDINGS: [&str; 10] =
+    ["npz", "npy", "csv", "tsv", "txt", "parquet", "pq", "bin", "idx3-ubyte", "idx"];
 
 /// How much of a data set to read, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,17 +29,25 @@ pub struct ReadOptions {
     pub max_bytes: u64,
     /// Which column of a table holds the labels.
     pub label_column: LabelColumn,
+    /// Which part, of a data set or folder with an official test set.
+    pub part: Part,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { examples: None, max_bytes: 2 << 30, label_column: LabelColumn::default() }
+        Self {
+            examples: None,
+            max_bytes: 2 << 30,
+            label_column: LabelColumn::default(),
+            part: Part::Train,
+        }
     }
 }
 
-/// Loads a data set by name ([`EMBEDDED`]) or from a file or folder, at most `limit` examples of it.
+/// Loads a data set by name ([`EMBEDDED`], or one that was fetched: [`known_sources`](crate::known_sources)) or from a file or folder,
+/// at most `limit` examples of it.
 ///
-/// Inputs are what the file holds, unscaled: pixels stay 0 to 255. To reach a file that is called like an embedded set, write `./digits`.
+/// Inputs are what the file holds, unscaled: pixels stay 0 to 255. To reach a file that is called like such a set, write `./digits`.
 ///
 /// # Errors
 ///
@@ -63,14 +72,37 @@ pub fn load_dataset(path_or_name: &str, limit: Option<usize>) -> Result<Dataset,
 /// As [`load_dataset`].
 pub fn load_dataset_with(path_or_name: &str, options: &ReadOptions) -> Result<Dataset, DataError> {
     if path_or_name == "digits" {
-        return digits::load(options).map_err(|problem| problem.in_file(path_or_name));
+        return whole(options)
+            .and_then(|()| digits::load(options))
+            .map_err(|problem| problem.in_file(path_or_name));
+    }
+    if let Some(source) = known::source(path_or_name) {
+        let folder = cache::folder()?.join(&source.name);
+        if !source.is_in(&folder) {
+            return Err(DataError::NotFetched { name: source.name, folder });
+        }
+        return load_folder(&folder, options);
     }
     let path = Path::new(path_or_name);
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => load_folder(path, options),
-        Ok(_) => load_file(path, options),
+        Ok(_) => whole(options)
+            .map_err(|problem| problem.in_file(path_or_name))
+            .and_then(|()| load_file(path, options)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown(path_or_name)),
         Err(source) => Err(DataError::Io { file: path_or_name.to_owned(), source }),
+    }
+}
+
+/// Refuses to look for a test part where there are no parts.
+fn whole(options: &ReadOptions) -> Result<(), Problem> {
+    match options.part {
+        Part::Train => Ok(()),
+        Part::Test => Err(Problem::new(
+            "no official test part",
+            "part = \"test\" of mnist, fashion_mnist, cifar10, or of a folder with train and test parts",
+        )
+        .hint("give the file of the test examples as the data set")),
     }
 }
 
@@ -116,32 +148,68 @@ fn parse(
     bytes: &[u8],
     options: &ReadOptions,
 ) -> Result<Dataset, Problem> {
+    match format(ending, bytes)? {
+        "npy" => npy::dataset(name, bytes, options),
+        "npz" => npz::dataset(name, bytes, options),
+        "parquet" => parquet::dataset(name, bytes, options),
+        "cifar" => cifar::dataset(name, bytes, options),
+        "idx" => {
+            let array = idx::Array::parse(bytes)?;
+            if array.is_vector() {
+                return Err(Problem::new("labels without images", "an IDX file of images")
+                    .hint("give the file of the images: labels beside it are found"));
+            }
+            array.dataset(name, None, options)
+        }
+        _ => csv::dataset(name, bytes, options),
+    }
+}
+
+/// The format of these bytes: by their signature or, where they have none, by the ending of the file's name.
+fn format(ending: &str, bytes: &[u8]) -> Result<&'static str, Problem> {
     if bytes.is_empty() {
         return Err(Problem::new("an empty file", FORMATS));
     }
-    if bytes.starts_with(npy::MAGIC) || ending == "npy" {
-        return npy::dataset(name, bytes, options);
-    }
-    if bytes.starts_with(b"PK") || ending == "npz" {
-        return npz::dataset(name, bytes, options);
-    }
-    // Pixels of a CIFAR batch can look like an IDX header: there the ending decides.
-    if ending == "bin" {
-        return cifar::dataset(name, bytes, options);
-    }
-    if idx::is_idx(bytes) {
-        let array = idx::Array::parse(bytes)?;
-        if array.is_vector() {
-            return Err(Problem::new("labels without images", "an IDX file of images")
-                .hint("give the file of the images: labels beside it are found"));
+    Ok(match ending {
+        _ if bytes.starts_with(npy::MAGIC) => "npy",
+        "npy" => "npy",
+        _ if bytes.starts_with(b"PK") => "npz",
+        "npz" => "npz",
+        _ if bytes.starts_with(parquet::MAGIC) => "parquet",
+        "parquet" | "pq" => "parquet",
+        // Pixels of a CIFAR batch can look like an IDX header: there the ending decides.
+        "bin" => "cifar",
+        _ if idx::is_idx(bytes) => "idx",
+        "csv" | "tsv" | "txt" => "csv",
+        _ => {
+            return Err(Problem::new("an unknown format", FORMATS)
+                .hint("in Python: numpy.savez(\"data.npz\", x=inputs, y=labels)"));
         }
-        return array.dataset(name, None, options);
+    })
+}
+
+/// A whole file, decompressed.
+pub(crate) struct Content {
+    ending: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Content {
+    pub(crate) fn format(&self) -> Result<&'static str, Problem> {
+        format(&self.ending, &self.bytes)
     }
-    if matches!(ending, "csv" | "tsv" | "txt") {
-        return csv::dataset(name, bytes, options);
-    }
-    Err(Problem::new("an unknown format", FORMATS)
-        .hint("in Python: numpy.savez(\"data.npz\", x=inputs, y=labels)"))
+}
+
+/// Reads a file for a use other than as a data set.
+pub(crate) fn content(path: &Path, options: &ReadOptions) -> Result<Content, DataError> {
+    let bytes = read_file(path, options.max_bytes)?;
+    let bytes = if is_gzip(&bytes) {
+        gunzip(&bytes, options.max_bytes)
+            .map_err(|problem| problem.in_file(&path.to_string_lossy()))?
+    } else {
+        bytes
+    };
+    Ok(Content { ending: ending(&file_name(path)).to_owned(), bytes })
 }
 
 /// Reads a file, and for IDX images the labels beside it.
@@ -151,13 +219,14 @@ fn load_file(path: &Path, options: &ReadOptions) -> Result<Dataset, DataError> {
     if ending(&name) != "bin" {
         let labels = idx::label_names(&name).into_iter().map(|name| path.with_file_name(name));
         if let Some(labels) = labels.into_iter().find(|path| path.is_file()) {
-            return load_idx_pair(path, &bytes, &labels, options);
+            return load_idx_pair(&name, path, &bytes, &labels, options);
         }
     }
     dataset_from_bytes(&path.to_string_lossy(), &bytes, options)
 }
 
 fn load_idx_pair(
+    name: &str,
     images: &Path,
     image_bytes: &[u8],
     labels: &Path,
@@ -171,17 +240,15 @@ fn load_idx_pair(
         .and_then(|bytes| idx::Array::parse(&bytes)?.labels())
         .map_err(|problem| problem.in_file(&labels.to_string_lossy()))?;
     unzipped(image_bytes)
-        .and_then(|bytes| {
-            idx::Array::parse(&bytes)?.dataset(&file_name(images), Some(labels), options)
-        })
+        .and_then(|bytes| idx::Array::parse(&bytes)?.dataset(name, Some(labels), options))
         .map_err(|problem| problem.in_file(&images.to_string_lossy()))
 }
 
-/// Reads the CIFAR-10 batches, else the IDX images and labels, of a folder.
+/// Reads the CIFAR-10 batches, else the IDX images and labels, else the images in subfolders, of a folder.
 fn load_folder(folder: &Path, options: &ReadOptions) -> Result<Dataset, DataError> {
     let names = file_names(folder)
         .map_err(|source| DataError::Io { file: folder.to_string_lossy().into_owned(), source })?;
-    let batches = cifar::choose_batches(&names);
+    let batches = cifar::choose_batches(&names, options.part);
     if !batches.is_empty() {
         let mut all = cifar::Batches::default();
         for name in batches {
@@ -196,24 +263,38 @@ fn load_folder(folder: &Path, options: &ReadOptions) -> Result<Dataset, DataErro
             .dataset(&file_name(folder))
             .map_err(|problem| problem.in_file(&folder.to_string_lossy()));
     }
-    if let Some(images) = idx::choose_images(&names) {
-        return load_file(&folder.join(images), options);
+    if let Some(images) = idx::choose_images(&names, options.part) {
+        let data = load_file(&folder.join(images), options)?;
+        return Ok(data.renamed(&file_name(folder)));
+    }
+    if let Some(data) = image_folder::load(folder, options)? {
+        return Ok(data);
     }
     let shown = match names.len() {
         0 => "it holds no file".to_owned(),
         1..=8 => format!("it holds {}", names.join(", ")),
         more => format!("it holds {} and {} more", names[..8].join(", "), more - 8),
     };
+    let (what, allowed) = match options.part {
+        Part::Train => (
+            "a known data set",
+            "data_batch_1.bin … (CIFAR-10), train-images-idx3-ubyte with train-labels-idx1-ubyte (MNIST), or ",
+        ),
+        Part::Test => (
+            "a test part",
+            "test_batch.bin (CIFAR-10), t10k-images-idx3-ubyte with t10k-labels-idx1-ubyte (MNIST), or a subfolder `test` with ",
+        ),
+    };
     let problem = Problem::new(
-        format!("a folder without a known data set ({shown})"),
-        "data_batch_1.bin … (CIFAR-10) or train-images-idx3-ubyte with train-labels-idx1-ubyte (MNIST)",
+        format!("a folder without {what} ({shown})"),
+        format!("{allowed}{}", image_folder::LAYOUT),
     )
     .hint("give the path of one file in it");
     Err(problem.in_file(&folder.to_string_lossy()))
 }
 
 /// The whole file, refused by its size before it is read.
-fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
+pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
     let shown = || path.to_string_lossy().into_owned();
     let io_error = |source| DataError::Io { file: shown(), source };
     let metadata = fs::metadata(path).map_err(io_error)?;
@@ -230,7 +311,8 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
 
 /// Nothing is called this: says what comes nearest and what there is.
 fn unknown(name: &str) -> DataError {
-    let mut available: Vec<String> = EMBEDDED.iter().map(|&name| name.to_owned()).collect();
+    let mut available: Vec<String> =
+        EMBEDDED.into_iter().chain(known::NAMES).map(str::to_owned).collect();
     let path = Path::new(name);
     let folder = path.parent().unwrap_or(Path::new(""));
     let searched = if folder == Path::new("") { Path::new(".") } else { folder };
@@ -255,7 +337,7 @@ fn unknown(name: &str) -> DataError {
 }
 
 /// The names of the files in a folder, sorted; those that are not UTF-8 cannot be named by the caller and are left out.
-fn file_names(folder: &Path) -> io::Result<Vec<String>> {
+pub(crate) fn file_names(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -269,13 +351,13 @@ fn file_names(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn file_name(path: &Path) -> String {
+pub(crate) fn file_name(path: &Path) -> String {
     let name = path.file_name().map_or_else(|| path.to_path_buf(), PathBuf::from);
     name.to_string_lossy().into_owned()
 }
 
 /// What follows the last point of a name without its `.gz`; MNIST's files have a dash instead of the point.
-fn ending(name: &str) -> &str {
+pub(crate) fn ending(name: &str) -> &str {
     let name = name.strip_suffix(".gz").unwrap_or(name);
     if name.ends_with("idx3-ubyte") {
         return "idx3-ubyte";
@@ -319,7 +401,7 @@ mod tests {
         .concat();
         let data = dataset_from_bytes("wrong.csv", &array, &ReadOptions::default()).unwrap();
         assert_eq!(data.inputs(), [3.0, 4.0]);
-        let error = dataset_from_bytes("a.parquet", b"PAR1", &ReadOptions::default()).unwrap_err();
+        let error = dataset_from_bytes("a.dat", b"DAT1", &ReadOptions::default()).unwrap_err();
         assert!(error.to_string().contains("unknown format"), "{error}");
     }
 

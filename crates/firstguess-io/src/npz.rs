@@ -58,6 +58,26 @@ pub(crate) fn dataset(name: &str, bytes: &[u8], options: &ReadOptions) -> Result
     array.dataset(name, labels, options).map_err(in_inputs)
 }
 
+/// The bytes of the array with the first of these names that there is, or of the only array.
+pub(crate) fn array(
+    bytes: &[u8],
+    wanted: &[&str],
+    options: &ReadOptions,
+) -> Result<Vec<u8>, Problem> {
+    let archive = ZipArchive::from_slice(bytes).map_err(|error| damaged(&error))?;
+    let names = names(&archive)?;
+    let found = wanted.iter().find_map(|w| names.iter().position(|name| name == w));
+    match (found, names.len()) {
+        (Some(index), _) => entry(&archive, index, options),
+        (None, 1) => entry(&archive, 0, options),
+        (None, _) => Err(Problem::new(
+            format!("an archive of {} arrays, none of them with a known name", names.len()),
+            format!("an array called {}, or a single array", wanted.join(", ")),
+        )
+        .hint("save the array on its own: numpy.save")),
+    }
+}
+
 /// The names of the arrays in the order of the directory, without `.npy`.
 fn names(archive: &ZipSliceArchive<&[u8]>) -> Result<Vec<String>, Problem> {
     let mut names = Vec::new();

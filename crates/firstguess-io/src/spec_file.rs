@@ -5,6 +5,7 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::known;
 use firstguess::spec::error::{LayerPath, nearest};
 use firstguess::spec::{Shape, Spec, SpecError};
 use toml::Spanned;
@@ -159,6 +160,12 @@ const SMALLEST: &str =
 fn check_layers(spec: &Spec) -> Result<(), SpecError> {
     let known = match (&spec.data.dataset, spec.data.features) {
         (Some(name), _) if name == "digits" => Shape::image(1, 8, 8).ok(),
+        (Some(name), _) if known::source(name).is_some() => {
+            known::source(name).and_then(|source| {
+                let [channels, height, width] = source.shape;
+                Shape::image(channels, height, width).ok()
+            })
+        }
         (None, Some(features)) => Shape::flat(features).ok(),
         _ => None,
     };
@@ -212,6 +219,10 @@ fn in_plain_words(message: &str) -> String {
         ("expected u64", "expected a whole number, at least 0"),
         ("expected f64", "expected a number"),
         ("expected a sequence", "expected a list [...]"),
+        (
+            "data did not match any variant of untagged enum Classes",
+            "expected a list of classes such as [3, 5], or the number of classes of synthetic data",
+        ),
         ("expected struct Spec", "expected tables such as [init] and [network]"),
         ("expected struct InitScheme", "expected a table such as { scheme = \"he_normal\" }"),
         ("expected struct Architecture", "expected a table with `layers`"),

@@ -18,6 +18,8 @@ const COMPRESSED_NPZ: &[u8] = include_bytes!("fixtures/compressed.npz");
 const STORED_NPZ: &[u8] = include_bytes!("fixtures/stored.npz");
 const OBJECTS_NPZ: &[u8] = include_bytes!("fixtures/objects.npz");
 const COLUMN_MAJOR_NPY: &[u8] = include_bytes!("fixtures/column_major_f64.npy");
+const SNAPPY_PARQUET: &[u8] = include_bytes!("fixtures/pandas_snappy.parquet");
+const ZSTD_PARQUET: &[u8] = include_bytes!("fixtures/zstd_v2.parquet");
 
 fn read(file: &str, bytes: &[u8]) -> Result<Dataset, DataError> {
     let data = dataset_from_bytes(file, bytes, &ReadOptions::default());
@@ -85,6 +87,8 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("images-idx3-ubyte", idx(&[2, 2, 3], &[7; 12])),
         ("images-idx3-ubyte.gz", gzip(&idx(&[2, 2, 3], &[7; 12]))),
         ("data_batch_1.bin", cifar(&[3])),
+        ("a.parquet", SNAPPY_PARQUET.to_vec()),
+        ("b.parquet", ZSTD_PARQUET.to_vec()),
     ]
 }
 
@@ -155,7 +159,7 @@ proptest! {
 
     #[test]
     fn changed_bytes_never_panic(
-        sample in 0..9_usize,
+        sample in 0..11_usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
     ) {
         let (name, mut bytes) = samples().swap_remove(sample);
@@ -169,7 +173,7 @@ proptest! {
     /// Headers are short: most flips in a whole file miss them.
     #[test]
     fn changed_headers_never_panic(
-        sample in 0..9_usize,
+        sample in 0..11_usize,
         changes in prop::collection::vec((0..128_usize, any::<u8>()), 1..5),
     ) {
         let (name, mut bytes) = samples().swap_remove(sample);

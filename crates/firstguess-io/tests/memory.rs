@@ -66,6 +66,19 @@ fn absurd_directory() -> Vec<u8> {
     bytes
 }
 
+/// A Parquet file whose page header claims 2 GB where there is a kilobyte.
+fn absurd_table() -> Vec<u8> {
+    let mut bytes = include_bytes!("fixtures/types.parquet").to_vec();
+    // PageHeader { 1: type, 2: uncompressed_page_size, 3: compressed_page_size, … } in the compact protocol: the first page of the
+    // file begins after the magic with field 1 (0x15), its value, then field 2 (0x15) and its zigzag varint.
+    let field = bytes[4..].windows(2).position(|pair| pair == [0x15, 0x00]).unwrap_or(0);
+    let start = 4 + field;
+    assert_eq!(bytes[start + 2], 0x15, "the first page header is where it was");
+    // The varint grows from some bytes to five; what follows moves, so the file is damaged besides.
+    bytes.splice(start + 3..start + 4, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    bytes
+}
+
 #[test]
 fn no_claim_and_no_bomb_allocates_more_than_the_limit_allows() {
     let mut gzip_bomb = GzEncoder::new(Vec::new(), Compression::default());
@@ -80,6 +93,7 @@ fn no_claim_and_no_bomb_allocates_more_than_the_limit_allows() {
         ("overflow.npy", npy("<f8", "(4294967296, 4294967296)"), false),
         ("header.npy", long_header, false),
         ("claim-idx3-ubyte", idx, false),
+        ("claim.parquet", absurd_table(), false),
         // 1 MiB of one-byte values would be 4 MiB of f32: more than the limit though the file is not.
         ("wide.npy", [npy("|u1", "(4, 262000)"), vec![0; 4 * 262_000]].concat(), true),
     ];

@@ -15,7 +15,7 @@ fn check(activation: &str, depth: usize, width: usize, init: &str, draws: usize)
         data: DataSpec { samples: Some(200), ..DataSpec::default() },
         init,
         network: Architecture::mlp(&activation.parse().unwrap(), depth, width, 10),
-        measure: MeasureSpec { seed: 0, draws },
+        measure: MeasureSpec { seed: 0, draws, ..MeasureSpec::default() },
     };
     let source = load_dataset("digits", None).unwrap();
     let data = spec.data.prepare(&source, spec.measure.seed).unwrap();

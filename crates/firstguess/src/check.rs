@@ -8,6 +8,7 @@ use crate::spec::Spec;
 use crate::spec::activation::Activation;
 use crate::spec::dataset::{Dataset, DatasetError};
 use crate::spec::error::SpecError;
+use crate::spec::experiment::MeasureSpec;
 use crate::spec::network::{Network, Op};
 use crate::spec::scheme::{InitScheme, LayerInit, Scheme};
 use crate::theory::critical::{CriticalPoint, edge_of_chaos};
@@ -51,7 +52,7 @@ pub const CRITICAL_BIAS_VARIANCE: f64 = 0.05;
 ///     data: serde_json::from_str(r#"{ "synthetic": "gaussian", "features": 32, "classes": 10, "samples": 50 }"#)?,
 ///     init: InitScheme::explicit(2.0, 0.0),
 ///     network: Architecture::mlp(&"relu".parse()?, 4, 64, 10),
-///     measure: MeasureSpec { seed: 1, draws: 8 },
+///     measure: MeasureSpec { seed: 1, draws: 8, ..MeasureSpec::default() },
 /// };
 /// let data = spec.data.synthesize(spec.measure.seed)?;
 /// let report = firstguess::check(&spec, &data, &mut ())?;
@@ -69,7 +70,7 @@ pub fn check(
     let inits = layer_inits(&init, &network)?;
     let classes = measure::prejudice::classes_of(network.logits());
     let prediction = predict_on(&network, &inits, data, classes, Seed(spec.measure.seed));
-    let options = Options::new(Seed(spec.measure.seed), spec.measure.draws);
+    let options = options(&spec.measure);
     let measurement = measure::run(&network, &inits, data, &options, progress)?;
     let findings = finding::judge(&Case {
         network: &network,
@@ -77,6 +78,17 @@ pub fn check(
         measurement: &measurement,
     });
     Ok(Report::new(spec, data, &network, &init, prediction, measurement, findings))
+}
+
+/// What a spec asks of the measurement.
+fn options(asked: &MeasureSpec) -> Options {
+    let seed = Seed(asked.seed);
+    let all = if asked.shares_only {
+        Options::shares_only(seed, asked.draws)
+    } else {
+        Options::new(seed, asked.draws)
+    };
+    Options { engine: asked.engine, precision: asked.precision, ..all }
 }
 
 /// Inputs whose kernel is carried through the network; more would take seconds and change little.

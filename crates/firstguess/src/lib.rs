@@ -9,6 +9,7 @@
 //! - [`spec`]: what is asked, and the vocabulary: activations, layers, schemes, data;
 //! - [`theory`]: what infinite width predicts; deterministic f64;
 //! - [`net`] and [`measure`]: finite random networks, and estimates with standard errors;
+//! - [`train`]: training, and what it says of the labels;
 //! - [`finding`]: verdicts that see both;
 //! - [`report`]: the forms in which people and programs read them;
 //! - [`check()`]: the verb that ties them together.
@@ -21,6 +22,7 @@ pub mod net;
 pub mod report;
 pub mod spec;
 pub mod theory;
+pub mod train;
 
 pub use check::{
     CRITICAL_BIAS_VARIANCE, CheckError, check, concrete_init, layer_inits, predict_on,

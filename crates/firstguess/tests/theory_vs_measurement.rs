@@ -72,7 +72,7 @@ impl Case {
     fn measure(self, data: &Dataset, draws: usize, gradients: bool) -> Measurement {
         let network = self.network(data);
         let inits = firstguess::layer_inits(&self.init(), &network).unwrap();
-        let options = Options { seed: Seed(1), draws, gradients, gaussianity: false };
+        let options = Options { gradients, gaussianity: false, ..Options::new(Seed(1), draws) };
         run(&network, &inits, data, &options, &mut ()).unwrap()
     }
 
@@ -276,7 +276,7 @@ fn a_check_names_the_narrow_network() {
             data: DataSpec::default(),
             init: InitScheme::explicit(2.0, 0.0),
             network: Architecture::mlp(&Activation::Relu, 20, width, 10),
-            measure: MeasureSpec { seed: 1, draws: 16 },
+            measure: MeasureSpec { seed: 1, draws: 16, ..MeasureSpec::default() },
         };
         let report = firstguess::check(&spec, &gaussian(20, 50), &mut ()).unwrap();
         report.findings.iter().find(|finding| finding.id == "narrow-network").cloned()

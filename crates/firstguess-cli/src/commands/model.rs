@@ -5,7 +5,7 @@ use std::path::Path;
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::{Dataset, InitScheme, Network, Spec, SpecError};
 use firstguess::{concrete_init, layer_inits};
-use firstguess_io::{load_dataset, load_spec};
+use firstguess_io::{ReadOptions, load_dataset_with, load_spec};
 
 /// A question that fits its data.
 pub(crate) struct Model {
@@ -40,5 +40,6 @@ pub(crate) fn inputs(spec: &Spec) -> anyhow::Result<Dataset> {
     let Some(source) = &spec.data.dataset else {
         return Ok(spec.data.synthesize(spec.measure.seed)?);
     };
-    Ok(spec.data.prepare(&load_dataset(source, None)?, spec.measure.seed)?)
+    let options = ReadOptions { part: spec.data.part, ..ReadOptions::default() };
+    Ok(spec.data.prepare(&load_dataset_with(source, &options)?, spec.measure.seed)?)
 }

@@ -1,11 +1,14 @@
 //! Networks added up one after the other, in the order of their number: the threads that drew them leave no trace.
 
+use super::class_pairs::RunningPairs;
 use super::draw::{Draw, LayerPlan, Lost, Plan};
+use super::engine::EngineReport;
 use super::estimate::{Estimate, Running};
 use super::gaussianity::{GaussianityMeasurement, Sample};
 use super::gradients::{GradientMeasurement, RunningGradient, RunningLogitGradient};
 use super::moments::RunningMoments;
 use super::prejudice::{RunningPrejudice, classes_of};
+use super::stopping::{Stop, Watched};
 use super::{InputMeasurement, LayerMeasurement, LossMeasurement, Measurement, Options, Overflow};
 use crate::spec::Dataset;
 
@@ -17,6 +20,7 @@ pub(super) struct Ensemble {
     logit_gradient: RunningLogitGradient,
     forward: Losses,
     backward: Losses,
+    engine: EngineReport,
 }
 
 struct LayerEnsemble {
@@ -26,6 +30,7 @@ struct LayerEnsemble {
     sample: Sample,
     loss: RunningGradient,
     cotangent: RunningGradient,
+    pairs: RunningPairs,
 }
 
 #[derive(Default)]
@@ -41,7 +46,7 @@ const SAMPLE_VALUES: usize = 1 << 24;
 const SAMPLE_PER_LAYER: usize = 1 << 20;
 
 impl Ensemble {
-    pub(super) fn new(plan: &Plan, examples: usize) -> Self {
+    pub(super) fn new(plan: &Plan, examples: usize, engine: EngineReport) -> Self {
         let capacity = (SAMPLE_VALUES / plan.layers.len().max(1)).clamp(64, SAMPLE_PER_LAYER);
         let layers = plan
             .layers
@@ -53,6 +58,7 @@ impl Ensemble {
                 sample: Sample::new(layer.units, capacity),
                 loss: RunningGradient::default(),
                 cotangent: RunningGradient::default(),
+                pairs: RunningPairs::new(plan.classes),
             })
             .collect();
         Self {
@@ -62,6 +68,7 @@ impl Ensemble {
             logit_gradient: RunningLogitGradient::default(),
             forward: Losses::default(),
             backward: Losses::default(),
+            engine,
         }
     }
 
@@ -78,6 +85,9 @@ impl Ensemble {
             if let Some(saturated) = layer.saturated {
                 running.saturated.push(saturated);
             }
+            if let Some(pairs) = &layer.pairs {
+                running.pairs.push(pairs);
+            }
             running.sample.push(&layer.sample);
             let signals = [&mut running.loss, &mut running.cotangent];
             for ((running, gradient), entered) in
@@ -87,6 +97,9 @@ impl Ensemble {
                     running.push(gradient, entered);
                 }
             }
+        }
+        for (layer, paths) in self.engine.layers.iter_mut().zip(&draw.paths) {
+            paths.count(&mut layer.forward, &mut layer.backward);
         }
         if let Some(guesses) = &draw.guesses {
             self.prejudice.push(guesses);
@@ -102,6 +115,21 @@ impl Ensemble {
         }
     }
 
+    /// The numbers whose errors tell whether there are networks enough.
+    pub(super) fn watched(&self) -> Vec<Watched> {
+        let guess = self.prejudice.finish();
+        let logits = self.layers.last().map(|layer| layer.moments.finish().q);
+        [
+            ("q", logits),
+            ("largest_share", Some(guess.largest_share)),
+            ("agreement", Some(guess.agreement)),
+            ("cross_entropy", Some(self.prejudice.loss())),
+        ]
+        .into_iter()
+        .filter_map(|(name, estimate)| Watched::new(name, &estimate?))
+        .collect()
+    }
+
     /// The measurement of the networks so far.
     pub(super) fn finish(
         &self,
@@ -109,6 +137,7 @@ impl Ensemble {
         data: &Dataset,
         options: &Options,
         gradient_examples: usize,
+        stopped: &'static str,
     ) -> Measurement {
         let classes = classes_of(plan.logits);
         let absent = Absent::new(options, data);
@@ -124,6 +153,13 @@ impl Ensemble {
         };
         Measurement {
             draws: usize::try_from(self.draws).unwrap_or(usize::MAX),
+            stop: Stop {
+                reason: stopped,
+                allowed: options.draws,
+                precision: options.precision,
+                watched: self.watched(),
+            },
+            sampling: self.engine.clone(),
             examples: data.examples(),
             gradient_examples,
             classes,
@@ -162,7 +198,10 @@ impl Absent {
 
 impl LayerEnsemble {
     fn finish(&self, plan: &LayerPlan, options: &Options, absent: &Absent) -> LayerMeasurement {
-        let moments = self.moments.finish();
+        let mut moments = self.moments.finish();
+        if !options.layers {
+            moments.name_absence("only the logits were looked at");
+        }
         let gaussianity = if options.gaussianity {
             self.sample.finish()
         } else {
@@ -191,6 +230,7 @@ impl LayerEnsemble {
             c: moments.c,
             gamma: moments.gamma,
             ln_q: moments.ln_q,
+            class_correlation: self.pairs.finish(),
             constant_units: moments.constant_units,
             gradient: gradient.ratio,
             ln_gradient: gradient.ln_ratio,

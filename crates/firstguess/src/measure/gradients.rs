@@ -1,6 +1,7 @@
 //! Sizes of the backward signal, layer by layer, relative to what entered at the logits.
 
 use super::estimate::{Estimate, Running, RunningRatio};
+use crate::net::scale::power_of_two;
 use serde::Serialize;
 
 /// Backward signal of one network at one layer, over the examples.
@@ -10,6 +11,8 @@ pub struct LayerGradient {
     pub mean: f64,
     /// Median over examples of `|δ|²`.
     pub median: f64,
+    /// Both stand for `4^exponent` times themselves.
+    pub exponent: i32,
 }
 
 /// Appends `|δ(a)|²` of every row of `[rows, units]` to `norms`, in f64.
@@ -25,6 +28,12 @@ pub fn squared_norms(block: &[f32], units: usize, norms: &mut Vec<f64>) {
 }
 
 impl LayerGradient {
+    /// The same of norms that stand for `4^exponent` times themselves.
+    #[must_use]
+    pub const fn times_power_of_four(self, exponent: i32) -> Self {
+        Self { exponent: self.exponent + exponent, ..self }
+    }
+
     /// Mean and median of squared norms, one per example; reorders them. `None` if there is none or one is infinite or NaN.
     ///
     /// The mean runs over the order given: the same rows give the same bits.
@@ -33,7 +42,7 @@ impl LayerGradient {
         if !mean.is_finite() {
             return None;
         }
-        Some(Self { mean, median: median(norms)? })
+        Some(Self { mean, median: median(norms)?, exponent: 0 })
     }
 }
 
@@ -83,10 +92,13 @@ impl GradientMeasurement {
 impl RunningGradient {
     /// Adds one network: the signal at this layer and at the logits.
     pub fn push(&mut self, layer: LayerGradient, logits: LayerGradient) {
-        self.ratio.push(layer.mean, logits.mean);
-        self.median.push(layer.median, logits.median);
+        let exponent = layer.exponent - logits.exponent;
+        let scale = power_of_two(2 * exponent);
+        self.ratio.push(scale * layer.mean, logits.mean);
+        self.median.push(scale * layer.median, logits.median);
         if layer.mean > 0.0 && logits.mean > 0.0 {
-            self.ln_ratio.push((layer.mean / logits.mean).ln());
+            let shift = 2.0 * f64::from(exponent) * std::f64::consts::LN_2;
+            self.ln_ratio.push((layer.mean / logits.mean).ln() + shift);
         } else {
             self.vanished += 1;
         }
@@ -236,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_vanished_signal_has_a_ratio_but_no_logarithm() {
-        let at = |mean| LayerGradient { mean, median: mean };
+        let at = |mean| LayerGradient { mean, median: mean, exponent: 0 };
         let mut running = RunningGradient::default();
         running.push(at(2.0), at(4.0));
         running.push(at(0.0), at(4.0));

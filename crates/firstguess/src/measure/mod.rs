@@ -3,7 +3,10 @@
 //! [`run`] draws an ensemble of networks, sends the data forward and gradients backward, and returns a [`Measurement`]
 //! whose field names are those of the reports.
 
+pub mod class_pairs;
+mod conditioned;
 mod draw;
+pub mod engine;
 mod ensemble;
 pub mod estimate;
 pub mod gaussianity;
@@ -12,6 +15,8 @@ mod job;
 pub mod moments;
 pub mod prejudice;
 mod run;
+pub mod stopping;
+pub mod tangent;
 #[cfg(test)]
 mod tests;
 pub mod units;
@@ -19,16 +24,23 @@ pub mod units;
 pub use estimate::Estimate;
 pub use run::{MeasureError, Options, Progress, run};
 
+use class_pairs::ClassCorrelation;
+use engine::EngineReport;
 use gradients::LogitGradientMeasurement;
 use moments::LnMoment;
 use prejudice::PrejudiceMeasurement;
 use serde::Serialize;
+use stopping::Stop;
 
 /// What an ensemble of untrained networks does to a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Measurement {
     /// Networks drawn.
     pub draws: usize,
+    /// Why no more of them.
+    pub stop: Stop,
+    /// How they were drawn.
+    pub sampling: EngineReport,
     /// Inputs sent through each.
     pub examples: usize,
     /// Inputs, the first of the data set, whose gradients were measured.
@@ -45,7 +57,8 @@ pub struct Measurement {
     pub loss: LossMeasurement,
     /// The data themselves.
     pub input: InputMeasurement,
-    /// Where values left the range of f32, if they did. Estimates of later layers rest on the other networks.
+    /// Where values left the range of f32, if they did. In networks of homogeneous layers they are carried on as multiples of
+    /// a power of two; else estimates of later layers rest on the other networks.
     pub overflow: Option<Overflow>,
     /// Where gradients left the range of f32, if they did.
     pub gradient_overflow: Option<Overflow>,
@@ -74,6 +87,9 @@ pub struct LayerMeasurement {
     pub gamma: Estimate,
     /// Mean and variance over networks of `ln q`.
     pub ln_q: LnMoment,
+    /// Correlation between inputs by the pair of their classes; absent without labels, or with more than a hundred classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_correlation: Option<ClassCorrelation>,
     /// Share of units with one value for every input, up to single precision.
     pub constant_units: Estimate,
     /// `E|δ_l|²/E|δ_L|²` for the gradient of the cross-entropy, norms summed over units.

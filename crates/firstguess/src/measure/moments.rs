@@ -1,6 +1,7 @@
 //! Centre and data variance of every unit of one network, and what they add up to: `q`, `V` and `T` of a layer.
 
 use super::estimate::{Estimate, Running, RunningRatio};
+use crate::net::scale::power_of_two;
 use serde::Serialize;
 
 /// Sums over the data, per unit, for one layer of one network.
@@ -14,6 +15,8 @@ pub struct UnitSums {
     pivot: Vec<f64>,
     sum: Vec<f64>,
     squares: Vec<f64>,
+    /// Everything stands for `2^exponent` times itself.
+    exponent: i32,
 }
 
 /// What one network shows at one layer.
@@ -32,6 +35,8 @@ pub struct UnitSums {
 pub struct LayerMoments {
     /// Mean square pre-activation.
     pub q: f64,
+    /// `ln q`, finite where `q` is beyond the range of f64 too.
+    pub ln_q: f64,
     /// Data variance and variance of the centres; `None` for a single input.
     pub v_and_t: Option<(f64, f64)>,
     /// Share of units with the same value, up to single precision, for every input; `None` for a single input.
@@ -41,7 +46,13 @@ pub struct LayerMoments {
 impl UnitSums {
     /// Empty sums for a layer with this many units.
     pub fn new(units: usize) -> Self {
-        Self { rows: 0, pivot: vec![0.0; units], sum: vec![0.0; units], squares: vec![0.0; units] }
+        Self {
+            rows: 0,
+            pivot: vec![0.0; units],
+            sum: vec![0.0; units],
+            squares: vec![0.0; units],
+            exponent: 0,
+        }
     }
 
     /// Number of units.
@@ -51,19 +62,25 @@ impl UnitSums {
 
     /// Adds pre-activations `[rows, units]`. A last incomplete row is not read.
     pub fn add(&mut self, block: &[f32]) {
+        self.add_scaled(block, 0);
+    }
+
+    /// The same of values that stand for `2^exponent` times themselves.
+    pub fn add_scaled(&mut self, block: &[f32], exponent: i32) {
         if self.units() == 0 {
             return;
         }
+        let factor = self.factor(exponent);
         for row in block.chunks_exact(self.units()) {
             if self.rows == 0 {
                 for (pivot, &h) in self.pivot.iter_mut().zip(row) {
-                    *pivot = f64::from(h);
+                    *pivot = factor * f64::from(h);
                 }
             }
             self.rows += 1;
             let sums = self.sum.iter_mut().zip(&mut self.squares);
             for ((&h, &pivot), (sum, square)) in row.iter().zip(&self.pivot).zip(sums) {
-                let difference = f64::from(h) - pivot;
+                let difference = factor * f64::from(h) - pivot;
                 *sum += difference;
                 *square += difference * difference;
             }
@@ -72,23 +89,37 @@ impl UnitSums {
 
     /// Adds images `[batch, units, positions]`: every position counts as one more input of the same unit.
     pub fn add_planes(&mut self, block: &[f32], positions: usize) {
+        self.add_planes_scaled(block, positions, 0);
+    }
+
+    /// The same of values that stand for `2^exponent` times themselves.
+    pub fn add_planes_scaled(&mut self, block: &[f32], positions: usize, exponent: i32) {
         let units = self.units();
         if units == 0 || positions == 0 {
             return;
         }
+        let factor = self.factor(exponent);
         for image in block.chunks_exact(units * positions) {
             for (unit, plane) in image.chunks_exact(positions).enumerate() {
                 if self.rows == 0 {
-                    self.pivot[unit] = f64::from(plane[0]);
+                    self.pivot[unit] = factor * f64::from(plane[0]);
                 }
                 for &h in plane {
-                    let difference = f64::from(h) - self.pivot[unit];
+                    let difference = factor * f64::from(h) - self.pivot[unit];
                     self.sum[unit] += difference;
                     self.squares[unit] += difference * difference;
                 }
             }
             self.rows += positions as u64;
         }
+    }
+
+    /// What turns values of this exponent into those of the sums; the first block sets it.
+    fn factor(&mut self, exponent: i32) -> f64 {
+        if self.rows == 0 {
+            self.exponent = exponent;
+        }
+        power_of_two(exponent - self.exponent)
     }
 
     /// The moments, `None` if nothing was added or a value was infinite or NaN.
@@ -112,12 +143,14 @@ impl UnitSums {
         if !q.is_finite() {
             return None;
         }
+        let scale = power_of_two(2 * self.exponent);
         let v_and_t = (self.rows > 1).then(|| {
             let v = inner / ((rows - 1.0) * units);
-            (v, centres / units - v / rows)
+            (scale * v, scale * (centres / units - v / rows))
         });
+        let ln_q = q.ln() + 2.0 * f64::from(self.exponent) * std::f64::consts::LN_2;
         let constant_units = (self.rows > 1).then(|| constant as f64 / units);
-        Some(LayerMoments { q, v_and_t, constant_units })
+        Some(LayerMoments { q: scale * q, ln_q, v_and_t, constant_units })
     }
 }
 
@@ -161,13 +194,23 @@ pub struct EnsembleMoments {
     pub constant_units: Estimate,
 }
 
+impl EnsembleMoments {
+    /// Says why nothing was measured.
+    pub(super) fn name_absence(&mut self, reason: &'static str) {
+        let none = Estimate::missing(reason);
+        let ln_q = LnMoment { mean: none, variance: none };
+        *self =
+            Self { q: none, v: none, t: none, c: none, gamma: none, ln_q, constant_units: none };
+    }
+}
+
 const ONE_INPUT: &str = "needs two inputs";
 
 impl RunningMoments {
     /// Adds one network.
     pub fn push(&mut self, draw: &LayerMoments) {
         self.q.push(draw.q);
-        self.ln_q.push(draw.q.ln());
+        self.ln_q.push(draw.ln_q);
         if let Some((v, t)) = draw.v_and_t {
             self.v.push(v);
             self.t.push(t);
@@ -300,7 +343,8 @@ mod tests {
     #[test]
     fn degenerate_layers_have_no_value_rather_than_a_wrong_one() {
         let one = moments(&[3.0, 4.0], 2);
-        assert_eq!(one, LayerMoments { q: 12.5, v_and_t: None, constant_units: None });
+        let ln_q = 12.5_f64.ln();
+        assert_eq!(one, LayerMoments { q: 12.5, ln_q, v_and_t: None, constant_units: None });
         let mut running = RunningMoments::default();
         running.push(&one);
         assert_eq!(running.finish().gamma.reason, Some(ONE_INPUT));

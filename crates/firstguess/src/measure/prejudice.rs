@@ -39,17 +39,17 @@ pub fn guess(logits: &[f32]) -> usize {
 }
 
 /// Softmax of one row of logits as `(largest probability, ln Σ exp)`, shifted so that nothing overflows.
-fn largest_probability(logits: &[f32]) -> (f64, f64) {
+fn largest_probability(logits: &[f32], scale: f64) -> (f64, f64) {
     if let [logit] = logits {
         // One logit h stands for the pair (0, h).
-        return largest_of(&[0.0, *logit]);
+        return largest_of(&[0.0, *logit], scale);
     }
-    largest_of(logits)
+    largest_of(logits, scale)
 }
 
-fn largest_of(logits: &[f32]) -> (f64, f64) {
-    let largest = logits.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(f64::from(b)));
-    let sum: f64 = logits.iter().map(|&h| (f64::from(h) - largest).exp()).sum();
+fn largest_of(logits: &[f32], scale: f64) -> (f64, f64) {
+    let largest = logits.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(scale * f64::from(b)));
+    let sum: f64 = logits.iter().map(|&h| (scale * f64::from(h) - largest).exp()).sum();
     (sum.recip(), largest + sum.ln())
 }
 
@@ -68,6 +68,11 @@ impl Guesses {
 
     /// Adds finite logits `[rows, logits]` and the labels of the same rows, where there are any.
     pub fn add(&mut self, block: &[f32], logits: usize, labels: Option<&[u32]>) {
+        self.add_scaled(block, logits, labels, 1.0);
+    }
+
+    /// The same of logits that stand for `scale` times themselves.
+    pub fn add_scaled(&mut self, block: &[f32], logits: usize, labels: Option<&[u32]>, scale: f64) {
         if logits == 0 {
             return;
         }
@@ -77,13 +82,13 @@ impl Guesses {
                 *count += 1;
             }
             self.examples += 1;
-            let (probability, ln_sum) = largest_probability(h);
+            let (probability, ln_sum) = largest_probability(h, scale);
             self.softmax += probability;
             let Some(&label) = labels.and_then(|labels| labels.get(row)) else { continue };
             let label = label as usize;
             let logit = match h {
-                [logit] => f64::from(*logit) * label as f64,
-                _ => h.get(label).map_or(f64::NAN, |&logit| f64::from(logit)),
+                [logit] => scale * f64::from(*logit) * label as f64,
+                _ => h.get(label).map_or(f64::NAN, |&logit| scale * f64::from(logit)),
             };
             self.loss += ln_sum - logit;
             self.labelled += 1;

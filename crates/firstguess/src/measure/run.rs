@@ -2,33 +2,55 @@
 
 use super::Measurement;
 use super::draw::{Draw, Plan};
+use super::engine::choose;
 use super::ensemble::Ensemble;
 use super::job::{Job, PASS_MEMORY, Programs};
+use super::stopping::{Watched, next_look};
 use crate::math::stream::Seed;
-use crate::net::NetError;
-use crate::spec::experiment::MAX_DRAWS;
+use crate::net::{NetError, Program, Record};
+use crate::spec::experiment::{Engine, MAX_DRAWS};
 use crate::spec::network::Network;
 use crate::spec::scheme::LayerInit;
 use crate::spec::{Dataset, Shape};
 use rayon::prelude::*;
 
 /// What to measure, and how much of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
     /// Fixes every random number.
     pub seed: Seed,
-    /// Networks to draw.
+    /// Networks to draw, at most.
     pub draws: usize,
     /// Whether gradients run backward, which takes about three times as long and more memory.
     pub gradients: bool,
     /// Whether pre-activations at the first input are kept and compared with the normal law.
     pub gaussianity: bool,
+    /// Whether layers are looked at; else class shares and loss only, which need the least time and memory.
+    pub layers: bool,
+    /// How networks are drawn.
+    pub engine: Engine,
+    /// Relative standard error of the mean square logit, the largest share, the agreement and the loss at which enough
+    /// networks are drawn.
+    pub precision: Option<f64>,
 }
 
 impl Options {
     /// Everything, for this many networks.
     pub const fn new(seed: Seed, draws: usize) -> Self {
-        Self { seed, draws, gradients: true, gaussianity: true }
+        Self {
+            seed,
+            draws,
+            gradients: true,
+            gaussianity: true,
+            layers: true,
+            engine: Engine::Auto,
+            precision: None,
+        }
+    }
+
+    /// Class shares and loss only.
+    pub const fn shares_only(seed: Seed, draws: usize) -> Self {
+        Self { gradients: false, gaussianity: false, layers: false, ..Self::new(seed, draws) }
     }
 }
 
@@ -39,8 +61,13 @@ pub trait Progress {
     /// `done` of `total` networks are measured.
     fn advance(&mut self, done: usize, total: usize);
 
-    /// Whether to stop.
+    /// Whether to give up.
     fn cancelled(&mut self) -> bool {
+        false
+    }
+
+    /// Whether the `done` networks are enough and the `next` should not be drawn; at least one is.
+    fn enough(&mut self, _done: usize, _next: usize) -> bool {
         false
     }
 }
@@ -66,6 +93,20 @@ pub enum MeasureError {
     #[error("the data have {classes} classes, the network tells {logits} apart")]
     Classes { classes: usize, logits: usize },
 
+    /// The engine cannot draw such networks.
+    #[error(
+        "the conditioned engine needs dense layers with independent normal weights, but {problem}; use the engine `direct` \
+         or `auto`"
+    )]
+    Engine { problem: String },
+
+    /// Weight gradients from Gram matrices are not to be had for such networks.
+    #[error(
+        "the tangent kernel is measured for dense networks on at most 1000 inputs, got {problem}; take fewer inputs or \
+         another network"
+    )]
+    Tangent { problem: String },
+
     /// The networks could not be drawn or run.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -77,7 +118,7 @@ pub enum MeasureError {
 
 /// Measures an ensemble of networks on a data set.
 ///
-/// Network `d` is fixed by `(seed, d)` alone, and networks are added up in order: the result has the same bits for any
+/// Network `d` is fixed by `(seed, d)` and the engine, and networks are added up in order: the result has the same bits for any
 /// number of threads. Runs on the current rayon pool, one network per thread. Memory does not grow with the number of
 /// networks.
 ///
@@ -127,18 +168,37 @@ pub(super) fn run_within(
     pass_memory: u64,
 ) -> Result<Measurement, MeasureError> {
     check(network, data, options)?;
-    let plan = Plan::new(network);
+    let classes = if data.labels().is_some() { data.classes() } else { 0 };
+    let plan = Plan::new(network, options.layers, classes);
+    let record = if options.gradients { Record::Inputs } else { Record::Nothing };
+    let at_once = Program::new(network, record);
+    let (choice, why) = choose(network, init, data, options, &at_once)?;
     let programs = Programs::new(network);
-    let job = Job::new(network, init, data, options, &plan, &programs, pass_memory);
-    let mut ensemble = Ensemble::new(&plan, data.examples());
+    let job = Job::new(network, init, data, options, &plan, &programs, &choice, pass_memory);
+    let mut ensemble = Ensemble::new(&plan, data.examples(), job.engine(why));
     let (chunk, total) = (job.draws_at_once(), options.draws);
-    let mut done = 0;
+    let (mut done, mut look) = (0, next_look(0));
+    let mut reason = "draws";
     progress.advance(0, total);
     while done < total {
         if progress.cancelled() {
             return Err(MeasureError::Cancelled { done, total });
         }
-        let until = total.min(done + chunk);
+        let mut until = total.min(done + chunk);
+        if let Some(precision) = options.precision {
+            if done == look {
+                look = next_look(look);
+                if Watched::all_within(&ensemble.watched(), precision) {
+                    reason = "precision";
+                    break;
+                }
+            }
+            until = until.min(look);
+        }
+        if done > 0 && progress.enough(done, until - done) {
+            reason = "budget";
+            break;
+        }
         let drawn: Vec<Result<Draw, NetError>> =
             (done..until).into_par_iter().map(|draw| job.measure(draw as u64)).collect();
         for draw in drawn {
@@ -147,10 +207,14 @@ pub(super) fn run_within(
         done = until;
         progress.advance(done, total);
     }
-    Ok(ensemble.finish(&plan, data, options, job.gradient_examples()))
+    Ok(ensemble.finish(&plan, data, options, job.gradient_examples(), reason))
 }
 
-fn check(network: &Network, data: &Dataset, options: &Options) -> Result<(), MeasureError> {
+pub(super) fn check(
+    network: &Network,
+    data: &Dataset,
+    options: &Options,
+) -> Result<(), MeasureError> {
     if !(1..=MAX_DRAWS).contains(&options.draws) {
         return Err(MeasureError::Draws { draws: options.draws });
     }

@@ -3,6 +3,7 @@
 use super::run::run_within;
 use super::{Estimate, MeasureError, Measurement, Options, Progress, run};
 use crate::math::stream::{Purpose, Seed, Stream};
+use crate::spec::experiment::Engine;
 use crate::spec::network::Network;
 use crate::spec::scheme::LayerInit;
 use crate::spec::{Activation, Architecture, Dataset, InitScheme, Shape};
@@ -239,7 +240,8 @@ fn constant_inputs_are_measured_without_invented_numbers() {
 #[test]
 fn overflow_is_reported_and_the_layers_before_it_measured() {
     let data = gaussian(5, 20, 2);
-    let found = measure(&mlp("relu", [20, 30, 2], (1e6, 0.0), &data), &data, 10);
+    // GELU is not homogeneous: its values cannot be carried on.
+    let found = measure(&mlp("gelu", [20, 30, 2], (1e6, 0.0), &data), &data, 10);
     let overflow = found.overflow.clone().unwrap();
     assert_eq!((overflow.fraction_of_draws, overflow.kind.as_str()), (1.0, "dense"));
     assert!((13..=15).contains(&overflow.layer), "{overflow:?}");
@@ -251,6 +253,65 @@ fn overflow_is_reported_and_the_layers_before_it_measured() {
     assert_eq!(found.layers[2].q.n, 10);
     assert!(!found.prejudice.largest_share.is_known());
     assert!(!found.loss.cross_entropy.is_known());
+}
+
+/// Homogeneous networks are carried on beyond the range of f32, and below it: q grows or shrinks by `σ_w²/2` per layer.
+///
+/// At width 100 `ln q` falls behind by about 5/200 per layer, with a standard error of √(5 · 200/100/40) = 0.5.
+#[test]
+fn homogeneous_networks_are_measured_at_any_size() {
+    let data = gaussian(5, 20, 2);
+    for (weight, engine) in [
+        (8.0, Engine::Direct),
+        (8.0, Engine::Conditioned),
+        (0.5, Engine::Direct),
+        (0.5, Engine::Conditioned),
+    ] {
+        let (network, init) = mlp("relu", [200, 100, 2], (weight, 0.0), &data);
+        let options = Options { engine, ..options(40) };
+        let found = run(&network, &init, &data, &options, &mut ()).unwrap();
+        let last = &found.layers[199];
+        let expected = (weight * data.second_moment()).ln() + 199.0 * (weight / 2.0).ln();
+        let ln_q = last.ln_q.mean;
+        assert!((ln_q.value - expected + 5.0).abs() < 4.0, "{weight}: {ln_q:?} vs {expected}");
+        assert!(last.gamma.is_known() && last.c.is_known() && last.q.is_known());
+        // Gradients of a random cotangent grow alike: ln over 199 layers, less the same lag.
+        let gradient = found.layers[0].ln_cotangent_gradient;
+        let expected = 199.0 * (weight / 2.0).ln();
+        assert!((gradient.value - expected + 5.0).abs() < 5.0, "{gradient:?} vs {expected}");
+        assert!(found.layers[0].ln_gradient.is_known() && found.loss.cross_entropy.is_known());
+        // A network in f32 alone would not get there, and the report says so.
+        assert_eq!(found.overflow.is_some(), weight > 1.0);
+        assert_eq!(found.gradient_overflow.is_some(), weight > 1.0);
+        if let Some(overflow) = found.overflow {
+            // q reaches f32::MAX² = 10⁷⁷ = 4¹²⁸.
+            assert!((118..136).contains(&overflow.layer), "{overflow:?}");
+        }
+    }
+}
+
+/// Biases are carried along: within the range of f32 nothing changes, beyond it they are of no account.
+#[test]
+fn biases_of_carried_networks_keep_their_size() {
+    let data = gaussian(5, 20, 2);
+    // q grows 10¹² times per layer from 10¹²; biases of variance 10⁶ count for a millionth in the first.
+    for (weight, bias) in [(1e6, 1e6), (1e-6, 1e6)] {
+        let (network, init) = mlp("relu", [12, 60, 2], (weight, bias), &data);
+        let both = [Engine::Direct, Engine::Conditioned].map(|engine| {
+            let options = Options { engine, ..options(100) };
+            run(&network, &init, &data, &options, &mut ()).unwrap()
+        });
+        for (a, b) in both[0].layers.iter().zip(&both[1].layers) {
+            let (a, b) = (a.ln_q.mean, b.ln_q.mean);
+            let error = a.std_error.unwrap().hypot(b.std_error.unwrap());
+            assert!((a.value - b.value).abs() < 4.5 * error, "{a:?} vs {b:?}");
+        }
+        if weight < 1.0 {
+            // Nothing but biases is left: q stays where they put it.
+            let last = both[0].layers[11].q;
+            assert!((last.value / 1e6 - 1.0).abs() < 0.5, "{last:?}");
+        }
+    }
 }
 
 /// Weights near zero with biases far below: every ReLU dies, tanh saturates where biases are large.
@@ -403,4 +464,54 @@ fn field_names_are_stable() {
     }
     assert!(value["layers"][0]["q"]["std_error"].is_number());
     assert!(value["layers"][1]["dead_fraction"]["value"].is_null());
+}
+
+/// Precision ends a measurement at the same draw on any number of threads; a stop from outside keeps what there is.
+#[test]
+fn measurements_stop_when_they_know_enough() {
+    let data = gaussian(20, 30, 3);
+    let (network, init) = mlp("relu", [3, 60, 3], (2.0, 0.0), &data);
+    let options = Options { precision: Some(0.02), ..options(5000) };
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| run(&network, &init, &data, &options, &mut ()).unwrap())
+    };
+    let found = with(1);
+    assert_eq!(found.stop.reason, "precision");
+    assert!((16..5000).contains(&found.draws), "{}", found.draws);
+    let names: Vec<_> = found.stop.watched.iter().map(|watched| watched.name).collect();
+    assert_eq!(names, ["q", "largest_share", "agreement", "cross_entropy"]);
+    for watched in &found.stop.watched {
+        assert!(watched.relative_error.unwrap() <= 0.02, "{watched:?}");
+    }
+    let q = found.layers[2].q;
+    let relative = found.stop.watched[0].relative_error.unwrap();
+    assert!((q.std_error.unwrap() / q.value / relative - 1.0).abs() < 1e-12);
+    assert_eq!(json(&found), json(&with(3)));
+
+    struct Clock(usize);
+    impl Progress for Clock {
+        fn advance(&mut self, _: usize, _: usize) {}
+        fn enough(&mut self, done: usize, next: usize) -> bool {
+            done + next > self.0
+        }
+    }
+    let found = run(&network, &init, &data, &options, &mut Clock(1)).unwrap();
+    assert_eq!(found.stop.reason, "budget");
+    assert!(found.draws < 50 && found.stop.allowed == 5000, "{:?}", found.stop);
+}
+
+/// Shares alone are the same numbers as among all others.
+#[test]
+fn shares_can_be_had_alone() {
+    let data = gaussian(20, 30, 3);
+    let (network, init) = mlp("relu", [3, 60, 3], (2.0, 0.1), &data);
+    for engine in [Engine::Direct, Engine::Conditioned] {
+        let all = run(&network, &init, &data, &Options { engine, ..options(12) }, &mut ()).unwrap();
+        let lean = Options { engine, ..Options::shares_only(Seed(0), 12) };
+        let lean = run(&network, &init, &data, &lean, &mut ()).unwrap();
+        assert_eq!(lean.prejudice, all.prejudice);
+        assert_eq!(lean.loss.cross_entropy, all.loss.cross_entropy);
+        assert!(lean.layers.iter().all(|layer| !layer.q.is_known() && layer.q.reason.is_some()));
+    }
 }

@@ -35,6 +35,23 @@ pub fn backward(
     dispatch(activation, &mut Backward { pre_activation, output_gradient, input_gradient });
 }
 
+/// Whether finite values and gradients stay finite for certain: `|φ(x)| ≤ max(|x|, 1)` and `|φ'| ≤ 1`.
+pub(super) fn is_contraction(activation: &Activation) -> bool {
+    match activation {
+        Activation::Linear
+        | Activation::Relu
+        | Activation::Abs
+        | Activation::Sigmoid
+        | Activation::Tanh
+        | Activation::HardTanh
+        | Activation::Relu6
+        | Activation::Sin
+        | Activation::Sign => true,
+        Activation::LeakyRelu { slope } => slope.abs() <= 1.0,
+        _ => false,
+    }
+}
+
 /// A function of one element as `x -> (φ(x), φ'(x))`.
 ///
 /// A trait, not a closure: a closure cannot be forced inline, and one that is not inlined is compiled for the baseline

@@ -1,7 +1,9 @@
 //! The two-dimensional convolution.
 
-use super::gemm::{Matrix, MatrixMut, Product, multiply};
+use super::gemm::{Matrix, MatrixMut, Product, multiply, multiply_scaled};
+use super::reduce;
 use super::scalar::Scalar;
+use super::shifted::Frame;
 use super::weights::LayerWeights;
 use crate::spec::layer::ConvWindow;
 use crate::spec::shape::Shape;
@@ -16,20 +18,47 @@ const PANEL: usize = 1 << 16;
 /// h[o, y, x] = b[o] + Σ_{c, i, j} W[o, c, i, j] · input[c, y·stride + i - padding, x·stride + j - padding]
 /// ```
 ///
-/// with `c` over the channels of the group of `o`. Each example is unfolded into a matrix of patches, one column per
-/// output position, and multiplied by the weights; so many rows of positions at a time that the patches stay in cache.
-#[derive(Debug, Clone, Copy)]
+/// with `c` over the channels of the group of `o`. At stride 1 the padded images are shifted under the taps
+/// ([`super::shifted`]). Else each example is unfolded into a matrix of patches, one column per output position, and
+/// multiplied by the weights; so many rows of positions at a time that the patches stay in cache.
+#[derive(Debug, Clone)]
 pub(super) struct Conv {
     input: [usize; 3],
     output: [usize; 3],
     window: ConvWindow,
+    shifted: Option<Shifted>,
 }
+
+/// Where the taps stand in the padded input, and those of the turned kernel in the padded gradient of the output.
+#[derive(Debug, Clone)]
+struct Shifted {
+    forward: Frame,
+    backward: Frame,
+}
+
+/// Fewest outputs of a group for which rows of eight are worth their while.
+const SHIFTED_OUTPUTS: usize = 4;
 
 impl Conv {
     /// A convolution between two image shapes that have been checked against each other.
     pub(super) fn new(input: Shape, output: Shape, window: ConvWindow) -> Self {
         let image = |shape: Shape| shape.as_image().unwrap_or([shape.size(), 1, 1]);
-        Self { input: image(input), output: image(output), window }
+        let mut conv = Self { input: image(input), output: image(output), window, shifted: None };
+        let ConvWindow { kernel, stride, padding, groups } = window;
+        if stride == 1 && kernel > 1 && padding < kernel && conv.group_channels() >= SHIFTED_OUTPUTS
+        {
+            conv.shifted = Some(Shifted {
+                forward: Frame::new(conv.input, padding, kernel, groups),
+                backward: Frame::new(conv.output, kernel - 1 - padding, kernel, groups),
+            });
+        }
+        conv
+    }
+
+    /// The same with every example unfolded, whatever the stride.
+    #[cfg(test)]
+    pub(super) fn unfolded(self) -> Self {
+        Self { shifted: None, ..self }
     }
 
     /// Inputs that one output sums over.
@@ -57,8 +86,14 @@ impl Conv {
         (kernel, stride, padding) == (1, 1, 0)
     }
 
-    /// Values in one panel of patches; zero where none are made.
+    /// Values of the space that the passes work in; zero where they need none.
     pub(super) fn patch_size(&self) -> usize {
+        if let Some(Shifted { forward, backward }) = &self.shifted {
+            return forward
+                .correlation_size(self.outputs())
+                .max(forward.gradient_size(self.outputs()))
+                .max(backward.correlation_size(self.input[0]));
+        }
         if self.is_pointwise() { 0 } else { self.patch_rows() * self.panel_rows() * self.output[2] }
     }
 
@@ -91,6 +126,11 @@ impl Conv {
         output: &mut [T],
         patches: &mut [T],
     ) {
+        if let Some(Shifted { forward, .. }) = &self.shifted {
+            let weight = |output: usize, tap: usize| weights.weight[output * self.fan_in() + tap];
+            forward.correlate(input, Some(&weights.bias), weight, output, patches);
+            return;
+        }
         let examples = input.chunks_exact(self.input_size());
         let outputs = output.chunks_exact_mut(self.outputs() * self.positions());
         for (example, output) in examples.zip(outputs) {
@@ -120,6 +160,18 @@ impl Conv {
         input_gradient: &mut [T],
         patches: &mut [T],
     ) {
+        if let Some(Shifted { backward, .. }) = &self.shifted {
+            let (area, fan_in) = (self.window.kernel * self.window.kernel, self.fan_in());
+            let channels_in = fan_in / area;
+            // The kernel turned by half a turn, from the outputs of the group to its inputs.
+            let weight = |input: usize, tap: usize| {
+                let (group, channel) = (input / channels_in, input % channels_in);
+                let output = group * self.group_channels() + tap / area;
+                weights.weight[output * fan_in + channel * area + (area - 1 - tap % area)]
+            };
+            backward.correlate(output_gradient, None, weight, input_gradient, patches);
+            return;
+        }
         let examples = output_gradient.chunks_exact(self.outputs() * self.positions());
         let inputs = input_gradient.chunks_exact_mut(self.input_size());
         let pointwise = self.is_pointwise();
@@ -146,31 +198,42 @@ impl Conv {
         }
     }
 
-    /// Adds `dL/dW` and `dL/db`.
+    /// Adds `dL/dW` and `dL/db`, times `scale`.
     pub(super) fn weight_gradient<T: Scalar>(
         &self,
+        scale: T,
         input: &[T],
         output_gradient: &[T],
         gradient: &mut LayerWeights<T>,
         patches: &mut [T],
     ) {
+        for along in output_gradient.chunks_exact(self.outputs() * self.positions()) {
+            for (sum, row) in gradient.bias.iter_mut().zip(along.chunks_exact(self.positions())) {
+                *sum += scale * T::from_f64(reduce::sum(row));
+            }
+        }
+        if let Some(Shifted { forward, .. }) = &self.shifted {
+            let fan_in = self.fan_in();
+            let add = |output: usize, tap: usize, sum: T| {
+                gradient.weight[output * fan_in + tap] += scale * sum;
+            };
+            forward.weight_gradient(input, output_gradient, add, patches);
+            return;
+        }
         let examples = output_gradient.chunks_exact(self.outputs() * self.positions());
         for (along, example) in examples.zip(input.chunks_exact(self.input_size())) {
             for panel in self.panels() {
                 let patches = self.unfold(example, patches, &panel);
                 let group_size = self.group_channels() * self.fan_in();
                 for (group, weight) in gradient.weight.chunks_exact_mut(group_size).enumerate() {
-                    multiply(
+                    multiply_scaled(
                         Product::Add,
+                        scale,
                         self.along(along, group, &panel),
                         self.patches(patches, group, &panel).transposed(),
                         MatrixMut::new(weight, self.fan_in()),
                     );
                 }
-            }
-            for (sum, row) in gradient.bias.iter_mut().zip(along.chunks_exact(self.positions())) {
-                let total: f64 = row.iter().map(|g| g.to_f64()).sum();
-                *sum += T::from_f64(total);
             }
         }
     }

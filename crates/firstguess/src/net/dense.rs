@@ -1,17 +1,19 @@
 //! The dense layer.
 
-use super::gemm::{Matrix, MatrixMut, Product, multiply};
+use super::gemm::{Matrix, MatrixMut, Product, multiply, multiply_scaled};
+use super::reduce;
 use super::scalar::Scalar;
 use super::weights::LayerWeights;
+use std::ops::Range;
 
 /// `h = W x + b` on every example; an image is seen as one vector.
 ///
 /// `W` is stored as `[inputs, outputs]`: with batches of few examples the packing of a transposed operand would take most
 /// of the time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Dense {
-    pub(super) inputs: usize,
-    pub(super) outputs: usize,
+pub(crate) struct Dense {
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
 }
 
 impl Dense {
@@ -23,19 +25,34 @@ impl Dense {
         input: &[T],
         output: &mut [T],
     ) {
-        let product = if weights.bias.iter().all(|b| *b == T::ZERO) {
+        let all = 0..self.outputs;
+        self.forward_columns(all, &weights.weight, &weights.bias, batch, input, output);
+    }
+
+    /// Some of the outputs; `weight` has the columns of these alone.
+    pub(super) fn forward_columns<T: Scalar>(
+        self,
+        columns: Range<usize>,
+        weight: &[T],
+        bias: &[T],
+        batch: usize,
+        input: &[T],
+        output: &mut [T],
+    ) {
+        let bias = &bias[columns.clone()];
+        let product = if bias.iter().all(|b| *b == T::ZERO) {
             Product::Replace
         } else {
             for row in output.chunks_exact_mut(self.outputs) {
-                row.copy_from_slice(&weights.bias);
+                row[columns.clone()].copy_from_slice(bias);
             }
             Product::Add
         };
         multiply(
             product,
             Matrix::new(input, batch, self.inputs),
-            self.matrix(weights),
-            MatrixMut::new(output, self.outputs),
+            Matrix::new(weight, self.inputs, columns.len()),
+            MatrixMut::new(&mut output[columns.start..], self.outputs),
         );
     }
 
@@ -47,18 +64,34 @@ impl Dense {
         output_gradient: &[T],
         input_gradient: &mut [T],
     ) {
-        let gradient = Matrix::new(output_gradient, batch, self.outputs);
+        let all = 0..self.outputs;
+        self.input_gradient_columns(all, &weights.weight, batch, output_gradient, input_gradient);
+    }
+
+    /// What comes through some of the outputs; the first of them replaces what was there.
+    pub(super) fn input_gradient_columns<T: Scalar>(
+        self,
+        columns: Range<usize>,
+        weight: &[T],
+        batch: usize,
+        output_gradient: &[T],
+        input_gradient: &mut [T],
+    ) {
+        let product = if columns.start == 0 { Product::Replace } else { Product::Add };
+        let gradient = &output_gradient[columns.start..];
         multiply(
-            Product::Replace,
-            gradient,
-            self.matrix(weights).transposed(),
+            product,
+            Matrix::new(gradient, batch, columns.len()).with_stride(self.outputs),
+            Matrix::new(weight, self.inputs, columns.len()).transposed(),
             MatrixMut::new(input_gradient, self.inputs),
         );
     }
 
-    /// Adds `xᵀ dL/dh` and the sum of `dL/dh` over the batch.
+    /// Puts `scale · xᵀ dL/dh`, and `scale` times the sum of `dL/dh` over the batch, in place of what is there or adds it.
     pub(super) fn weight_gradient<T: Scalar>(
         self,
+        product: Product,
+        scale: T,
         batch: usize,
         input: &[T],
         output_gradient: &[T],
@@ -66,22 +99,11 @@ impl Dense {
     ) {
         let input = Matrix::new(input, batch, self.inputs).transposed();
         let along = Matrix::new(output_gradient, batch, self.outputs);
-        multiply(Product::Add, input, along, MatrixMut::new(&mut gradient.weight, self.outputs));
-        // Panels of columns, so that the sums over the batch can be held in f64.
-        for (panel, bias) in gradient.bias.chunks_mut(64).enumerate() {
-            let mut sums = [0.0_f64; 64];
-            for row in output_gradient.chunks_exact(self.outputs) {
-                for (sum, g) in sums.iter_mut().zip(&row[panel * 64..]) {
-                    *sum += g.to_f64();
-                }
-            }
-            for (total, sum) in bias.iter_mut().zip(sums) {
-                *total += T::from_f64(sum);
-            }
+        let weight = MatrixMut::new(&mut gradient.weight, self.outputs);
+        multiply_scaled(product, scale, input, along, weight);
+        if product == Product::Replace {
+            gradient.bias.fill(T::ZERO);
         }
-    }
-
-    fn matrix<T>(self, weights: &LayerWeights<T>) -> Matrix<'_, T> {
-        Matrix::new(&weights.weight, self.inputs, self.outputs)
+        reduce::add_column_sums(scale, output_gradient, &mut gradient.bias);
     }
 }

@@ -1,11 +1,15 @@
 //! The forward pass.
 
+use super::drawing::Drawing;
 use super::dropout::Masks;
 use super::error::{NetError, Pass};
 use super::program::{Record, StepOp};
+use super::reduce::non_finite;
 use super::scalar::Scalar;
-use super::tape::{LayerView, Tape};
-use super::weights::Weights;
+use super::scale::{power_of_two, rescale};
+use super::source::rescale_bias;
+use super::tape::{LayerView, Source, Tape};
+use super::weights::{LayerWeights, Weights, grow};
 use std::mem::take;
 
 impl<T: Scalar> Tape<'_, T> {
@@ -25,6 +29,32 @@ impl<T: Scalar> Tape<'_, T> {
         weights: &Weights<T>,
         input: &[T],
         masks: Masks,
+        observer: impl FnMut(LayerView<'_, T>),
+    ) -> Result<&[T], NetError> {
+        self.run_forward(&mut Source::Kept(weights), input, masks, observer)
+    }
+
+    /// [`Tape::forward`] with weights that are made layer by layer, or some columns at a time, and not kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tape::forward`]; [`NetError::Sample`] for a law that cannot be drawn.
+    pub fn forward_drawn(
+        &mut self,
+        drawing: &Drawing<'_>,
+        input: &[T],
+        masks: Masks,
+        observer: impl FnMut(LayerView<'_, T>),
+    ) -> Result<&[T], NetError> {
+        self.run_forward(&mut Source::Drawn(*drawing), input, masks, observer)
+    }
+
+    /// [`Tape::forward`] on weights from anywhere.
+    pub(crate) fn run_forward(
+        &mut self,
+        source: &mut Source<'_, T>,
+        input: &[T],
+        masks: Masks,
         mut observer: impl FnMut(LayerView<'_, T>),
     ) -> Result<&[T], NetError> {
         let program = self.program;
@@ -37,14 +67,15 @@ impl<T: Scalar> Tape<'_, T> {
                 found: input.len(),
             });
         }
-        if let Some(position) = input.iter().position(|x| *x * T::ZERO != T::ZERO) {
+        if non_finite(input).is_some() {
+            let position = input.iter().position(|x| *x * T::ZERO != T::ZERO).unwrap_or_default();
             return Err(NetError::Input { position, value: input[position].to_f64() });
         }
-        program.check_weights(weights)?;
+        program.check_source(source)?;
         self.prepare(batch)?;
         self.values[program.values[0].slot][..input.len()].copy_from_slice(input);
         for position in 0..program.steps.len() {
-            self.forward_step(position, weights, batch, &mut observer)?;
+            self.forward_step(position, source, batch, &mut observer)?;
         }
         self.batch = batch;
         Ok(self.logits())
@@ -53,7 +84,7 @@ impl<T: Scalar> Tape<'_, T> {
     fn forward_step(
         &mut self,
         position: usize,
-        weights: &Weights<T>,
+        source: &mut Source<'_, T>,
         batch: usize,
         observer: &mut impl FnMut(LayerView<'_, T>),
     ) -> Result<(), NetError> {
@@ -69,14 +100,44 @@ impl<T: Scalar> Tape<'_, T> {
         };
         let input = read(step.input.value);
         let saved = &mut self.saved[position];
-        let layer = step.index.checked_sub(1).map(|position| &weights.layers[position]);
-        match (&step.op, layer) {
-            (StepOp::Dense(dense), Some(layer)) => dense.forward(layer, batch, input, output),
-            (StepOp::Conv(conv), Some(layer)) => {
-                conv.forward(layer, input, output, &mut self.patches);
+        let mut exponent = self.exponents[step.input.value];
+        match (&step.op, &mut *source) {
+            (StepOp::Dense(_), Source::Sampled(law)) => {
+                if let Some(place) = step.place(batch) {
+                    law.forward(place, power_of_two(-exponent), input, output)?;
+                }
             }
-            // A layer with weights always has an index.
-            (StepOp::Dense(_) | StepOp::Conv(_), None) => {}
+            (StepOp::Dense(dense), Source::Drawn(drawing)) => {
+                let (position, drawn) = (step.index - 1, &mut self.drawn);
+                let layer = drawing.layer(position);
+                grow(&mut drawn.bias, "the biases", dense.outputs)?;
+                layer.bias(&mut drawn.bias[..dense.outputs])?;
+                let width = drawing.panel_columns(position);
+                for first in (0..dense.outputs).step_by(width) {
+                    let columns = first..dense.outputs.min(first + width);
+                    let len = columns.len() * dense.inputs;
+                    grow(&mut drawn.weight, "the weights", len)?;
+                    let weight = &mut drawn.weight[..len];
+                    layer.columns(columns.clone(), weight)?;
+                    dense.forward_columns(columns, weight, &drawn.bias, batch, input, output);
+                }
+            }
+            (StepOp::Conv(conv), Source::Drawn(drawing)) => {
+                let layer = drawing.layer(step.index - 1);
+                fit(&mut self.drawn, conv.fan_in() * conv.outputs(), conv.outputs())?;
+                layer.weight(&mut self.drawn.weight)?;
+                layer.bias(&mut self.drawn.bias)?;
+                conv.forward(&self.drawn, input, output, &mut self.patches);
+            }
+            (StepOp::Dense(dense), Source::Kept(weights)) => {
+                dense.forward(&weights.layers[step.index - 1], batch, input, output);
+            }
+            (StepOp::Conv(conv), Source::Kept(weights)) => {
+                conv.forward(&weights.layers[step.index - 1], input, output, &mut self.patches);
+            }
+            // Weights change on the way back only, and every law of products is one of dense layers.
+            (StepOp::Dense(_), Source::Descending(..))
+            | (StepOp::Conv(_), Source::Descending(..) | Source::Sampled(_)) => {}
             (StepOp::Activation(activation), _) => T::activate(activation, input, output),
             (StepOp::Pool(pool), _) => {
                 let keep = program.record > Record::Nothing;
@@ -92,14 +153,43 @@ impl<T: Scalar> Tape<'_, T> {
             (StepOp::Dropout(dropout), _) => dropout.apply(self.masks, input, output),
             (StepOp::Sum(sum), _) => {
                 let branch = step.branch.map_or(input, |branch| read(branch.value));
+                let other = step.branch.map_or(exponent, |branch| self.exponents[branch.value]);
                 sum.forward(input, branch, output);
+                if other != exponent {
+                    let (carried, added) = (exponent, other);
+                    exponent = carried.max(added);
+                    let shares = [carried, added].map(|e| power_of_two(e - exponent));
+                    sum.forward_scaled(shares, input, branch, output);
+                }
             }
         }
-        step.check_finite(Pass::Forward, output)?;
-        if let Some(view) = step.view(batch, output, Some(input)) {
+        if exponent != 0 {
+            let positions = if let StepOp::Conv(conv) = &step.op { conv.positions() } else { 1 };
+            if let Some(bias) = step.bias(source, &self.drawn) {
+                rescale_bias(bias, positions, power_of_two(-exponent), output);
+            }
+        }
+        step.check_result(Pass::Forward, output)?;
+        if self.carrying && program.homogeneous && step.op.grows() {
+            exponent += rescale(output);
+        }
+        self.exponents[step.output] = exponent;
+        if let Some(view) = step.view(batch, output, Some(input), exponent) {
             observer(view);
         }
         self.values[out.slot] = buffer;
         Ok(())
     }
+}
+
+/// Gives a layer that is made anew exactly so many values.
+pub(super) fn fit<T: Scalar>(
+    layer: &mut LayerWeights<T>,
+    entries: usize,
+    outputs: usize,
+) -> Result<(), NetError> {
+    layer.weight.truncate(entries);
+    layer.bias.truncate(outputs);
+    grow(&mut layer.weight, "the weights", entries)?;
+    grow(&mut layer.bias, "the biases", outputs)
 }

@@ -92,25 +92,28 @@ const PANEL: usize = 128;
 
 impl Product {
     /// The product on either type; [`multiply`] is the way in.
-    pub(crate) fn run<T: ComplexField>(
+    pub(crate) fn run<T: ComplexField + Copy>(
         self,
+        scale: T,
         left: Matrix<'_, T>,
         right: Matrix<'_, T>,
         mut out: MatrixMut<'_, T>,
     ) {
         if !left.transposed || right.transposed || left.rows <= PANEL {
-            return self.run_panel(left, right, out);
+            return self.run_panel(scale, left, right, out);
         }
         let mut product = self;
         for first in (0..left.rows).step_by(PANEL) {
             let rows = PANEL.min(left.rows - first);
-            product.run_panel(left.rows(first, rows), right.rows(first, rows), out.reborrow());
+            let (left, right) = (left.rows(first, rows), right.rows(first, rows));
+            product.run_panel(scale, left, right, out.reborrow());
             product = Self::Add;
         }
     }
 
     fn run_panel<T: ComplexField>(
         self,
+        scale: T,
         left: Matrix<'_, T>,
         right: Matrix<'_, T>,
         out: MatrixMut<'_, T>,
@@ -129,7 +132,7 @@ impl Product {
         // writes out of bounds (faer-rs pull request 267).
         let MatrixMut { data, stride } = out;
         let out = MatMut::from_column_major_slice_with_stride_mut(data, columns, rows, stride);
-        matmul(out.transpose_mut(), accumulate, view(left), view(right), T::one_impl(), Par::Seq);
+        matmul(out.transpose_mut(), accumulate, view(left), view(right), scale, Par::Seq);
     }
 }
 
@@ -144,7 +147,22 @@ pub fn multiply<T: Scalar>(
     right: Matrix<'_, T>,
     out: MatrixMut<'_, T>,
 ) {
-    T::multiply(product, left, right, out);
+    T::multiply(product, T::ONE, left, right, out);
+}
+
+/// `out = scale · A B` or `out = out + scale · A B`, as [`multiply`].
+///
+/// # Panics
+///
+/// As [`multiply`].
+pub fn multiply_scaled<T: Scalar>(
+    product: Product,
+    scale: T,
+    left: Matrix<'_, T>,
+    right: Matrix<'_, T>,
+    out: MatrixMut<'_, T>,
+) {
+    T::multiply(product, scale, left, right, out);
 }
 
 #[cfg(test)]
@@ -184,6 +202,9 @@ mod tests {
                     assert_eq!(out, expected, "{m} {k} {n}");
                     multiply(Product::Add, left, right, MatrixMut::new(&mut out, n));
                     assert!(out.iter().zip(&expected).all(|(twice, once)| *twice == 2.0 * once));
+                    let add = Product::Add;
+                    multiply_scaled(add, -0.5, left, right, MatrixMut::new(&mut out, n));
+                    assert!(out.iter().zip(&expected).all(|(found, once)| *found == 1.5 * once));
                 }
             }
         }

@@ -39,6 +39,22 @@ pub fn cross_entropy<T: Scalar>(
     classes: usize,
     labels: &[u32],
 ) -> Result<LossGradient<T>, NetError> {
+    let mut loss = LossGradient { values: Vec::new(), gradient: Vec::new() };
+    cross_entropy_into(logits, classes, labels, &mut loss)?;
+    Ok(loss)
+}
+
+/// [`cross_entropy`] in place of what `loss` holds: from the second batch on nothing is allocated.
+///
+/// # Errors
+///
+/// As [`cross_entropy`]; `loss` is then left as it was.
+pub fn cross_entropy_into<T: Scalar>(
+    logits: &[T],
+    classes: usize,
+    labels: &[u32],
+    loss: &mut LossGradient<T>,
+) -> Result<(), NetError> {
     let expected = labels.len().saturating_mul(classes);
     if classes == 0 || logits.len() != expected {
         return Err(NetError::Length {
@@ -52,8 +68,11 @@ pub fn cross_entropy<T: Scalar>(
         let label = labels[example];
         return Err(NetError::Label { example, label, classes: outcomes });
     }
-    let mut values = Vec::with_capacity(labels.len());
-    let mut gradient = Vec::with_capacity(logits.len());
+    let LossGradient { values, gradient } = loss;
+    values.clear();
+    values.reserve(labels.len());
+    gradient.clear();
+    gradient.reserve(logits.len());
     for (row, label) in logits.chunks_exact(classes).zip(labels) {
         if let [logit] = row {
             let z = logit.to_f64();
@@ -78,7 +97,7 @@ pub fn cross_entropy<T: Scalar>(
             }));
         }
     }
-    Ok(LossGradient { values, gradient })
+    Ok(())
 }
 
 /// The place and the value of the largest logit, the first of equals.

@@ -11,6 +11,7 @@ use super::error::NetError;
 use super::norm::Normalization;
 use super::pool::{GlobalAverage, Pool};
 use super::residual::ResidualSum;
+use super::source::Place;
 use crate::spec::activation::Activation;
 use crate::spec::network::{Network, Node, Op};
 
@@ -24,6 +25,8 @@ pub enum Record {
     Nothing,
     /// What the gradients of the pre-activations and of the input need.
     Gradients,
+    /// What gives the inputs of dense layers again too: networks sampled without weights go backward from them.
+    Inputs,
     /// The inputs of the weight layers too, which the gradients of the weights need.
     WeightGradients,
 }
@@ -53,6 +56,10 @@ pub struct Program {
     pub(super) gradient_slots: Vec<usize>,
     /// Values per example of the largest gradient that is added up from two sources.
     pub(super) sum_size: usize,
+    /// Values per example of the largest layer input that is computed again.
+    pub(super) again_size: usize,
+    /// Whether a factor on the input, biases included, is a factor on every value.
+    pub(super) homogeneous: bool,
     pub(super) record: Record,
     pub(super) input_size: usize,
     pub(super) output: usize,
@@ -69,6 +76,8 @@ pub(super) struct Step {
     pub(super) output: usize,
     /// Layers with weights up to here, this one included.
     pub(super) index: usize,
+    /// The activation step that computes the input of a dense layer again, where that is not kept.
+    pub(super) again: Option<usize>,
 }
 
 /// A value that a step reads.
@@ -129,6 +138,31 @@ impl StepOp {
         }
     }
 
+    /// Whether values may leave the order of size of what goes in.
+    pub(super) fn grows(&self) -> bool {
+        matches!(self, Self::Dense(_) | Self::Conv(_) | Self::Sum(_))
+    }
+
+    /// Whether a positive factor on the input (and on the biases) comes out unchanged.
+    fn homogeneous(&self) -> bool {
+        match self {
+            Self::Activation(activation) => matches!(
+                activation,
+                Activation::Linear
+                    | Activation::Relu
+                    | Activation::LeakyRelu { .. }
+                    | Activation::Abs
+            ),
+            Self::Norm(_) => false,
+            Self::Dense(_)
+            | Self::Conv(_)
+            | Self::Pool(_)
+            | Self::GlobalAverage(_)
+            | Self::Dropout(_)
+            | Self::Sum(_) => true,
+        }
+    }
+
     /// Bytes kept beside the values: per example, and whatever the batch.
     fn kept_bytes(&self, record: Record) -> (u64, u64) {
         match self {
@@ -142,6 +176,15 @@ impl StepOp {
     }
 }
 
+impl Step {
+    /// What a source must know of a dense layer.
+    pub(super) fn place(&self, batch: usize) -> Option<Place> {
+        let StepOp::Dense(dense) = self.op else { return None };
+        let position = self.index.checked_sub(1)?;
+        Some(Place { position, dense, batch, on_data: self.input.value == 0 })
+    }
+}
+
 impl Program {
     /// Lays out the steps and buffers of a checked network.
     pub fn new(network: &Network, record: Record) -> Self {
@@ -150,6 +193,8 @@ impl Program {
         let output = builder.sequence(&network.nodes, 0);
         let Builder { mut steps, sizes, index, .. } = builder;
         let trained = trained(&steps, sizes.len());
+        let again_size = if record == Record::Inputs { mark_again(&mut steps, &sizes) } else { 0 };
+        let homogeneous = steps.iter().all(|step| step.op.homogeneous());
         let (value_slots, slots) = value_slots(&steps, &sizes, output, record);
         let (gradients, gradient_slots, sum_size) = gradient_slots(&mut steps, &sizes, output);
         let values = (0..sizes.len())
@@ -166,6 +211,8 @@ impl Program {
             slots,
             gradient_slots: if record == Record::Nothing { Vec::new() } else { gradient_slots },
             sum_size: if record == Record::Nothing { 0 } else { sum_size },
+            again_size,
+            homogeneous,
             record,
             input_size: network.input.size(),
             output,
@@ -177,7 +224,8 @@ impl Program {
     pub fn bytes<T>(&self, batch: usize) -> u64 {
         let scalar = size_of::<T>() as u64;
         let add = |total: u64, size: &usize| total.saturating_add(*size as u64);
-        let values = self.slots.iter().chain(&self.gradient_slots).fold(self.sum_size as u64, add);
+        let sums = self.sum_size as u64 + self.again_size as u64;
+        let values = self.slots.iter().chain(&self.gradient_slots).fold(sums, add);
         let (mut per_example, mut fixed, mut patches) = (values.saturating_mul(scalar), 0_u64, 0);
         for step in &self.steps {
             let (each, once) = step.op.kept_bytes(self.record);
@@ -283,6 +331,7 @@ impl Builder {
             branch: branch.map(operand),
             output,
             index: self.index,
+            again: None,
         });
         output
     }
@@ -319,6 +368,24 @@ fn operands(step: &Step) -> impl Iterator<Item = usize> {
     [Some(step.input.value), step.branch.map(|branch| branch.value)].into_iter().flatten()
 }
 
+/// Marks the dense layers whose input an activation gives again; returns the size of the largest one.
+fn mark_again(steps: &mut [Step], sizes: &[usize]) -> usize {
+    let mut producers = vec![None; sizes.len()];
+    let mut largest = 0;
+    for position in 0..steps.len() {
+        if let StepOp::Dense(_) = steps[position].op {
+            let input = steps[position].input.value;
+            steps[position].again = producers[input];
+            if producers[input].is_some() {
+                largest = largest.max(sizes[input]);
+            }
+        }
+        let activation = matches!(steps[position].op, StepOp::Activation(_));
+        producers[steps[position].output] = activation.then_some(position);
+    }
+    largest
+}
+
 fn trained(steps: &[Step], values: usize) -> Vec<bool> {
     let mut trained = vec![false; values];
     for step in steps {
@@ -340,6 +407,7 @@ fn value_slots(
     for (position, step) in steps.iter().enumerate() {
         let (input, result) = match record {
             Record::Nothing => (false, false),
+            Record::Inputs if matches!(step.op, StepOp::Dense(_)) => (step.again.is_none(), false),
             _ => step.op.reads_again(record),
         };
         for value in operands(step) {

@@ -16,6 +16,21 @@ impl ResidualSum {
         }
     }
 
+    /// The same of operands that stand for so many times their values.
+    pub(super) fn forward_scaled<T: Scalar>(
+        self,
+        [shortcut_scale, branch_scale]: [f64; 2],
+        shortcut: &[T],
+        branch: &[T],
+        output: &mut [T],
+    ) {
+        let carry = T::from_f64(shortcut_scale);
+        let scale = T::from_f64(self.branch_scale * branch_scale);
+        for ((y, carried), added) in output.iter_mut().zip(shortcut).zip(branch) {
+            *y = carry * *carried + scale * *added;
+        }
+    }
+
     /// The shortcut takes the gradient as it is.
     pub(super) fn shortcut_gradient<T: Scalar>(output_gradient: &[T], shortcut_gradient: &mut [T]) {
         shortcut_gradient.copy_from_slice(output_gradient);

@@ -3,6 +3,7 @@
 use super::activation;
 use super::gemm::{Matrix, MatrixMut, Product};
 use super::sample::{SampleError, fill_weights};
+use super::shifted::Lanes;
 use crate::math::stream::Stream;
 use crate::spec::activation::Activation;
 use crate::spec::weights::WeightFamily;
@@ -35,6 +36,8 @@ pub trait Scalar:
     const ZERO: Self;
     /// One.
     const ONE: Self;
+    /// A bound that sums and products of a few such values keep away from the largest finite one.
+    const SAFE: f64;
 
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
@@ -44,12 +47,13 @@ pub trait Scalar:
 }
 
 pub(crate) mod sealed {
-    use super::{Activation, Matrix, MatrixMut, Product, SampleError, Stream, WeightFamily};
+    use super::{Activation, Lanes, Matrix, MatrixMut, Product, SampleError, Stream, WeightFamily};
 
     /// The kernels that are written once for each type.
-    pub trait Sealed: Sized {
+    pub trait Sealed: Sized + Lanes {
         fn multiply(
             product: Product,
+            scale: Self,
             left: Matrix<'_, Self>,
             right: Matrix<'_, Self>,
             out: MatrixMut<'_, Self>,
@@ -65,6 +69,7 @@ pub(crate) mod sealed {
             family: WeightFamily,
             std: f64,
             stream: &Stream,
+            first_element: u64,
             out: &mut [Self],
         ) -> Result<(), SampleError>;
     }
@@ -73,6 +78,7 @@ pub(crate) mod sealed {
 impl Scalar for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const SAFE: f64 = 1e30;
 
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "networks run in f32")]
@@ -89,11 +95,12 @@ impl Scalar for f32 {
 impl sealed::Sealed for f32 {
     fn multiply(
         product: Product,
+        scale: Self,
         left: Matrix<'_, Self>,
         right: Matrix<'_, Self>,
         out: MatrixMut<'_, Self>,
     ) {
-        product.run(left, right, out);
+        product.run(scale, left, right, out);
     }
 
     fn activate(activation: &Activation, input: &[Self], output: &mut [Self]) {
@@ -113,15 +120,17 @@ impl sealed::Sealed for f32 {
         family: WeightFamily,
         std: f64,
         stream: &Stream,
+        first_element: u64,
         out: &mut [Self],
     ) -> Result<(), SampleError> {
-        fill_weights(family, std, stream, 0, out)
+        fill_weights(family, std, stream, first_element, out)
     }
 }
 
 impl Scalar for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const SAFE: f64 = 1e290;
 
     #[inline]
     fn from_f64(value: f64) -> Self {
@@ -137,11 +146,12 @@ impl Scalar for f64 {
 impl sealed::Sealed for f64 {
     fn multiply(
         product: Product,
+        scale: Self,
         left: Matrix<'_, Self>,
         right: Matrix<'_, Self>,
         out: MatrixMut<'_, Self>,
     ) {
-        product.run(left, right, out);
+        product.run(scale, left, right, out);
     }
 
     fn activate(activation: &Activation, input: &[Self], output: &mut [Self]) {
@@ -166,10 +176,12 @@ impl sealed::Sealed for f64 {
         family: WeightFamily,
         std: f64,
         stream: &Stream,
+        first_element: u64,
         out: &mut [Self],
     ) -> Result<(), SampleError> {
         let mut panel = [0.0_f32; 4096];
-        for (part, first) in out.chunks_mut(panel.len()).zip((0..).step_by(panel.len())) {
+        let parts = out.chunks_mut(panel.len()).zip((first_element..).step_by(panel.len()));
+        for (part, first) in parts {
             let panel = &mut panel[..part.len()];
             fill_weights(family, std, stream, first, panel)?;
             for (w, single) in part.iter_mut().zip(panel) {

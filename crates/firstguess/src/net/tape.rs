@@ -1,10 +1,14 @@
 //! The buffers of one run through a network, forward and backward.
 
+use super::activation;
+use super::drawing::Drawing;
 use super::dropout::Masks;
-use super::error::{NetError, NonFinite, Pass};
+use super::error::{NetError, Pass};
 use super::program::{Program, Record, Step, StepOp};
+use super::reduce::non_finite;
 use super::scalar::Scalar;
-use super::weights::{Weights, grow};
+use super::source::LayerLaw;
+use super::weights::{LayerWeights, Weights, grow};
 
 /// The buffers of one network on one thread, reused from run to run.
 ///
@@ -45,8 +49,16 @@ pub struct Tape<'p, T = f32> {
     pub(super) saved: Vec<Saved>,
     /// The second term of a gradient that is a sum.
     pub(super) term: Vec<T>,
-    /// Part of the unfolded input of one example of a convolution.
+    /// What convolutions work in.
     pub(super) patches: Vec<T>,
+    /// The input of a dense layer, computed again.
+    pub(super) again: Vec<T>,
+    /// Whether values may be carried as multiples of a power of two, and of which, one for each value and its gradient.
+    pub(super) carrying: bool,
+    pub(super) exponents: Vec<i32>,
+    pub(super) gradient_exponents: Vec<i32>,
+    /// The layer at work, where weights are made and not kept.
+    pub(super) drawn: LayerWeights<T>,
     /// Examples of the last complete forward pass; zero before there was one.
     pub(super) batch: usize,
     pub(super) masks: Masks,
@@ -78,6 +90,8 @@ pub struct LayerView<'a, T = f32> {
     pub positions: usize,
     /// `[batch, units, positions]`: pre-activations, or their gradients.
     pub values: &'a [T],
+    /// Values stand for `2^exponent` times themselves: not 0 only on a tape that carries them ([`Tape::carrying`]).
+    pub exponent: i32,
     /// What went into the layer, `[batch, …]`. In a backward pass only under [`Record::WeightGradients`].
     pub input: Option<&'a [T]>,
 }
@@ -116,10 +130,30 @@ impl<'p, T: Scalar> Tape<'p, T> {
             saved: vec![Saved::default(); program.steps.len()],
             term: Vec::new(),
             patches: Vec::new(),
+            again: Vec::new(),
+            carrying: false,
+            exponents: vec![0; program.values.len()],
+            gradient_exponents: vec![0; program.values.len()],
+            drawn: LayerWeights::default(),
             batch: 0,
             masks: Masks::Off,
             input_gradient: false,
         }
+    }
+
+    /// The same tape, whose values stand for a power of two times themselves where they would leave the range of the type.
+    ///
+    /// Forward in networks of homogeneous layers (linear, ReLU, leaky ReLU, absolute value; no normalisation), backward in
+    /// any. Within the range nothing changes, beyond it digits are those of a type without limits. Observers see the
+    /// exponent in [`LayerView::exponent`]. Not for gradients of weights.
+    #[must_use]
+    pub fn carrying(self) -> Self {
+        Self { carrying: true, ..self }
+    }
+
+    /// Logits stand for `2^exponent` times themselves.
+    pub fn logits_exponent(&self) -> i32 {
+        self.exponents[self.program.output]
     }
 
     /// The logits of the last forward pass, `[batch, logits]`; empty before there was one.
@@ -158,6 +192,7 @@ impl<'p, T: Scalar> Tape<'p, T> {
             }
         }
         grow(&mut self.term, WHAT, program.sum_size * batch)?;
+        grow(&mut self.again, WHAT, program.again_size * batch)?;
         for (step, saved) in program.steps.iter().zip(&mut self.saved) {
             match &step.op {
                 StepOp::Conv(conv) => grow(&mut self.patches, WHAT, conv.patch_size())?,
@@ -171,14 +206,44 @@ impl<'p, T: Scalar> Tape<'p, T> {
     }
 }
 
+/// Where a pass finds its weights.
+pub(crate) enum Source<'a, T> {
+    Kept(&'a Weights<T>),
+    Drawn(Drawing<'a>),
+    /// Changed on the way back: the gradient times this is added to them.
+    Descending(&'a mut Weights<T>, T),
+    /// Nowhere: only the law of the products with them is known.
+    Sampled(&'a mut dyn LayerLaw<T>),
+}
+
+impl<T: Scalar> Source<'_, T> {
+    fn shapes(&self) -> Vec<(usize, usize)> {
+        let weights = match self {
+            Self::Kept(weights) => weights,
+            Self::Drawn(drawing) => return drawing.shapes().collect(),
+            Self::Descending(weights, _) => &**weights,
+            Self::Sampled(_) => return Vec::new(),
+        };
+        weights.layers.iter().map(|layer| (layer.weight.len(), layer.bias.len())).collect()
+    }
+}
+
 impl Program {
     /// Refuses weights that were drawn for another network.
-    pub(super) fn check_weights<T>(&self, weights: &Weights<T>) -> Result<(), NetError> {
+    pub(super) fn check_weights<T: Scalar>(&self, weights: &Weights<T>) -> Result<(), NetError> {
+        self.check_source(&Source::Kept(weights))
+    }
+
+    pub(super) fn check_source<T: Scalar>(&self, source: &Source<'_, T>) -> Result<(), NetError> {
+        if let Source::Sampled(law) = source {
+            return law.check(self);
+        }
         let mismatch = |what, expected: usize, found: usize| {
             Err(NetError::Length { what, expected: expected.to_string(), found })
         };
-        if weights.layers.len() != self.weight_layers {
-            return mismatch("the list of weight layers", self.weight_layers, weights.layers.len());
+        let found = source.shapes();
+        if found.len() != self.weight_layers {
+            return mismatch("the list of weight layers", self.weight_layers, found.len());
         }
         for step in &self.steps {
             let (entries, outputs) = match &step.op {
@@ -186,12 +251,12 @@ impl Program {
                 StepOp::Conv(conv) => (conv.fan_in() * conv.outputs(), conv.outputs()),
                 _ => continue,
             };
-            let layer = &weights.layers[step.index - 1];
-            if layer.weight.len() != entries {
-                return mismatch("the weights of a layer", entries, layer.weight.len());
+            let (weights, biases) = found[step.index - 1];
+            if weights != entries {
+                return mismatch("the weights of a layer", entries, weights);
             }
-            if layer.bias.len() != outputs {
-                return mismatch("the biases of a layer", outputs, layer.bias.len());
+            if biases != outputs {
+                return mismatch("the biases of a layer", outputs, biases);
             }
         }
         Ok(())
@@ -199,19 +264,39 @@ impl Program {
 }
 
 impl Step {
+    /// The bias that a forward step has added as it is; laws of products scale theirs themselves.
+    pub(super) fn bias<'s, T>(
+        &self,
+        source: &'s Source<'_, T>,
+        drawn: &'s LayerWeights<T>,
+    ) -> Option<&'s [T]> {
+        let outputs = match &self.op {
+            StepOp::Dense(dense) => dense.outputs,
+            StepOp::Conv(conv) => conv.outputs(),
+            _ => return None,
+        };
+        match source {
+            Source::Kept(weights) => Some(&weights.layers[self.index - 1].bias),
+            Source::Drawn(_) => drawn.bias.get(..outputs),
+            Source::Descending(..) | Source::Sampled(_) => None,
+        }
+    }
+
     /// What an observer sees of a layer with weights; nothing of other layers.
     pub(super) fn view<'a, T>(
         &self,
         batch: usize,
         values: &'a [T],
         input: Option<&'a [T]>,
+        exponent: i32,
     ) -> Option<LayerView<'a, T>> {
         let (kind, units, positions) = match &self.op {
             StepOp::Dense(dense) => (WeightKind::Dense, dense.outputs, 1),
             StepOp::Conv(conv) => (WeightKind::Conv, conv.outputs(), conv.positions()),
             _ => return None,
         };
-        Some(LayerView { index: self.index, kind, batch, units, positions, values, input })
+        let index = self.index;
+        Some(LayerView { index, kind, batch, units, positions, values, exponent, input })
     }
 
     /// An error if any value is infinite or NaN.
@@ -223,40 +308,16 @@ impl Step {
             }
         }
     }
-}
 
-/// The first value that is no number, if there is one.
-pub(super) fn non_finite<T: Scalar>(values: &[T]) -> Option<NonFinite> {
-    // x·0 is zero unless x is infinite or NaN, and NaN stays NaN in a sum; sixteen sums make a loop of vector additions.
-    let mut lanes = [T::ZERO; 16];
-    let chunks = values.chunks_exact(lanes.len());
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane += *x * T::ZERO;
-        }
-    }
-    let finite = |x: &T| *x * T::ZERO == T::ZERO;
-    if lanes.iter().chain(rest).all(finite) {
-        return None;
-    }
-    let first = values.iter().find(|x| !finite(x))?;
-    Some(if first.to_f64().is_nan() { NonFinite::NaN } else { NonFinite::Infinity })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_bad_value_is_found_wherever_it_stands() {
-        for position in 0..40 {
-            let mut values = vec![1e38_f32; 40];
-            assert_eq!(non_finite(&values), None);
-            values[position] = f32::NEG_INFINITY;
-            assert_eq!(non_finite(&values), Some(NonFinite::Infinity));
-            values[position] = f32::NAN;
-            assert_eq!(non_finite(&values), Some(NonFinite::NaN));
-        }
+    /// The same of what a step has made of finite values, where it could have made others.
+    pub(super) fn check_result<T: Scalar>(&self, pass: Pass, values: &[T]) -> Result<(), NetError> {
+        // What only takes or shrinks finite values has finite ones to give.
+        let tame = match &self.op {
+            StepOp::Activation(activation) => activation::is_contraction(activation),
+            StepOp::Pool(pool) => pass == Pass::Forward || pool.is_disjoint(),
+            StepOp::GlobalAverage(_) => true,
+            _ => false,
+        };
+        if tame { Ok(()) } else { self.check_finite(pass, values) }
     }
 }

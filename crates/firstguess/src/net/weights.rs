@@ -2,12 +2,13 @@
 
 use super::error::NetError;
 use super::program::MAX_BYTES;
-use super::sample::{delta_orthogonal, orthogonal};
+use super::sample::{SampleError, delta_orthogonal, orthogonal};
 use super::scalar::Scalar;
 use crate::math::stream::{Purpose, Seed, Stream};
 use crate::spec::network::{Network, Op};
 use crate::spec::scheme::LayerInit;
 use crate::spec::weights::WeightFamily;
+use std::ops::Range;
 
 /// The weights and biases of one layer.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -44,12 +45,13 @@ pub struct Weights<T = f32> {
     geometry: Vec<Geometry>,
 }
 
+/// The shape of the weights of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Geometry {
-    fan_in: usize,
-    outputs: usize,
+pub(super) struct Geometry {
+    pub(super) fan_in: usize,
+    pub(super) outputs: usize,
     /// Side of the kernel of a convolution.
-    kernel: Option<usize>,
+    pub(super) kernel: Option<usize>,
 }
 
 impl<T: Scalar> Weights<T> {
@@ -67,20 +69,7 @@ impl<T: Scalar> Weights<T> {
                 available: format!("the {MAX_BYTES} that it may take"),
             });
         }
-        let mut geometry = Vec::with_capacity(network.weight_layers);
-        network.visit(&mut |node| match &node.op {
-            Op::Dense(layer) => geometry.push(Geometry {
-                fan_in: layer.fan_in,
-                outputs: layer.outputs,
-                kernel: None,
-            }),
-            Op::Conv(layer, window) => geometry.push(Geometry {
-                fan_in: layer.fan_in,
-                outputs: layer.outputs,
-                kernel: Some(window.kernel),
-            }),
-            _ => {}
-        });
+        let geometry = geometry(network);
         let layers = geometry
             .iter()
             .map(|layer| {
@@ -125,50 +114,12 @@ impl<T: Scalar> Weights<T> {
             });
         }
         for (position, init) in inits.iter().enumerate() {
-            self.redraw_layer(position, init, seed, draw)?;
+            let (layer, geometry) = (&mut self.layers[position], self.geometry[position]);
+            let source = LayerSource { geometry, init, index: position + 1, seed, draw };
+            source.weight(&mut layer.weight)?;
+            source.bias(&mut layer.bias)?;
         }
         Ok(())
-    }
-
-    fn redraw_layer(
-        &mut self,
-        position: usize,
-        init: &LayerInit,
-        seed: Seed,
-        draw: u64,
-    ) -> Result<(), NetError> {
-        let (layer, geometry) = (&mut self.layers[position], self.geometry[position]);
-        let index = position + 1;
-        let fail = |source| NetError::Sample { index, source };
-        let address = u32::try_from(index).unwrap_or(u32::MAX);
-        let stream = Stream::new(seed, draw, address, Purpose::Weights);
-        match (init.family, geometry.kernel) {
-            (WeightFamily::DeltaOrthogonal, Some(kernel)) => {
-                let channels = geometry.fan_in / (kernel * kernel);
-                let gain = orthogonal_gain(init.weight_variance, geometry.outputs, channels);
-                let drawn =
-                    delta_orthogonal(geometry.outputs, channels, [kernel; 2], gain, &stream);
-                convert(&drawn.map_err(fail)?, &mut layer.weight);
-            }
-            // Without positions there is no centre: the delta-orthogonal scheme draws dense layers orthogonal.
-            (WeightFamily::Orthogonal | WeightFamily::DeltaOrthogonal, kernel) => {
-                let gain = orthogonal_gain(init.weight_variance, geometry.outputs, geometry.fan_in);
-                // The transpose of a Haar matrix is Haar: either layout is drawn as it is stored.
-                let (rows, columns) = match kernel {
-                    None => (geometry.fan_in, geometry.outputs),
-                    Some(_) => (geometry.outputs, geometry.fan_in),
-                };
-                let drawn = orthogonal(rows, columns, gain, &stream);
-                convert(&drawn.map_err(fail)?, &mut layer.weight);
-            }
-            _ => {
-                let std = init.weight_std(geometry.fan_in);
-                T::draw(init.family, std, &stream, &mut layer.weight).map_err(fail)?;
-            }
-        }
-        let family = if init.uniform_bias { WeightFamily::Uniform } else { WeightFamily::Normal };
-        let stream = Stream::new(seed, draw, address, Purpose::Bias);
-        T::draw(family, init.bias_variance.sqrt(), &stream, &mut layer.bias).map_err(fail)
     }
 
     /// Sets every entry to zero, as before gradients are added up in it.
@@ -177,6 +128,97 @@ impl<T: Scalar> Weights<T> {
             layer.weight.fill(T::ZERO);
             layer.bias.fill(T::ZERO);
         }
+    }
+}
+
+/// The shape of every layer with weights, in the order of their index.
+pub(super) fn geometry(network: &Network) -> Vec<Geometry> {
+    let mut geometry = Vec::with_capacity(network.weight_layers);
+    network.visit(&mut |node| match &node.op {
+        Op::Dense(layer) => {
+            geometry.push(Geometry { fan_in: layer.fan_in, outputs: layer.outputs, kernel: None });
+        }
+        Op::Conv(layer, window) => geometry.push(Geometry {
+            fan_in: layer.fan_in,
+            outputs: layer.outputs,
+            kernel: Some(window.kernel),
+        }),
+        _ => {}
+    });
+    geometry
+}
+
+/// One layer of one draw.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LayerSource<'a> {
+    pub(super) geometry: Geometry,
+    pub(super) init: &'a LayerInit,
+    pub(super) index: usize,
+    pub(super) seed: Seed,
+    pub(super) draw: u64,
+}
+
+impl LayerSource<'_> {
+    fn stream(&self, purpose: Purpose) -> Stream {
+        Stream::new(self.seed, self.draw, u32::try_from(self.index).unwrap_or(u32::MAX), purpose)
+    }
+
+    fn fail(&self, source: SampleError) -> NetError {
+        NetError::Sample { index: self.index, source }
+    }
+
+    /// The whole weight tensor.
+    pub(super) fn weight<T: Scalar>(&self, out: &mut [T]) -> Result<(), NetError> {
+        let (init, Geometry { fan_in, outputs, kernel }) = (self.init, self.geometry);
+        let stream = self.stream(Purpose::Weights);
+        let drawn = match (init.family, kernel) {
+            (WeightFamily::DeltaOrthogonal, Some(kernel)) => {
+                let channels = fan_in / (kernel * kernel);
+                let gain = orthogonal_gain(init.weight_variance, outputs, channels);
+                delta_orthogonal(outputs, channels, [kernel; 2], gain, &stream)
+            }
+            // Without positions there is no centre: the delta-orthogonal scheme draws dense layers orthogonal.
+            (WeightFamily::Orthogonal | WeightFamily::DeltaOrthogonal, kernel) => {
+                let gain = orthogonal_gain(init.weight_variance, outputs, fan_in);
+                // The transpose of a Haar matrix is Haar: either layout is drawn as it is stored.
+                let (rows, columns) = match kernel {
+                    None => (fan_in, outputs),
+                    Some(_) => (outputs, fan_in),
+                };
+                orthogonal(rows, columns, gain, &stream)
+            }
+            _ => {
+                let std = init.weight_std(fan_in);
+                return T::draw(init.family, std, &stream, 0, out).map_err(|e| self.fail(e));
+            }
+        };
+        convert(&drawn.map_err(|e| self.fail(e))?, out);
+        Ok(())
+    }
+
+    /// Some columns of the weights of a dense layer, `[fan_in, columns]`: the same values as in the whole.
+    pub(super) fn columns<T: Scalar>(
+        &self,
+        columns: Range<usize>,
+        out: &mut [T],
+    ) -> Result<(), NetError> {
+        let Geometry { fan_in, outputs, .. } = self.geometry;
+        if columns.len() == outputs {
+            return self.weight(out);
+        }
+        let (stream, std) = (self.stream(Purpose::Weights), self.init.weight_std(fan_in));
+        for (row, part) in (0_u64..).zip(out.chunks_exact_mut(columns.len())) {
+            let first = row * outputs as u64 + columns.start as u64;
+            T::draw(self.init.family, std, &stream, first, part).map_err(|e| self.fail(e))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn bias<T: Scalar>(&self, out: &mut [T]) -> Result<(), NetError> {
+        let uniform = self.init.uniform_bias;
+        let family = if uniform { WeightFamily::Uniform } else { WeightFamily::Normal };
+        let (stream, std) = (self.stream(Purpose::Bias), self.init.bias_variance.sqrt());
+        T::draw(family, std, &stream, 0, out).map_err(|e| self.fail(e))
     }
 }
 

@@ -1,15 +1,18 @@
 //! What a check found, and the forms in which people and programs read it.
 
 mod json;
+mod label_errors;
 mod terminal;
 mod text;
 
 pub use json::{Fields, prediction_fields};
+pub use label_errors::{LabelReport, LabelledExample, MATRIX_CLASSES};
 pub use terminal::Style;
 pub use text::in_ascii;
 
 use crate::finding::{Finding, Severity};
 use crate::measure::Measurement;
+use crate::spec::experiment::Classes;
 use crate::spec::network::Network;
 use crate::spec::scheme::{InitScheme, Scheme};
 use crate::spec::{Dataset, Spec};
@@ -50,6 +53,26 @@ pub struct DataSummary {
     pub classes: usize,
     /// How features were scaled.
     pub standardize: crate::spec::Standardize,
+    /// Which official part of the set.
+    pub part: crate::spec::Part,
+    /// The classes that were kept, in their new order, where not all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_classes: Option<Vec<u32>>,
+    /// How many classes were made two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binarize: Option<crate::spec::Binarize>,
+    /// Noise that was put on the labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_noise: Option<NoiseSummary>,
+}
+
+/// Labels changed on purpose.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct NoiseSummary {
+    /// What was asked for.
+    pub law: crate::spec::dataset::LabelNoise,
+    /// Labels that it changed, among the inputs used.
+    pub changed: usize,
 }
 
 /// The network behind a report.
@@ -92,6 +115,18 @@ impl Report {
                 examples: data.examples(),
                 classes: data.classes(),
                 standardize: spec.data.standardize,
+                part: spec.data.part,
+                kept_classes: match &spec.data.classes {
+                    Some(Classes::Kept(classes)) => Some(classes.clone()),
+                    _ => None,
+                },
+                binarize: spec.data.binarize.clone(),
+                label_noise: spec
+                    .data
+                    .label_noise
+                    .clone()
+                    .filter(|_| data.true_labels().is_some())
+                    .map(|law| NoiseSummary { law, changed: data.changed_labels() }),
             },
             network: NetworkSummary {
                 layers: format!("{} → {}", data.shape(), layers.join(" → ")),
@@ -113,11 +148,20 @@ impl Report {
         self.findings.iter().map(|finding| finding.severity).max()
     }
 
+    /// Whether layers were not looked at.
+    fn shares_only(&self) -> bool {
+        self.measurement.layers.iter().all(|layer| layer.q.n == 0 && layer.ln_q.mean.n == 0)
+            && self.measurement.overflow.is_none()
+    }
+
     /// One sentence for someone who reads nothing else.
     pub fn headline(&self) -> String {
         match self.findings.first() {
             Some(finding) if finding.severity > Severity::Note => sentence(&finding.title),
             Some(finding) if finding.id == "biased-start" => sentence(&finding.title),
+            _ if self.shares_only() => {
+                "Only the logits were looked at: class shares and loss, nothing about layers or gradients.".to_owned()
+            }
             _ => "This initialization is fine: signals and gradients survive the depth, and the first guess is balanced."
                 .to_owned(),
         }

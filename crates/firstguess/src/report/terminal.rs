@@ -3,6 +3,7 @@
 use super::Report;
 use super::text::{bar, estimate, in_ascii, left, number, relative_error, right, value, wrap};
 use crate::finding::{Finding, Severity};
+use crate::measure::engine::LayerPaths;
 use crate::measure::{Estimate, LayerMeasurement};
 use crate::theory::Predicted;
 use crate::theory::phase::{Phase, Prejudice};
@@ -100,19 +101,58 @@ impl Report {
             (
                 "data",
                 format!(
-                    "{} inputs of {}, standardize {}",
+                    "{} inputs of {}, standardize {}{}",
                     m.examples,
                     self.data.name,
-                    standardized(self)
+                    standardized(self),
+                    self.data.label_noise.as_ref().map_or_else(String::new, |noise| format!(
+                        ", {} labels changed by noise",
+                        noise.changed
+                    ))
                 ),
             ),
-            ("measured", format!("{} networks, seed {}", m.draws, self.seed)),
+            ("measured", self.measured_line()),
             ("phase", self.phase_line()),
         ];
         for (label, text) in about {
             let body = wrap(&text, 11, style.width);
             let _ = write!(out, "  {}{}", style.dim(&left(label, 9)), body.trim_start());
         }
+    }
+
+    /// How many networks, how drawn, and why no more.
+    fn measured_line(&self) -> String {
+        let m = &self.measurement;
+        let mut text = format!("{} networks, seed {}", m.draws, self.seed);
+        if m.sampling.engine == "conditioned" {
+            text += ", without weights (exact law)";
+            let careful = |layer: &LayerPaths| layer.forward.gram_f64 + layer.forward.qr;
+            let layers = m.sampling.layers.iter().filter(|layer| careful(layer) > 0).count();
+            if layers > 0 {
+                text += &format!(", {layers} layers in double precision");
+            }
+        }
+        let names: Vec<&str> = m.stop.watched.iter().map(|watched| watched.name).collect();
+        match (m.stop.reason, m.stop.precision) {
+            ("precision", Some(precision)) => {
+                text +=
+                    &format!("; enough: {} within {:.3} %", names.join(", "), 100.0 * precision);
+            }
+            ("budget", _) => {
+                let worst = m.stop.watched.iter().filter_map(|watched| watched.relative_error);
+                let worst = worst.fold(0.0, f64::max);
+                text += &format!(
+                    "; the time was up: {} within {:.3} %",
+                    names.join(", "),
+                    100.0 * worst
+                );
+            }
+            (_, Some(precision)) => {
+                text += &format!("; too few for errors of {:.3} %", 100.0 * precision);
+            }
+            _ => {}
+        }
+        text
     }
 
     fn phase_line(&self) -> String {
@@ -181,9 +221,30 @@ impl Report {
                 right(&value(&m.cotangent_gradient), 10),
             );
         }
+        if let Some(line) = self.class_line() {
+            *out += &style.dim(&wrap(&line, 2, style.width));
+        }
         let legend = "q: mean square signal; γ: common offset over spread of the inputs' signals; gradient: mean square \
                       relative to the logits";
         *out += &style.dim(&wrap(legend, 2, style.width));
+    }
+
+    /// How alike inputs of one class and of two are, first and last.
+    fn class_line(&self) -> Option<String> {
+        let layers = &self.measurement.layers;
+        let [first, last] =
+            [layers.first()?, layers.last()?].map(|layer| layer.class_correlation.as_ref());
+        let (first, last) = (first?, last?);
+        if !last.same.is_known() || !last.different.is_known() {
+            return None;
+        }
+        Some(format!(
+            "correlation of two inputs: same class {} at layer 1, {} at the logits; different classes {}, {}",
+            number(first.same.value),
+            estimate(&last.same),
+            number(first.different.value),
+            estimate(&last.different),
+        ))
     }
 
     fn guesses(&self, out: &mut String, style: Style) {

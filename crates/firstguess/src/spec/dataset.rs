@@ -1,5 +1,13 @@
 //! A data set in memory: examples of one shape, with or without class labels.
 
+mod noise;
+mod split;
+mod standardize;
+
+pub use noise::LabelNoise;
+pub use split::Fold;
+pub use standardize::{Standardize, Standardizer};
+
 use serde::{Deserialize, Serialize};
 
 use super::shape::{Shape, ShapeError};
@@ -31,21 +39,29 @@ pub struct Dataset {
     shape: Shape,
     inputs: Vec<f32>,
     labels: Option<Vec<u32>>,
+    /// The labels before noise was put on them.
+    true_labels: Option<Vec<u32>>,
     classes: usize,
 }
 
-/// How inputs are brought to mean 0 and variance 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Which of the two official parts of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standardize {
-    /// Inputs as they are.
-    None,
-    /// One mean and one standard deviation over all values. Leaves the mean image, hence a drift in the first layer.
-    Global,
-    /// One of each per channel of an image. A vector is one channel: the same as [`Standardize::Global`].
-    Channel,
-    /// One of each per feature (pixel): the only choice that centres every feature.
-    Feature,
+pub enum Part {
+    /// What one may train on, or all of a set without official parts.
+    #[default]
+    Train,
+    /// What is held back for the last word.
+    Test,
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Test => "test",
+        })
+    }
 }
 
 /// How many classes are made into two.
@@ -53,6 +69,7 @@ pub enum Standardize {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Binarize {
     /// Even labels become 0, odd labels 1. Every example is kept.
+    #[serde(rename = "odd_even", alias = "parity")]
     Parity,
     /// The classes of `zero` become 0, those of `one` 1. Examples of any other class are dropped.
     Groups {
@@ -112,6 +129,18 @@ pub enum DatasetError {
     #[error("example {index} was asked for, the set has {examples} (counted from 0)")]
     Index { index: usize, examples: usize },
 
+    /// Noise that is no probability of changing a label.
+    #[error("label noise: {problem}")]
+    Noise { problem: String },
+
+    /// Shares that do not divide a set.
+    #[error("cannot divide {examples} examples: {problem}")]
+    Division { examples: usize, problem: String },
+
+    /// The statistics of one set were to be used on another of a different shape.
+    #[error("standardization fitted to shape {fitted} cannot be applied to shape {shape}")]
+    OtherShape { fitted: Shape, shape: Shape },
+
     /// Every example is the same: nothing to compare an offset with.
     #[error(
         "all examples of `{name}` are equal: their covariance is 0 and the offset |mean|² / tr(covariance) has no value"
@@ -141,7 +170,7 @@ impl Dataset {
             let (example, feature) = (index / features, index % features);
             return Err(DatasetError::NotFinite { example, feature, value: inputs[index] });
         }
-        Ok(Self { name: name.into(), shape, inputs, labels: None, classes: 0 })
+        Ok(Self { name: name.into(), shape, inputs, labels: None, true_labels: None, classes: 0 })
     }
 
     /// The same examples with these labels, each below `classes`.
@@ -160,13 +189,19 @@ impl Dataset {
         if let Some(example) = labels.iter().position(|&label| label as usize >= classes) {
             return Err(DatasetError::Label { example, label: labels[example], classes });
         }
-        (self.labels, self.classes) = (Some(labels), classes);
+        (self.labels, self.true_labels, self.classes) = (Some(labels), None, classes);
         Ok(self)
     }
 
     /// What the set is called.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same set under another name.
+    #[must_use]
+    pub fn renamed(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
     }
 
     /// The shape of one example.
@@ -199,6 +234,11 @@ impl Dataset {
         self.labels.as_deref()
     }
 
+    /// The labels before noise was put on them, `None` where none was.
+    pub fn true_labels(&self) -> Option<&[u32]> {
+        self.true_labels.as_deref()
+    }
+
     /// Number of classes; 0 for an unlabelled set. A class may have no example.
     pub fn classes(&self) -> usize {
         self.classes
@@ -226,6 +266,7 @@ impl Dataset {
         Ok(Self {
             inputs: self.inputs[..count * self.features()].to_vec(),
             labels: self.labels().map(|labels| labels[..count].to_vec()),
+            true_labels: self.true_labels().map(|labels| labels[..count].to_vec()),
             name: self.name.clone(),
             ..*self
         })
@@ -249,6 +290,9 @@ impl Dataset {
         Ok(Self {
             inputs: rows.copied().collect(),
             labels: self.labels().map(|labels| indices.iter().map(|&i| labels[i]).collect()),
+            true_labels: self
+                .true_labels()
+                .map(|labels| indices.iter().map(|&i| labels[i]).collect()),
             name: self.name.clone(),
             ..*self
         })
@@ -259,6 +303,8 @@ impl Dataset {
     /// # Errors
     ///
     /// [`DatasetError`] if the set has no labels, a class does not exist or is named twice, or no example is left.
+    ///
+    /// Noise is put on labels afterwards: a set with noisy labels forgets its true ones here.
     pub fn select_classes(&self, classes: &[u32]) -> Result<Self, DatasetError> {
         let groups: Vec<&[u32]> = classes.chunks(1).collect();
         self.regroup(&groups)
@@ -273,7 +319,7 @@ impl Dataset {
         match how {
             Binarize::Parity => {
                 let labels = self.require_labels()?.iter().map(|label| label % 2).collect();
-                Ok(Self { labels: Some(labels), classes: 2, ..self.clone() })
+                Ok(Self { labels: Some(labels), true_labels: None, classes: 2, ..self.clone() })
             }
             Binarize::Groups { zero, one } => self.regroup(&[zero, one]),
         }
@@ -299,7 +345,8 @@ impl Dataset {
             .enumerate()
             .filter_map(|(i, &label)| group_of[label as usize].map(|group| (i, group)))
             .unzip();
-        Ok(Self { labels: Some(labels), classes: groups.len(), ..self.subset(&indices)? })
+        let part = self.subset(&indices)?;
+        Ok(Self { labels: Some(labels), true_labels: None, classes: groups.len(), ..part })
     }
 
     fn require_labels(&self) -> Result<&[u32], DatasetError> {
@@ -360,64 +407,6 @@ impl Dataset {
         Ok(mean.iter().map(|m| m * m).sum::<f64>() / spread)
     }
 
-    /// The same examples brought to mean 0 and variance 1 (divisor: the number of values) within each group of values that `how` names.
-    ///
-    /// ```text
-    /// x ← (x - mean) / std
-    /// ```
-    ///
-    /// A group whose values are all equal becomes 0 everywhere.
-    ///
-    /// # Errors
-    ///
-    /// None on a set that was made by [`Dataset::new`]; the result is checked like any other.
-    pub fn standardize(&self, how: Standardize) -> Result<Self, DatasetError> {
-        let features = self.features();
-        let channels = self.shape.as_image().map_or(1, |[channels, ..]| channels);
-        let groups = match how {
-            Standardize::None => return Ok(self.clone()),
-            Standardize::Global => 1,
-            Standardize::Channel => channels,
-            Standardize::Feature => features,
-        };
-        // Values of one group lie together within an example.
-        let run = features / groups;
-        let count = (self.examples() * run) as f64;
-        let mut mean = vec![0.0; groups];
-        for row in self.inputs.chunks_exact(features) {
-            for (sum, run) in mean.iter_mut().zip(row.chunks_exact(run)) {
-                *sum += run.iter().map(|&x| f64::from(x)).sum::<f64>();
-            }
-        }
-        for sum in &mut mean {
-            *sum /= count;
-        }
-        let mut scale = vec![0.0; groups];
-        // Equality is asked of the values themselves: a rounded mean can leave a variance of 1e-40.
-        let mut constant = vec![true; groups];
-        for row in self.inputs.chunks_exact(features) {
-            for (group, values) in row.chunks_exact(run).enumerate() {
-                let first = self.inputs[group * run];
-                constant[group] &= values.iter().all(|&x| x == first);
-                scale[group] +=
-                    values.iter().map(|&x| (f64::from(x) - mean[group]).powi(2)).sum::<f64>();
-            }
-        }
-        for (scale, &constant) in scale.iter_mut().zip(&constant) {
-            let std = (*scale / count).sqrt();
-            *scale = if constant || std == 0.0 { 0.0 } else { std.recip() };
-        }
-        let mut inputs = self.inputs.clone();
-        for row in inputs.chunks_exact_mut(features) {
-            for (group, values) in row.chunks_exact_mut(run).enumerate() {
-                for x in values {
-                    *x = to_f32((f64::from(*x) - mean[group]) * scale[group]);
-                }
-            }
-        }
-        self.with_inputs(inputs)
-    }
-
     /// The same examples with `shift` added to every value.
     ///
     /// # Errors
@@ -430,7 +419,8 @@ impl Dataset {
     /// The same labels on other inputs of the same shape, checked anew.
     fn with_inputs(&self, inputs: Vec<f32>) -> Result<Self, DatasetError> {
         let checked = Self::new(self.name.clone(), self.shape, inputs)?;
-        Ok(Self { labels: self.labels.clone(), classes: self.classes, ..checked })
+        let (labels, true_labels) = (self.labels.clone(), self.true_labels.clone());
+        Ok(Self { labels, true_labels, classes: self.classes, ..checked })
     }
 }
 

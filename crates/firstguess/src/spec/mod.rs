@@ -12,7 +12,7 @@ pub mod shape;
 pub mod weights;
 
 pub use activation::Activation;
-pub use dataset::{Binarize, Dataset, DatasetError, Standardize};
+pub use dataset::{Binarize, Dataset, DatasetError, LabelNoise, Part, Standardize};
 pub use error::SpecError;
 pub use experiment::Spec;
 pub use network::{Architecture, Network};

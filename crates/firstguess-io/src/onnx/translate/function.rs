@@ -75,6 +75,7 @@ impl Reader<'_> {
         let mut source = at;
         // The end of a written-out layer normalisation is an RMS normalisation of the centred values.
         let mut smaller = None;
+        let mut written = None;
         while source != start
             && let Some(earlier) = self.observed.parting(source)
         {
@@ -101,11 +102,16 @@ impl Reader<'_> {
                 None if smaller.is_some() => continue,
                 None => {}
             }
+            // Exporters write one function in several steps: the longest stretch without a name is one expression.
+            if let Some(activation) = self.expression(&region)? {
+                written = Some(Step::layer(Layer::Activation(activation), source));
+                continue;
+            }
             if let Some(step) = self.affine(&region)? {
                 return Ok(Some(step));
             }
         }
-        Ok(smaller.map(|source| Step::layer(Layer::Norm(Norm::Rms), source)))
+        Ok(smaller.map(|source| Step::layer(Layer::Norm(Norm::Rms), source)).or(written))
     }
 
     fn run(&self, region: &Region<'_>, input: ArrayD<f32>) -> Result<ArrayD<f32>, OnnxError> {
@@ -116,12 +122,24 @@ impl Reader<'_> {
         if region.nodes.iter().any(|node| node.kind == "ReduceMean") {
             return self.normalisation(region);
         }
+        let Some((points, values)) = self.sampled(region)? else { return Ok(None) };
+        Ok(candidates(region).into_iter().find(|a| agrees(a, &points, &values)).map(Layer::Activation))
+    }
+
+    /// The subgraph as an expression, where our expressions have all its operators.
+    fn expression(&self, region: &Region<'_>) -> Result<Option<Activation>, OnnxError> {
+        let Some(activation) = expression(self, region).and_then(|text| text.parse().ok()) else { return Ok(None) };
+        let sampled = self.sampled(region)?;
+        Ok(sampled.is_some_and(|(points, values)| agrees(&activation, &points, &values)).then_some(activation))
+    }
+
+    /// What the subgraph makes of numbers from -8 to 8; `None` where it is not the same function for every unit.
+    fn sampled(&self, region: &Region<'_>) -> Result<Option<(Vec<f32>, Vec<f32>)>, OnnxError> {
         if !self.scalar_constants(region) {
             return Ok(None);
         }
         let shape = self.observed.shape(region.source);
         let count = shape.iter().product::<usize>().max(1);
-        // From -8 to 8, so often as the shape has places, and at least on a fine grid.
         let points: Vec<f32> = (0..256_u16).map(|i| -8.0 + f32::from(i) / 16.0 + 0.013).collect();
         let mut values = Vec::with_capacity(points.len());
         for chunk in points.chunks(count) {
@@ -132,11 +150,7 @@ impl Reader<'_> {
             let output = self.run(region, array)?;
             values.extend(output.iter().take(chunk.len()).copied());
         }
-        Ok(self
-            .candidates(region)
-            .into_iter()
-            .find(|a| agrees(a, &points, &values))
-            .map(Layer::Activation))
+        Ok(Some((points, values)))
     }
 
     /// Whether everything a subgraph reads but its source is a single number.
@@ -149,42 +163,6 @@ impl Reader<'_> {
                     })
             })
         })
-    }
-
-    /// The vocabulary, with the parameters that stand in the nodes.
-    fn candidates(&self, region: &Region<'_>) -> Vec<Activation> {
-        let mut found = vec![
-            Activation::Relu,
-            Activation::Tanh,
-            Activation::Sigmoid,
-            Activation::Gelu,
-            Activation::GeluTanh,
-            Activation::Silu,
-            Activation::Mish,
-            Activation::Softplus,
-            Activation::HardTanh,
-            Activation::HardSwish,
-            Activation::Erf,
-            Activation::Sin,
-            Activation::Sign,
-            Activation::Abs,
-            Activation::Selu,
-            Activation::Relu6,
-            Activation::SquaredRelu,
-        ];
-        for node in &region.nodes {
-            let alpha = node.float("alpha").map(f64::from);
-            match node.kind.as_str() {
-                "LeakyRelu" => {
-                    found.push(Activation::LeakyRelu { slope: short(alpha.unwrap_or(0.01)) })
-                }
-                "Elu" => found.push(Activation::Elu { alpha: short(alpha.unwrap_or(1.0)) }),
-                "Celu" => found.push(Activation::Celu { alpha: short(alpha.unwrap_or(1.0)) }),
-                _ => {}
-            }
-        }
-        found.extend(expression(self, region).and_then(|text| text.parse().ok()));
-        found
     }
 
     fn normalisation(&self, region: &Region<'_>) -> Result<Option<Layer>, OnnxError> {
@@ -239,6 +217,41 @@ impl Reader<'_> {
         }
         Ok(Some(Step::nothing(region.source)))
     }
+}
+
+/// The vocabulary, with the parameters that stand in the nodes.
+fn candidates(region: &Region<'_>) -> Vec<Activation> {
+    let mut found = vec![
+        Activation::Relu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::Silu,
+        Activation::Mish,
+        Activation::Softplus,
+        Activation::HardTanh,
+        Activation::HardSwish,
+        Activation::Erf,
+        Activation::Sin,
+        Activation::Sign,
+        Activation::Abs,
+        Activation::Selu,
+        Activation::Relu6,
+        Activation::SquaredRelu,
+    ];
+    for node in &region.nodes {
+        let alpha = node.float("alpha").map(f64::from);
+        match node.kind.as_str() {
+            "LeakyRelu" => {
+                found.push(Activation::LeakyRelu { slope: short(alpha.unwrap_or(0.01)) })
+            }
+            "Elu" => found.push(Activation::Elu { alpha: short(alpha.unwrap_or(1.0)) }),
+            "Celu" => found.push(Activation::Celu { alpha: short(alpha.unwrap_or(1.0)) }),
+            _ => {}
+        }
+    }
+    found
 }
 
 fn agrees(activation: &Activation, points: &[f32], values: &[f32]) -> bool {

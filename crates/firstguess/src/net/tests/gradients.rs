@@ -118,7 +118,11 @@ fn dense_layers_and_activations() {
         "relu6",
         "squared_relu",
         "shifted_relu",
+        "sign",
         "log_periodic(0.5,2)",
+        "gaussian_odd(2)",
+        "gaussian_odd(3)",
+        "gaussian_positive(3)",
         "x*sigmoid(1.702*x)",
     ] {
         check(
@@ -145,6 +149,11 @@ fn convolutions_with_stride_padding_and_groups() {
         r#"{"conv":6,"kernel":3,"stride":2,"padding":1,"groups":2}"#,
         r#"{"conv":4,"kernel":2,"stride":3,"padding":2,"groups":4}"#,
         r#"{"conv":3,"kernel":5,"padding":4}"#,
+        // At stride 1 and from four channels a group on, without unfolding.
+        r#"{"conv":9,"kernel":5,"padding":4}"#,
+        r#"{"conv":5,"kernel":2,"padding":1}"#,
+        r#"{"conv":10,"groups":2}"#,
+        r#"{"conv":16,"kernel":4,"padding":0,"groups":4}"#,
     ] {
         check(&format!("[{conv},{head}]"), &[4, 5, 6], 2);
     }

@@ -90,7 +90,8 @@ fn two_classes_by_parity_or_by_groups() {
     assert_eq!(five().binarize(&overlap), Err(DatasetError::RepeatedClass { class: 0 }));
     let text = serde_json::to_string(&groups).unwrap();
     assert_eq!(text, r#"{"groups":{"zero":[3,0],"one":[2]}}"#);
-    assert_eq!(serde_json::to_string(&Binarize::Parity).unwrap(), r#""parity""#);
+    assert_eq!(serde_json::to_string(&Binarize::Parity).unwrap(), r#""odd_even""#);
+    assert_eq!(serde_json::from_str::<Binarize>(r#""parity""#).unwrap(), Binarize::Parity);
 }
 
 /// Each choice leaves mean 0 and variance 1 in the groups it names, and in no finer ones.
