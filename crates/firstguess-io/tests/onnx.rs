@@ -1,0 +1,184 @@
+//! ONNX models of both exporters and several operator sets: what they compute, and the layers found in them.
+//!
+//! The files and onnxruntime's outputs are made by `onnx/generate.py`.
+
+use std::path::{Path, PathBuf};
+
+use firstguess::net::{Masks, Program, Record, Weights};
+use firstguess::spec::Shape;
+use firstguess_io::{OnnxModel, Translation};
+use serde_json::Value;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx")
+}
+
+fn numbers(value: &Value) -> Vec<f32> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+struct Case {
+    model: String,
+    file: String,
+    inputs: Vec<f32>,
+    shape: Vec<usize>,
+    outputs: Vec<f32>,
+}
+
+fn cases() -> Vec<Case> {
+    let text = std::fs::read_to_string(folder().join("outputs.json")).unwrap();
+    let all: Value = serde_json::from_str(&text).unwrap();
+    let mut cases = Vec::new();
+    for (model, entry) in all.as_object().unwrap() {
+        for (file, outputs) in entry["files"].as_object().unwrap() {
+            cases.push(Case {
+                model: model.clone(),
+                file: file.clone(),
+                inputs: numbers(&entry["inputs"]),
+                shape: serde_json::from_value(entry["shape"].clone()).unwrap(),
+                outputs: numbers(outputs),
+            });
+        }
+    }
+    assert!(cases.len() > 25, "only {} files", cases.len());
+    cases
+}
+
+fn close(found: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (a, b) in found.iter().zip(expected) {
+        assert!((a - b).abs() <= 1e-4 * (1.0 + b.abs()), "{what}: {a} for {b}");
+    }
+}
+
+#[test]
+fn models_compute_what_onnxruntime_computes() {
+    for case in cases() {
+        let model = OnnxModel::load(&folder().join(&case.file)).unwrap();
+        let (found, shape) = model.run(&case.inputs, &case.shape).unwrap();
+        assert_eq!(shape[0], case.shape[0], "{}", case.file);
+        close(&found, &case.outputs, &case.file);
+    }
+}
+
+fn text(translation: &Translation) -> String {
+    let layers: Vec<_> = translation.architecture.layers.iter().map(ToString::to_string).collect();
+    layers.join(" | ")
+}
+
+/// The layers of each model, whichever exporter wrote it.
+fn expected(model: &str, file: &str) -> Option<String> {
+    let norms = file.contains("preserved");
+    Some(match model {
+        "mlp" => "flatten | dense 12 | relu | dense 12 | tanh | dense 5".to_owned(),
+        "activations" => {
+            let names = [
+                "gelu", "gelu_tanh", "silu", "mish", "hard_swish", "elu(0.7)", "selu", "celu(1.5)", "leaky_relu(0.1)", "softplus",
+                "sigmoid", "tanh", "hard_tanh", "relu6",
+            ];
+            names.map(|name| format!("dense 8 | {name} | ")).concat() + "dense 4"
+        }
+        "cnn" => "conv 4 3x3 | relu | max_pool 2 | conv 8 3x3 | gelu | average_pool 2 | global_average_pool | flatten | dense 3".to_owned(),
+        "resnet" => {
+            let norm = if norms { ", batch_norm" } else { "" };
+            let first = if norms { " | batch_norm" } else { "" };
+            format!(
+                "conv 4 3x3{first} | relu | residual [conv 4 3x3{norm}, relu, conv 4 3x3{norm}] | relu | residual [conv 6 3x3{norm}, relu, \
+                 conv 6 3x3{norm}] | relu | global_average_pool | flatten | dense 3"
+            )
+        }
+        "norms" => {
+            // Only the older exporter keeps the batch normalisation behind the dense layer apart in evaluation mode.
+            let batch = if file.contains("dynamo") { "" } else { " | batch_norm" };
+            format!("conv 4 3x3 | group_norm 2 | silu | flatten | dense 8{batch} | relu | dense 8 | rms_norm | dense 8 | layer_norm | dense 4")
+        }
+        "prenorm" => {
+            let block = "residual [layer_norm, dense 16, gelu, dense 8]";
+            format!("dense 8 | {block} | {block} | layer_norm | dense 4")
+        }
+        _ => return None,
+    })
+}
+
+#[test]
+fn layers_are_found_however_they_are_written() {
+    for case in cases() {
+        let model = OnnxModel::load(&folder().join(&case.file)).unwrap();
+        let Some(expected) = expected(&case.model, &case.file) else {
+            let error = model.translate().unwrap_err().to_string();
+            assert!(error.contains("Concat (node `"), "{}: {error}", case.file);
+            continue;
+        };
+        let found = model.translate().unwrap();
+        assert_eq!(text(&found), expected, "{}", case.file);
+        let folded = found.notes.iter().any(|note| note.contains("folded"));
+        assert_eq!(
+            folded,
+            case.model == "resnet" && !case.file.contains("preserved"),
+            "{}: {:?}",
+            case.file,
+            found.notes
+        );
+        let softmax = found.notes.iter().any(|note| note.contains("Softmax"));
+        assert_eq!(softmax, case.model == "norms", "{}: {:?}", case.file, found.notes);
+    }
+}
+
+/// Our own network, with the weights found, computes what the file does: nothing was lost on the way.
+#[test]
+fn networks_with_the_weights_found_compute_the_same() {
+    let mut compared = 0;
+    for case in cases() {
+        // Networks normalise over the batch at hand, files in evaluation mode with running statistics; the last layer of
+        // `norms` is a softmax.
+        if case.model == "concatenated"
+            || case.model == "norms"
+            || case.file == "resnet_preserved.onnx"
+        {
+            continue;
+        }
+        let found = OnnxModel::load(&folder().join(&case.file)).unwrap().translate().unwrap();
+        let network =
+            found.architecture.resolve(&Shape::from_extents(&case.shape[1..]).unwrap()).unwrap();
+        let mut weights: Weights = Weights::zeros(&network).unwrap();
+        assert_eq!(weights.layers.len(), found.weights.len(), "{}", case.file);
+        for (layer, read) in weights.layers.iter_mut().zip(&found.weights) {
+            assert_eq!(layer.weight.len(), read.weight.len(), "{}: {}", case.file, read.name);
+            layer.weight.copy_from_slice(&read.weight);
+            if let Some(bias) = &read.bias {
+                layer.bias.copy_from_slice(bias);
+            }
+        }
+        let program = Program::new(&network, Record::Nothing);
+        let mut tape = firstguess::net::Tape::new(&program);
+        let logits = tape.forward(&weights, &case.inputs, Masks::Off, |_| ()).unwrap();
+        close(logits, &case.outputs, &case.file);
+        compared += 1;
+    }
+    assert!(compared >= 20, "only {compared} compared");
+}
+
+#[test]
+fn damaged_files_are_refused_in_words() {
+    let bytes = std::fs::read(folder().join("mlp_opset17.onnx")).unwrap();
+    for cut in [0, 1, 10, bytes.len() / 2, bytes.len() - 1] {
+        let error =
+            OnnxModel::parse(&bytes[..cut], None).map(|model| model.translate().map(|_| ()));
+        assert!(!matches!(error, Ok(Ok(()))), "{cut} bytes");
+    }
+    let error = OnnxModel::parse(b"not an onnx file at all", None).unwrap_err().to_string();
+    assert!(error.contains("ONNX"), "{error}");
+    let error = OnnxModel::parse(&std::fs::read(folder().join("mlp_dynamo.onnx")).unwrap(), None);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("mlp_dynamo.onnx.data"), "{error}");
+    // Every byte turned over: an error or a model, never a panic.
+    for position in (0..bytes.len()).step_by(7) {
+        for flip in [0xff_u8, 0x01, 0x80] {
+            let mut damaged = bytes.clone();
+            damaged[position] ^= flip;
+            if let Ok(model) = OnnxModel::parse(&damaged, None) {
+                let _outcome = model.translate();
+            }
+        }
+    }
+}
