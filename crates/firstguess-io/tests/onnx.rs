@@ -14,7 +14,7 @@ fn folder() -> PathBuf {
 }
 
 fn numbers(value: &Value) -> Vec<f32> {
-    serde_json::from_value(value.clone()).unwrap()
+    serde_json::from_value(value.clone()).expect("test data")
 }
 
 struct Case {
@@ -26,16 +26,16 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let text = std::fs::read_to_string(folder().join("outputs.json")).unwrap();
-    let all: Value = serde_json::from_str(&text).unwrap();
+    let text = std::fs::read_to_string(folder().join("outputs.json")).expect("test data");
+    let all: Value = serde_json::from_str(&text).expect("test data");
     let mut cases = Vec::new();
-    for (model, entry) in all.as_object().unwrap() {
-        for (file, outputs) in entry["files"].as_object().unwrap() {
+    for (model, entry) in all.as_object().expect("test data") {
+        for (file, outputs) in entry["files"].as_object().expect("test data") {
             cases.push(Case {
                 model: model.clone(),
                 file: file.clone(),
                 inputs: numbers(&entry["inputs"]),
-                shape: serde_json::from_value(entry["shape"].clone()).unwrap(),
+                shape: serde_json::from_value(entry["shape"].clone()).expect("test data"),
                 outputs: numbers(outputs),
             });
         }
@@ -54,8 +54,8 @@ fn close(found: &[f32], expected: &[f32], what: &str) {
 #[test]
 fn models_compute_what_onnxruntime_computes() {
     for case in cases() {
-        let model = OnnxModel::load(&folder().join(&case.file)).unwrap();
-        let (found, shape) = model.run(&case.inputs, &case.shape).unwrap();
+        let model = OnnxModel::load(&folder().join(&case.file)).expect("test data");
+        let (found, shape) = model.run(&case.inputs, &case.shape).expect("test data");
         assert_eq!(shape[0], case.shape[0], "{}", case.file);
         close(&found, &case.outputs, &case.file);
     }
@@ -103,13 +103,13 @@ fn expected(model: &str, file: &str) -> Option<String> {
 #[test]
 fn layers_are_found_however_they_are_written() {
     for case in cases() {
-        let model = OnnxModel::load(&folder().join(&case.file)).unwrap();
+        let model = OnnxModel::load(&folder().join(&case.file)).expect("test data");
         let Some(expected) = expected(&case.model, &case.file) else {
             let error = model.translate().unwrap_err().to_string();
             assert!(error.contains("Concat (node `"), "{}: {error}", case.file);
             continue;
         };
-        let found = model.translate().unwrap();
+        let found = model.translate().expect("test data");
         assert_eq!(text(&found), expected, "{}", case.file);
         let folded = found.notes.iter().any(|note| note.contains("folded"));
         assert_eq!(
@@ -137,10 +137,15 @@ fn networks_with_the_weights_found_compute_the_same() {
         {
             continue;
         }
-        let found = OnnxModel::load(&folder().join(&case.file)).unwrap().translate().unwrap();
-        let network =
-            found.architecture.resolve(&Shape::from_extents(&case.shape[1..]).unwrap()).unwrap();
-        let mut weights: Weights = Weights::zeros(&network).unwrap();
+        let found = OnnxModel::load(&folder().join(&case.file))
+            .expect("test data")
+            .translate()
+            .expect("test data");
+        let network = found
+            .architecture
+            .resolve(&Shape::from_extents(&case.shape[1..]).expect("test data"))
+            .expect("test data");
+        let mut weights: Weights = Weights::zeros(&network).expect("test data");
         assert_eq!(weights.layers.len(), found.weights.len(), "{}", case.file);
         for (layer, read) in weights.layers.iter_mut().zip(&found.weights) {
             assert_eq!(layer.weight.len(), read.weight.len(), "{}: {}", case.file, read.name);
@@ -151,7 +156,7 @@ fn networks_with_the_weights_found_compute_the_same() {
         }
         let program = Program::new(&network, Record::Nothing);
         let mut tape = firstguess::net::Tape::new(&program);
-        let logits = tape.forward(&weights, &case.inputs, Masks::Off, |_| ()).unwrap();
+        let logits = tape.forward(&weights, &case.inputs, Masks::Off, |_| ()).expect("test data");
         close(logits, &case.outputs, &case.file);
         compared += 1;
     }
@@ -160,7 +165,7 @@ fn networks_with_the_weights_found_compute_the_same() {
 
 #[test]
 fn damaged_files_are_refused_in_words() {
-    let bytes = std::fs::read(folder().join("mlp_opset17.onnx")).unwrap();
+    let bytes = std::fs::read(folder().join("mlp_opset17.onnx")).expect("test data");
     for cut in [0, 1, 10, bytes.len() / 2, bytes.len() - 1] {
         let error =
             OnnxModel::parse(&bytes[..cut], None).map(|model| model.translate().map(|_| ()));
@@ -168,7 +173,10 @@ fn damaged_files_are_refused_in_words() {
     }
     let error = OnnxModel::parse(b"not an onnx file at all", None).unwrap_err().to_string();
     assert!(error.contains("ONNX"), "{error}");
-    let error = OnnxModel::parse(&std::fs::read(folder().join("mlp_dynamo.onnx")).unwrap(), None);
+    let error = OnnxModel::parse(
+        &std::fs::read(folder().join("mlp_dynamo.onnx")).expect("test data"),
+        None,
+    );
     let error = error.unwrap_err().to_string();
     assert!(error.contains("mlp_dynamo.onnx.data"), "{error}");
     // Every byte turned over: an error or a model, never a panic.

@@ -156,7 +156,7 @@ fn disagreement_fires_on_a_wrong_prediction_only() {
         let inits = firstguess::layer_inits(&init, &network).unwrap();
         let prediction = predict(&network, &inits, InputStatistics::of(&data), 10);
         let case = Case {
-            network: &network,
+            network: Some(&network),
             prediction: &prediction,
             measurement: &measurement,
             loss: None,

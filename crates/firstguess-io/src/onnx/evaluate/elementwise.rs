@@ -193,14 +193,15 @@ fn cast(call: &Call<'_>) -> Result<Array, String> {
     let to = call.node.int("to").unwrap_or(1);
     let input = call.input(0)?;
     Ok(match (input, to) {
-        (Array::Float(_), 1 | 10 | 11 | 16) => input.clone(),
         (Array::Int(array), 1 | 10 | 11 | 16) => Array::Float(array.mapv(|n| n as f32)),
         (Array::Bool(array), 1 | 10 | 11 | 16) => {
             Array::Float(array.mapv(|b| f32::from(u8::from(b))))
         }
         (Array::Float(array), 9) => Array::Bool(array.mapv(|x| x != 0.0)),
         (Array::Int(array), 9) => Array::Bool(array.mapv(|n| n != 0)),
-        (Array::Bool(_), 9) | (Array::Int(_), _) => input.clone(),
+        (Array::Float(_), 1 | 10 | 11 | 16) | (Array::Bool(_), 9) | (Array::Int(_), _) => {
+            input.clone()
+        }
         (Array::Float(array), _) => Array::Int(array.mapv(|x| x as i64)),
         (Array::Bool(array), _) => Array::Int(array.mapv(i64::from)),
     })

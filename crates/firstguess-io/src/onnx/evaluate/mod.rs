@@ -208,7 +208,8 @@ fn gemm(call: &Call<'_>) -> Result<Array, String> {
 
 /// An axis counted from the end where negative.
 pub(super) fn axis(axis: i64, axes: usize) -> Result<usize, String> {
-    let counted = if axis < 0 { axis + axes as i64 } else { axis };
+    let counted =
+        if axis < 0 { axis.saturating_add(i64::try_from(axes).unwrap_or(i64::MAX)) } else { axis };
     usize::try_from(counted)
         .ok()
         .filter(|counted| *counted < axes)

@@ -160,7 +160,7 @@ fn conv(call: &Call<'_>) -> Result<Array, String> {
             for channel in 0..per_group {
                 let image = plane(&x, example, group * per_group + channel);
                 let base = channel * kernel_height * kernel_width;
-                fill_patches(&mut patches, image, base, rows, columns, (height, width));
+                fill_patches(&mut patches, &image, base, rows, columns, (height, width));
             }
             let wanted = Slice::from(group * out_group..(group + 1) * out_group);
             let product = kernels.slice_axis(Axis(0), wanted).dot(&patches);
@@ -183,7 +183,7 @@ fn conv(call: &Call<'_>) -> Result<Array, String> {
 
 fn fill_patches(
     patches: &mut Array2<f32>,
-    image: ArrayView2<'_, f32>,
+    image: &ArrayView2<'_, f32>,
     base: usize,
     rows: Window,
     columns: Window,

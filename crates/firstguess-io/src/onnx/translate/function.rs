@@ -61,6 +61,9 @@ const ELEMENTWISE: &[&str] = &[
 /// Relative agreement that makes two f32 functions one.
 const TOLERANCE: f64 = 2e-5;
 
+/// Points, and what a subgraph makes of them.
+type Samples = (Vec<f32>, Vec<f32>);
+
 /// A subgraph that ends at one value and reads one other.
 struct Region<'a> {
     nodes: Vec<&'a Node>,
@@ -107,7 +110,7 @@ impl Reader<'_> {
                 written = Some(Step::layer(Layer::Activation(activation), source));
                 continue;
             }
-            if let Some(step) = self.affine(&region)? {
+            if let Some(step) = self.affine(&region) {
                 return Ok(Some(step));
             }
         }
@@ -123,18 +126,25 @@ impl Reader<'_> {
             return self.normalisation(region);
         }
         let Some((points, values)) = self.sampled(region)? else { return Ok(None) };
-        Ok(candidates(region).into_iter().find(|a| agrees(a, &points, &values)).map(Layer::Activation))
+        Ok(candidates(region)
+            .into_iter()
+            .find(|a| agrees(a, &points, &values))
+            .map(Layer::Activation))
     }
 
     /// The subgraph as an expression, where our expressions have all its operators.
     fn expression(&self, region: &Region<'_>) -> Result<Option<Activation>, OnnxError> {
-        let Some(activation) = expression(self, region).and_then(|text| text.parse().ok()) else { return Ok(None) };
+        let Some(activation) = expression(self, region).and_then(|text| text.parse().ok()) else {
+            return Ok(None);
+        };
         let sampled = self.sampled(region)?;
-        Ok(sampled.is_some_and(|(points, values)| agrees(&activation, &points, &values)).then_some(activation))
+        Ok(sampled
+            .is_some_and(|(points, values)| agrees(&activation, &points, &values))
+            .then_some(activation))
     }
 
     /// What the subgraph makes of numbers from -8 to 8; `None` where it is not the same function for every unit.
-    fn sampled(&self, region: &Region<'_>) -> Result<Option<(Vec<f32>, Vec<f32>)>, OnnxError> {
+    fn sampled(&self, region: &Region<'_>) -> Result<Option<Samples>, OnnxError> {
         if !self.scalar_constants(region) {
             return Ok(None);
         }
@@ -195,19 +205,19 @@ impl Reader<'_> {
     }
 
     /// A gain and a shift for each unit or channel, as they stand behind a normalisation.
-    fn affine(&mut self, region: &Region<'_>) -> Result<Option<Step>, OnnxError> {
-        let [node] = region.nodes[..] else { return Ok(None) };
+    fn affine(&mut self, region: &Region<'_>) -> Option<Step> {
+        let [node] = region.nodes[..] else { return None };
         let neutral = match node.kind.as_str() {
             "Mul" | "Div" => 1.0,
             "Add" | "Sub" => 0.0,
-            _ => return Ok(None),
+            _ => return None,
         };
         let other = node.inputs.iter().flatten().find(|value| !self.observed.is_data(**value));
         let Some(Array::Float(values)) = other.and_then(|value| self.observed.fixed(*value)) else {
-            return Ok(None);
+            return None;
         };
         if values.len() < 2 {
-            return Ok(None);
+            return None;
         }
         if values.iter().any(|x| *x != neutral) {
             self.notes.push(format!(
@@ -215,7 +225,7 @@ impl Reader<'_> {
                 node.operator()
             ));
         }
-        Ok(Some(Step::nothing(region.source)))
+        Some(Step::nothing(region.source))
     }
 }
 
@@ -244,7 +254,7 @@ fn candidates(region: &Region<'_>) -> Vec<Activation> {
         let alpha = node.float("alpha").map(f64::from);
         match node.kind.as_str() {
             "LeakyRelu" => {
-                found.push(Activation::LeakyRelu { slope: short(alpha.unwrap_or(0.01)) })
+                found.push(Activation::LeakyRelu { slope: short(alpha.unwrap_or(0.01)) });
             }
             "Elu" => found.push(Activation::Elu { alpha: short(alpha.unwrap_or(1.0)) }),
             "Celu" => found.push(Activation::Celu { alpha: short(alpha.unwrap_or(1.0)) }),

@@ -241,14 +241,8 @@ impl Reader<'_> {
         }
         let sizes = |shape: &[usize]| shape.get(1..).map(|rest| rest.iter().product::<usize>());
         let same_rows = before.first() == after.first() && sizes(before) == sizes(after);
-        // Means over positions are vectors already.
-        let pooled = before.len() == 4 && before[2..] == [1, 1];
         if same_rows && after.len() == 2 {
-            return Some(if pooled {
-                Step::layer(Layer::Flatten, source)
-            } else {
-                Step::layer(Layer::Flatten, source)
-            });
+            return Some(Step::layer(Layer::Flatten, source));
         }
         None
     }

@@ -104,7 +104,7 @@ fn folded_norms(graph: &Graph, observed: &Observed) -> Option<String> {
                 .fixed(bias)
                 .and_then(|b| b.float().ok())
                 .is_some_and(|b| b.iter().all(|b| *b == 0.0));
-            zero && !graph.names[bias].ends_with(".bias")
+            zero && graph.names[bias].rsplit('.').next() != Some("bias")
         }
     };
     let convolutions: Vec<_> = graph.nodes.iter().filter(|node| node.kind == "Conv").collect();
