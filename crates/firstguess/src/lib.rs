@@ -24,6 +24,7 @@ pub mod report;
 pub mod spec;
 pub mod theory;
 pub mod train;
+pub mod variance_panel;
 
 pub use check::{
     CRITICAL_BIAS_VARIANCE, CheckError, check, check_with_loss, concrete_init, layer_inits,
