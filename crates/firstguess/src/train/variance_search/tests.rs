@@ -66,9 +66,9 @@ fn found(search: &VarianceSearch<'_>) -> Result<Crossing, SearchError> {
 
 #[test]
 fn norms_of_all_layers_change_by_the_same_amount() {
-    let case = Case::new(RELU, 1e-3);
-    let search = case.search(1500);
-    let point = search.point(&Programs::new(&case.network), 0.5).unwrap();
+    let case = Case::new(RELU, 4e-4);
+    let search = case.search(8000);
+    let point = search.point(&Programs::new(&case.network), 0.3).unwrap();
     for pilot in &point.pilots {
         let change = |l: &LayerDrift| l.parameters as f64 * (l.last - l.initial);
         let changes: Vec<f64> = pilot.layers.iter().map(change).collect();
@@ -78,7 +78,7 @@ fn norms_of_all_layers_change_by_the_same_amount() {
         }
         let total = pilot.course.last().unwrap().1 - pilot.course[0].1;
         assert!((changes.iter().sum::<f64>() / total - 1.0).abs() < 1e-9);
-        assert_eq!((pilot.course.len(), pilot.course[20].0), (COURSE, 1500));
+        assert_eq!((pilot.course.len(), pilot.course[20].0), (COURSE, 8000));
     }
 }
 
@@ -106,7 +106,8 @@ fn the_gain_found_keeps_every_norm_and_a_search_goes_on_where_it_was() {
     let crossing = search.run(&[], &mut |point| kept.push(point.clone()), &mut ()).unwrap();
     assert!(crossing.point.log_ratio.unwrap().abs() < 5e-4, "{crossing:?}");
     assert!(crossing.points.len() <= 14 && crossing.gain_error.is_some());
-    for (l, layer) in (0..3).map(|l| (l, |p: &Pilot| p.layers[l].last / p.layers[l].initial)) {
+    for l in 0..3 {
+        let layer = |p: &Pilot| p.layers[l].last / p.layers[l].initial;
         let mean = crossing.point.pilots.iter().map(layer).sum::<f64>() / 2.0;
         assert!((mean - 1.0).abs() < 0.03, "layer {l}: {mean}");
     }
@@ -144,7 +145,7 @@ fn what_the_condition_is_not_about_is_refused_with_the_reason() {
     refused(&case, &|_| {}, "weight decay");
     case.optimizer = Optimizer::adam(0.01);
     refused(&case, &|_| {}, "plain SGD");
-    case.optimizer = Optimizer::sgd(1e9);
+    case.optimizer = Optimizer::sgd(1e6);
     refused(&case, &|_| {}, "smaller learning rate");
     let norm = r#"{"layers":[{"dense":8},"batch_norm","relu",{"dense":4}]}"#;
     refused(&Case::new(norm, 0.02), &|_| {}, "batch_norm");
