@@ -19,8 +19,7 @@ fn main() {
     let mut inputs = vec![0.0_f32; EXAMPLES * 784];
     Stream::new(Seed(0), 0, 0, Purpose::Data).fill_uniform_f32(0, &mut inputs);
     let labels = (0..10).cycle().take(EXAMPLES).collect();
-    let data =
-        Dataset::new("uniform", shape, inputs).and_then(|data| data.with_labels(labels, 10));
+    let data = Dataset::new("uniform", shape, inputs).and_then(|data| data.with_labels(labels, 10));
     let architecture: Result<Architecture, _> = serde_json::from_str(MLP);
     let (Ok(data), Ok(architecture)) = (data, architecture) else { unreachable!("fixed input") };
     let Ok(network) = architecture.resolve(&shape) else { unreachable!("fixed network") };

@@ -7,9 +7,13 @@ use anyhow::{Context, bail};
 use firstguess::train::variance_search::{GainPoint, VarianceSearch};
 use firstguess_io::write_atomically;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Format of the file.
 const VERSION: u32 = 1;
+
+/// Before the bits of a number.
+const BITS: &str = "f64:";
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -37,6 +41,7 @@ impl State {
                 let shown = path.display();
                 let text = read.with_context(|| format!("`{shown}` could not be read"))?;
                 let old: Stored = serde_json::from_str(&text)
+                    .and_then(|value| serde_json::from_value(from_bits(value)))
                     .with_context(|| format!("`{shown}` has no pilots of a search"))?;
                 if old.version != VERSION || old.question != fresh.question {
                     bail!(
@@ -57,8 +62,38 @@ impl State {
     pub(super) fn keep(&mut self, point: &GainPoint) -> anyhow::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         self.stored.points.push(point.clone());
-        let text = serde_json::to_string(&self.stored)?;
+        let text = to_bits(serde_json::to_value(&self.stored)?).to_string();
         write_atomically(path, text.as_bytes()).with_context(|| "the pilots were not kept")
+    }
+}
+
+/// Every number that is no integer as the bits of its double, so that a search that goes on gives the same bytes: the parser of
+/// decimals may be off in the last bit.
+fn to_bits(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().map_or(Value::Null, |x| format!("{BITS}{:016x}", x.to_bits()).into())
+        }
+        other => inside(other, to_bits),
+    }
+}
+
+/// The way back.
+fn from_bits(value: Value) -> Value {
+    match &value {
+        Value::String(text) => {
+            let bits = text.strip_prefix(BITS).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+            bits.map_or(value, |bits| f64::from_bits(bits).into())
+        }
+        _ => inside(value, from_bits),
+    }
+}
+
+fn inside(value: Value, f: fn(Value) -> Value) -> Value {
+    match value {
+        Value::Array(values) => values.into_iter().map(f).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, f(value))).collect(),
+        other => other,
     }
 }
 
