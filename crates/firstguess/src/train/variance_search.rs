@@ -379,6 +379,11 @@ impl VarianceSearch<'_> {
     }
 
     /// All pilots of one gain, one per thread.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 1 to the number of steps, which is an integer"
+    )]
     fn point(&self, programs: &Programs, gain: f64) -> Result<GainPoint, SearchError> {
         let inits = self.inits(gain);
         let optimizer = self.optimizer.at(self.optimizer.rate * self.shorten);

@@ -167,7 +167,7 @@ fn noise_and_curvature_are_those_of_softmax_regression() {
     let w = &weights.layers[0].weight;
     let (n, labels) = (case.data.examples(), case.data.labels().unwrap());
     let (mut squares, mut trace, mut mean) = (0.0, 0.0, [0.0; 32]);
-    for i in 0..n {
+    for (i, label) in labels.iter().enumerate() {
         let x: Vec<f64> = case.data.row(i).unwrap().iter().map(|x| f64::from(*x)).collect();
         let z = |k: usize| (0..8).map(|j| x[j] * f64::from(w[4 * j + k])).sum::<f64>();
         let e: Vec<f64> = (0..4).map(|k| z(k).exp()).collect();
@@ -175,7 +175,7 @@ fn noise_and_curvature_are_those_of_softmax_regression() {
         let square: f64 = x.iter().map(|x| x * x).sum();
         for k in 0..4 {
             let p = e[k] / total;
-            let g = p - f64::from(u8::from(labels[i] as usize == k));
+            let g = p - f64::from(u8::from(*label as usize == k));
             squares += g * g * square / n as f64;
             trace += p * (1.0 - p) * square / n as f64;
             (0..8).for_each(|j| mean[4 * j + k] += g * x[j] / n as f64);
