@@ -4,6 +4,7 @@
 mod data;
 mod labels;
 mod train;
+mod variance;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
 pub(crate) use labels::{LabelsArgs, TrainingArgs};
 use train::loss_schedule;
 pub(crate) use train::{LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
+pub(crate) use variance::{Profile, VarianceArgs};
 
 /// Predicts, measures and judges the initialization of a neural network
 #[derive(Debug, Parser)]
@@ -108,6 +110,12 @@ pub(crate) enum Command {
         firstguess train model.toml --loss ce,blurry(0.1),piecewise_zero(0.05)@guard(0.2) --epochs 5\n  \
         firstguess train model.toml --arms spec,explicit(2,0.1) --lr 1e-4,1e-3,1e-2 --csv curves.csv")]
     Train(TrainArgs),
+    /// The gain at which SGD keeps the norm of the weights, and whether starting there helps on data kept apart
+    #[command(after_help = "Examples:\n  \
+        firstguess variance model.toml --data digits --lr 0.05 --batch 32 --epochs 30\n  \
+        firstguess variance model.toml --data mnist --base he_normal --fixed-biases --seeds 5\n  \
+        firstguess variance model.toml --base uniform --state pilots.json --json")]
+    Variance(VarianceArgs),
     /// Loss doctor: does each loss correct, ignore or amplify the first guess?
     #[command(after_help = "Examples:\n  \
         firstguess losses model.toml\n  \

@@ -19,6 +19,7 @@ pub(crate) mod predict;
 pub(crate) mod preserved;
 pub(crate) mod progress;
 pub(crate) mod train;
+pub(crate) mod variance;
 
 use firstguess::spec::Activation;
 use firstguess::theory::dual::Dual;

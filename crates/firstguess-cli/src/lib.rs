@@ -79,6 +79,7 @@ fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     match command {
         Command::Check(args) => commands::check::run(args, out),
         Command::Train(args) => commands::train::run(args, out),
+        Command::Variance(args) => commands::variance::run(args, out),
         Command::Losses(args) => commands::losses::run(args, out),
         Command::Labels(args) => commands::labels::run(args, out),
         Command::Data(args) => commands::data::run(args, out),

@@ -24,6 +24,7 @@ pub mod report;
 pub mod spec;
 pub mod theory;
 pub mod train;
+pub mod variance_panel;
 
 pub use check::model;
 pub use check::{

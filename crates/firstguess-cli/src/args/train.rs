@@ -161,11 +161,11 @@ fn rate_schedule(text: &str) -> Result<RateSchedule, String> {
     text.parse().map_err(|error: SpecError| error.to_string())
 }
 
-fn seeds(text: &str) -> Result<usize, String> {
+pub(super) fn seeds(text: &str) -> Result<usize, String> {
     count(text, 1, 10_000)
 }
 
-fn steps(text: &str) -> Result<usize, String> {
+pub(super) fn steps(text: &str) -> Result<usize, String> {
     count(text, 1, 100_000_000)
 }
 
@@ -173,7 +173,7 @@ pub(super) fn epochs(text: &str) -> Result<usize, String> {
     count(text, 1, 1_000_000)
 }
 
-fn batch(text: &str) -> Result<usize, String> {
+pub(super) fn batch(text: &str) -> Result<usize, String> {
     count(text, 1, 1 << 20)
 }
 

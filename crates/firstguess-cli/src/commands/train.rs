@@ -148,7 +148,11 @@ fn arms(args: &TrainArgs, model: &Model, optimizer: Optimizer) -> anyhow::Result
 }
 
 /// Training data, and what is kept apart.
-fn divided(data: &Dataset, share: f64, seed: Seed) -> anyhow::Result<(Dataset, Option<Dataset>)> {
+pub(crate) fn divided(
+    data: &Dataset,
+    share: f64,
+    seed: Seed,
+) -> anyhow::Result<(Dataset, Option<Dataset>)> {
     if share == 0.0 {
         return Ok((data.clone(), None));
     }

@@ -9,6 +9,7 @@ pub mod log_periodic;
 pub mod loss_bias;
 pub mod mean_field;
 pub mod norm;
+pub mod optimal_variance;
 pub mod phase;
 pub mod phase_diagram;
 pub mod predict;

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`optimizer`] has the update rules; [`trainer`] runs one training, step by step; [`dynamics`] looks at
 //! a network in training; [`lab`] runs many trainings in parallel, [`compare`] puts them side by side; [`detect`] trains
-//! to find wrong labels, with the counting of [`label_errors`].
+//! to find wrong labels, with the counting of [`label_errors`]; [`variance_search`] finds the gain at which the weights
+//! keep their norm, [`noise`] measures gradient noise and curvature.
 //!
 //! A training is fixed by its seed and replicate: the weights, the order of the samples and the dropout masks come from
 //! streams of their own. Two arms with the same seed and replicate share all three (common random numbers), so that
@@ -18,8 +19,10 @@ pub mod detect;
 pub mod dynamics;
 pub mod lab;
 pub mod label_errors;
+pub mod noise;
 pub mod optimizer;
 pub mod trainer;
+pub mod variance_search;
 
 #[cfg(test)]
 mod tests;

@@ -181,6 +181,7 @@ pub struct Trainer<'a, T = f32> {
     batch_loss: f64,
     done: usize,
     guard: Guard,
+    fixed_biases: bool,
 }
 
 /// How many samples the loss would leave alone or push away, over half an epoch.
@@ -250,11 +251,19 @@ impl<'a, T: Scalar> Trainer<'a, T> {
             batch_loss: f64::NAN,
             done: 0,
             guard: Guard::default(),
+            fixed_biases: false,
             task,
             labels,
             weights,
             gradient,
         })
+    }
+
+    /// The same training with the biases left as they were drawn.
+    #[must_use]
+    pub fn with_fixed_biases(mut self, fixed: bool) -> Self {
+        self.fixed_biases = fixed;
+        self
     }
 
     /// What is being done.
@@ -302,6 +311,11 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         &self.weights
     }
 
+    /// The weights, to be looked at from a point nearby.
+    pub const fn weights_mut(&mut self) -> &mut Weights<T> {
+        &mut self.weights
+    }
+
     /// The samples of the last minibatch, as positions in the data.
     pub fn batch_indices(&self) -> &[u32] {
         &self.indices
@@ -339,6 +353,9 @@ impl<'a, T: Scalar> Trainer<'a, T> {
         self.loss_gradient(share)?;
         let wanted = Wanted { weights: Some(&mut self.gradient), input: false };
         self.tape.backward(&self.weights, &self.slope, wanted, |_| {}).map_err(fail)?;
+        if self.fixed_biases {
+            self.gradient.layers.iter_mut().for_each(|layer| layer.bias.fill(T::ZERO));
+        }
         let penalty = share * self.task.loss.loss.weight_penalty();
         let rate = self.rate();
         self.memory.update(
