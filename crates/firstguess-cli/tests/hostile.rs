@@ -234,7 +234,11 @@ fn an_interrupt_leaves_nothing_behind() {
         .expect("the program starts");
     std::thread::sleep(Duration::from_millis(400));
     let sent = std::process::Command::new("sh")
-        .args(["-c", &format!("kill -INT {}", child.id())])
+        // A parent that ignores Ctrl-C (`nohup`, a job in the background) hands that on to us: then the other way to end it.
+        .args([
+            "-c",
+            &format!("kill -INT {0}; sleep 1; kill -TERM {0} 2>/dev/null || true", child.id()),
+        ])
         .status()
         .expect("a shell");
     assert!(sent.success(), "the measurement had already ended");

@@ -233,11 +233,19 @@ impl Reader<'_> {
     }
 
     /// A reshape that makes a vector of each example, or changes nothing.
-    fn reshape(&self, node: &Node, source: usize) -> Option<Step> {
+    fn reshape(&mut self, node: &Node, source: usize) -> Option<Step> {
         let output = node.outputs.first().copied().flatten()?;
         let (before, after) = (self.observed.shape(source), self.observed.shape(output));
         if before == after {
             return Some(Step::nothing(source));
+        }
+        // The way back of a group normalisation that is written as one of single channels.
+        if after.len() > 2
+            && let Some(maker) = self.observed.maker(self.graph, source)
+            && maker.kind == "InstanceNormalization"
+        {
+            let grouped = maker.inputs.first().copied().flatten()?;
+            return self.instance_norm(maker, grouped);
         }
         let sizes = |shape: &[usize]| shape.get(1..).map(|rest| rest.iter().product::<usize>());
         let same_rows = before.first() == after.first() && sizes(before) == sizes(after);
