@@ -5,7 +5,16 @@ from typing import List, Optional, Sequence, Tuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__: List[str]
+__all__ = [
+    "Observer",
+    "Report",
+    "__version__",
+    "answer",
+    "check_spec",
+    "draw_weights",
+    "findings",
+    "record_baseline",
+]
 __version__: str
 
 def answer(arguments: Sequence[str]) -> str: ...
