@@ -238,7 +238,9 @@ pub fn step(phi: &Dual, layer: LayerVariance, state: Spread) -> Result<Step, NoT
     if !next.ln_q().is_finite() && next.ln_q() > 0.0 {
         return Err(NoTheory::new("the variance overflows in this layer"));
     }
-    Ok(Step { next, chi: layer.weight * activated.gradient })
+    // Zero weights pass no gradient on, however steep the activation.
+    let chi = if layer.weight == 0.0 { 0.0 } else { layer.weight * activated.gradient };
+    Ok(Step { next, chi })
 }
 
 impl Spread {

@@ -371,7 +371,8 @@ impl<'a> Limit<'a> {
     fn chi_1(&self, layer: LayerVariance) -> Predicted {
         let chi = match self {
             Self::At { moments, .. } | Self::Homogeneous { moments, .. } => {
-                layer.weight * moments.derivative_second
+                // Zero weights pass no gradient on, however steep the activation.
+                if layer.weight == 0.0 { 0.0 } else { layer.weight * moments.derivative_second }
             }
             Self::Unknown(why) => return Err(why.clone()),
         };
