@@ -32,7 +32,7 @@ pub(crate) struct LabelsArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = kept, allow_negative_numbers = true)]
     pub(crate) min_examples_per_class: u64,
     /// Share of the estimated errors that the prune methods flag, from 0 to 1
-    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = super::correlation, allow_negative_numbers = true)]
+    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = super::values::correlation, allow_negative_numbers = true)]
     pub(crate) noise_fraction: f64,
     /// Write every example to a file, by its ending .csv or .json; `-` writes CSV to stdout
     #[arg(long, short, value_name = "FILE")]
@@ -97,5 +97,5 @@ fn method(text: &str) -> Result<Method, String> {
 }
 
 fn kept(text: &str) -> Result<u64, String> {
-    super::count(text, 0, 1_000_000_000).map(|count| count as u64)
+    super::values::count(text, 0, 1_000_000_000).map(|count| count as u64)
 }

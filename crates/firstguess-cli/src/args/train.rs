@@ -6,7 +6,7 @@ use clap::Args as Arguments;
 use firstguess::spec::{InitScheme, Loss, LossSchedule, SpecError};
 use firstguess::train::{Method, RateSchedule};
 
-use super::{bounded, count, draws, samples};
+use super::values::{bounded, count, draws, samples};
 
 /// A model and the data that it is to be tried on.
 #[derive(Debug, Clone, Arguments)]

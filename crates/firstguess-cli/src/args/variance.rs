@@ -6,7 +6,7 @@ use clap::Args as Arguments;
 use firstguess::spec::{InitScheme, LossSchedule, SpecError};
 
 use super::train::{TrialArgs, batch, epochs, loss_schedule, positive, seeds, share, steps};
-use super::{bounded, count};
+use super::values::{bounded, count};
 
 /// What is searched, with which trainings.
 #[derive(Debug, Clone, Arguments)]
