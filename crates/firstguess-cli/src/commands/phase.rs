@@ -57,9 +57,11 @@ fn target(path: &Path) -> anyhow::Result<Target<'_>> {
     Ok(Target::File(path, form))
 }
 
-/// Rows and columns of the map on a terminal.
+/// Rows of the map on a terminal.
 const ROWS: usize = 11;
-const COLUMNS: usize = 61;
+
+/// Columns beside it: its axis and a margin.
+const BESIDE: usize = 19;
 
 /// Its letters.
 const LEGEND: [(char, &str); 5] = [
@@ -93,7 +95,7 @@ fn print(diagram: &PhaseDiagram, out: &mut Printer) -> anyhow::Result<()> {
         (0..shown).map(|i| i * (of - 1) / (shown - 1).max(1)).collect()
     };
     let (columns_shown, rows_shown) =
-        (sampled(COLUMNS, weights.len()), sampled(ROWS, biases.len()));
+        (sampled(out.settings().width - BESIDE, weights.len()), sampled(ROWS, biases.len()));
     let mut map = String::from("\n  bias variance upwards, weight variance to the right\n");
     let mut seen = Vec::new();
     for row in rows_shown.iter().rev() {
