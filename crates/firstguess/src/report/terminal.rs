@@ -545,4 +545,19 @@ mod tests {
         assert_eq!(text, "gamma_1 = 2 +- 1 -> chi");
         assert_eq!(thousands(1_234_567), "1 234 567");
     }
+
+    /// The whole report as people see it, on a narrow and on a wide terminal, with and without more than ASCII.
+    #[test]
+    fn reports_fit_their_terminal() {
+        let report = crate::report::picture::tests::report();
+        for (width, unicode) in [(80, true), (140, true), (80, false), (140, false)] {
+            let text = report.to_terminal(Style { width, color: false, unicode });
+            for line in text.lines() {
+                assert!(line.chars().count() <= width, "{} columns: {line}", line.chars().count());
+            }
+            assert!(unicode || text.is_ascii(), "{text}");
+            let name = format!("report_{width}_{}", if unicode { "unicode" } else { "ascii" });
+            insta::assert_snapshot!(name, text);
+        }
+    }
 }
