@@ -5,6 +5,7 @@ mod check;
 mod data;
 mod gaussian;
 mod labels;
+mod plot;
 mod theory;
 mod train;
 mod values;
@@ -12,10 +13,11 @@ mod variance;
 
 use clap::{Args as Arguments, Parser, Subcommand};
 
-pub(crate) use check::{CheckArgs, EngineArg, FailOn, GateArgs, PlotFormat};
+pub(crate) use check::{CheckArgs, EngineArg, FailOn, GateArgs};
 pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
 pub(crate) use gaussian::{GaussianityArgs, LaboratoryArgs, PairArgs, PairBranch};
 pub(crate) use labels::{LabelsArgs, TrainingArgs};
+pub(crate) use plot::{PlotArgs, PlotFormat};
 pub(crate) use theory::{ActivationArg, CriticalArgs, GuessArgs, PhaseArgs, PredictArgs};
 pub(crate) use train::{LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
 use values::threads;

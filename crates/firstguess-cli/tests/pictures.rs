@@ -143,3 +143,28 @@ fn wide_terminals_show_more() {
         assert_eq!(at("80", "C.UTF-8"), firstguess(call).stdout);
     }
 }
+
+/// What the other commands measure is drawn too.
+#[test]
+fn trainings_searches_and_laboratories_are_drawn() {
+    let place = Place::new();
+    let model = place.at("model.toml");
+    let shallow = SPEC.replace("repeat = 12", "repeat = 1").replace("samples = 60", "samples = 200");
+    fs::write(place.0.path().join("model.toml"), shallow).expect("written");
+    let folder = place.at("p");
+    let calls: [&[&str]; 3] = [
+        &["train", &model, "--arms", "spec,he_normal", "--steps", "20", "--seeds", "2"],
+        &["variance", &model, "--steps", "60", "--seeds", "2", "--scan", "3", "--lr", "0.1", "--tolerance", "0.05"],
+        &["gaussianity", "--activation", "tanh", "--widths", "3,10", "--depths", "2,5", "--networks", "50"],
+    ];
+    for call in calls {
+        let outcome = firstguess(&[call, &["--plot", &folder]].concat());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("drew "), "{}", outcome.stderr);
+    }
+    assert_eq!(place.names("p"), ["gaussianity.svg", "training.svg", "variance.svg"]);
+    let training = fs::read_to_string(Path::new(&folder).join("training.svg")).expect("written");
+    for words in ["Largest class share", "Accuracy", "Cross-entropy", "he_normal", "data-name=\"spec\""] {
+        assert!(training.contains(words), "{words}");
+    }
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as Arguments, ValueEnum};
 use firstguess::spec::LossSchedule;
 
+use super::plot::PlotArgs;
 use super::train::loss_schedule;
 use super::values::{draws, precision, samples, seconds};
 
@@ -46,23 +47,10 @@ pub(crate) struct CheckArgs {
     /// Write the report as one HTML page that needs nothing else
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// Draw every picture of the report into a folder, which is made if it is missing
-    #[arg(long, value_name = "DIR")]
-    pub(crate) plot: Option<PathBuf>,
-    /// Kind of the pictures
-    #[arg(long, value_name = "KIND", value_enum, default_value_t = PlotFormat::Svg, requires = "plot")]
-    pub(crate) plot_format: PlotFormat,
+    #[command(flatten)]
+    pub(crate) plot: PlotArgs,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
-}
-
-/// What pictures are written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PlotFormat {
-    /// Sharp at every size, dark where the reader asks for it
-    Svg,
-    /// 1440 pixels across
-    Png,
 }
 
 /// Which findings count, and where they go.

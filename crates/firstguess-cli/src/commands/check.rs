@@ -22,7 +22,7 @@ const EXAMPLE: &str = include_str!("../../../../examples/he_relu.toml");
 
 pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let gate = Gate::new(&args.gate)?;
-    let folder = args.plot.as_deref().map(|path| Folder::new(path, args.plot_format)).transpose()?;
+    let folder = Folder::of(&args.plot)?;
     let file = args.model.as_deref().map(load_spec).transpose()?;
     let mut spec = match &file {
         Some(file) => file.spec.clone(),

@@ -7,7 +7,7 @@ use anyhow::Context;
 use firstguess::report::picture::{Picture, Theme};
 use firstguess_io::write_atomically;
 
-use crate::args::PlotFormat;
+use crate::args::{PlotArgs, PlotFormat};
 use crate::printer::Printer;
 
 /// Pixels of a PNG per unit of its drawing.
@@ -20,8 +20,13 @@ pub(super) struct Folder<'a> {
 }
 
 impl<'a> Folder<'a> {
+    /// Of the options, where there is one.
+    pub(super) fn of(args: &'a PlotArgs) -> anyhow::Result<Option<Self>> {
+        args.plot.as_deref().map(|path| Self::new(path, args.plot_format)).transpose()
+    }
+
     /// The folder; what cannot be one is refused before anything is computed, and none is made before there is something in it.
-    pub(super) fn new(path: &'a Path, format: PlotFormat) -> anyhow::Result<Self> {
+    fn new(path: &'a Path, format: PlotFormat) -> anyhow::Result<Self> {
         anyhow::ensure!(
             path.is_dir() || !path.exists(),
             "cannot draw into `{}`: it is a file. Give the name of a folder",
