@@ -57,9 +57,18 @@ fn a_check_writes_its_page_and_its_pictures() {
     assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
     assert!(html.len() < 500_000 && !html.contains("http://") && !html.contains("https://"));
     assert!(html.contains("tall &lt;b&gt;&amp;amp; wide") && !html.contains("<b>"));
-    assert!(html.contains("firstguess explain frozen-bias") && html.contains("scheme = &quot;explicit&quot;"));
+    assert!(
+        html.contains("firstguess explain frozen-bias")
+            && html.contains("scheme = &quot;explicit&quot;")
+    );
     let drawn = [
-        "classes.svg", "correlation.svg", "drift.svg", "gaussianity.svg", "gradient.svg", "guess.svg", "shares.svg",
+        "classes.svg",
+        "correlation.svg",
+        "drift.svg",
+        "gaussianity.svg",
+        "gradient.svg",
+        "guess.svg",
+        "shares.svg",
         "signal.svg",
     ];
     assert_eq!(place.names("p"), drawn);
@@ -69,7 +78,17 @@ fn a_check_writes_its_page_and_its_pictures() {
     assert_eq!(fs::read_to_string(&page).expect("written"), html);
     assert_eq!(place.names(""), ["model.toml", "p", "r.html"]);
     let raster = place.at("png");
-    let call = ["check", &model, "--plot", &raster, "--plot-format", "png", "--json", "--fail-on", "never"];
+    let call = [
+        "check",
+        &model,
+        "--plot",
+        &raster,
+        "--plot-format",
+        "png",
+        "--json",
+        "--fail-on",
+        "never",
+    ];
     let outcome = firstguess(&call);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
     for name in place.names("png") {
@@ -149,13 +168,37 @@ fn wide_terminals_show_more() {
 fn trainings_searches_and_laboratories_are_drawn() {
     let place = Place::new();
     let model = place.at("model.toml");
-    let shallow = SPEC.replace("repeat = 12", "repeat = 1").replace("samples = 60", "samples = 200");
+    let shallow =
+        SPEC.replace("repeat = 12", "repeat = 1").replace("samples = 60", "samples = 200");
     fs::write(place.0.path().join("model.toml"), shallow).expect("written");
     let folder = place.at("p");
     let calls: [&[&str]; 3] = [
         &["train", &model, "--arms", "spec,he_normal", "--steps", "20", "--seeds", "2"],
-        &["variance", &model, "--steps", "60", "--seeds", "2", "--scan", "3", "--lr", "0.1", "--tolerance", "0.05"],
-        &["gaussianity", "--activation", "tanh", "--widths", "3,10", "--depths", "2,5", "--networks", "50"],
+        &[
+            "variance",
+            &model,
+            "--steps",
+            "60",
+            "--seeds",
+            "2",
+            "--scan",
+            "3",
+            "--lr",
+            "0.1",
+            "--tolerance",
+            "0.05",
+        ],
+        &[
+            "gaussianity",
+            "--activation",
+            "tanh",
+            "--widths",
+            "3,10",
+            "--depths",
+            "2,5",
+            "--networks",
+            "50",
+        ],
     ];
     for call in calls {
         let outcome = firstguess(&[call, &["--plot", &folder]].concat());
@@ -164,7 +207,9 @@ fn trainings_searches_and_laboratories_are_drawn() {
     }
     assert_eq!(place.names("p"), ["gaussianity.svg", "training.svg", "variance.svg"]);
     let training = fs::read_to_string(Path::new(&folder).join("training.svg")).expect("written");
-    for words in ["Largest class share", "Accuracy", "Cross-entropy", "he_normal", "data-name=\"spec\""] {
+    for words in
+        ["Largest class share", "Accuracy", "Cross-entropy", "he_normal", "data-name=\"spec\""]
+    {
         assert!(training.contains(words), "{words}");
     }
 }

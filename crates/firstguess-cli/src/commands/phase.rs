@@ -131,7 +131,9 @@ fn print(diagram: &PhaseDiagram, out: &mut Printer) -> anyhow::Result<()> {
         out.lines(&described(point))?;
     }
     out.lines(&lines(diagram, out))?;
-    out.note("-o FILE.svg or FILE.png draws it, FILE.csv or FILE.json holds every cell and both lines")?;
+    out.note(
+        "-o FILE.svg or FILE.png draws it, FILE.csv or FILE.json holds every cell and both lines",
+    )?;
     Ok(())
 }
 

@@ -20,7 +20,8 @@ const WIDE: f64 = 30.0;
 /// ```
 pub fn sparkline(values: &[f64], cells: usize, unicode: bool) -> String {
     let finite = || values.iter().copied().filter(|value| value.is_finite());
-    let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+    let (low, high) =
+        (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
     if low > 0.0 && high / low > WIDE {
         let logs: Vec<f64> = values.iter().map(|value| value.ln()).collect();
         return sparkline_between(&logs, low.ln(), high.ln(), cells, unicode);

@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::spark::sparkline;
-use super::text::{bar, estimate, in_ascii, left, number, relative_error, right, value, wrap};
+use super::text::{self, bar, estimate, in_ascii, left, number, relative_error, right, value};
 use crate::finding::{Finding, Severity};
 use crate::measure::engine::LayerPaths;
 use crate::measure::{Estimate, LayerMeasurement};
@@ -44,6 +44,16 @@ const ROOMY: usize = 120;
 impl Style {
     fn paint(self, code: &str, text: &str) -> String {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Lines of words, in the characters that the terminal knows.
+    fn wrap(self, text: &str, indent: usize, width: usize) -> String {
+        text::wrap(&self.finish(text.to_owned()), indent, width)
+    }
+
+    /// A column, likewise.
+    fn right(self, text: &str, width: usize) -> String {
+        right(&self.finish(text.to_owned()), width)
     }
 
     /// Columns of sentences.
@@ -100,7 +110,7 @@ impl Report {
             Some(Severity::Warning) => style.paint("1;33", "DOUBTFUL"),
             _ => style.paint("1;32", "OK"),
         };
-        let headline = wrap(&self.headline(), 2, style.prose());
+        let headline = style.wrap(&self.headline(), 2, style.prose());
         let _ = write!(out, "{}  {verdict}\n{headline}\n", style.bold(&self.name));
         let m = &self.measurement;
         let mut about = vec![
@@ -143,7 +153,7 @@ impl Report {
             about.push(("as found", format!("{share} of the inputs go to one class{loss}")));
         }
         for (label, text) in about {
-            let body = wrap(&text, 11, style.prose());
+            let body = style.wrap(&text, 11, style.prose());
             let _ = write!(out, "  {}{}", style.dim(&left(label, 9)), body.trim_start());
         }
     }
@@ -255,9 +265,12 @@ impl Report {
         let title = format!(
             "\n  {}{}{}{}{}\n",
             right("layer", names),
-            right("q theory  measured", 18 + errors),
-            right("γ theory  measured", if errors == 0 { 20 } else { 23 }),
-            right("gradient theory", if errors == 0 { 10 } else { 16 }),
+            right("q theory  measured", if errors == 0 { 18 } else { 24 }),
+            style.right("γ theory  measured", if errors == 0 { 18 } else { 23 }),
+            right(
+                if errors == 0 { "gradient" } else { "gradient theory" },
+                if errors == 0 { 10 } else { 16 },
+            ),
             right("measured", 10),
         );
         let roomy = style.width >= ROOMY;
@@ -288,10 +301,10 @@ impl Report {
                 right(&name, names),
                 right(&q, 9),
                 right(&value(&m.q), 9),
-                style.dim(&shortened(&relative_error(&m.q), errors)),
+                style.dim(&shortened(&style.finish(relative_error(&m.q)), errors)),
                 right(&gamma, 9),
                 right(&value(&m.gamma), 9),
-                style.dim(&shortened(&relative_error(&m.gamma), errors)),
+                style.dim(&shortened(&style.finish(relative_error(&m.gamma)), errors)),
                 right(
                     &predicted(&p.ln_gradient.clone().map(f64::exp)),
                     if errors == 0 { 10 } else { 15 }
@@ -304,11 +317,11 @@ impl Report {
             let _ = writeln!(out, "  {line}");
         }
         if let Some(line) = self.class_line() {
-            *out += &style.dim(&wrap(&line, 2, style.prose()));
+            *out += &style.dim(&style.wrap(&line, 2, style.prose()));
         }
         let legend = "q: mean square signal; γ: common offset over spread of the inputs' signals; gradient: mean square \
                       relative to the logits";
-        *out += &style.dim(&wrap(legend, 2, style.prose()));
+        *out += &style.dim(&style.wrap(legend, 2, style.prose()));
     }
 
     /// The course of signal, drift and gradient over all layers, each between its first and its last value; measured where
@@ -318,7 +331,8 @@ impl Report {
         if measured.len() < COURSE {
             return None;
         }
-        let of = |theory: fn(&LayerPrediction) -> Option<f64>, found: fn(&LayerMeasurement) -> Estimate| {
+        let of = |theory: fn(&LayerPrediction) -> Option<f64>,
+                  found: fn(&LayerMeasurement) -> Estimate| {
             let each = measured.iter().enumerate().map(|(i, layer)| {
                 let found = found(layer);
                 let theory = || predicted.get(i).and_then(theory).unwrap_or(f64::NAN);
@@ -343,7 +357,9 @@ impl Report {
             .iter()
             .map(|(_, values)| [number(values[0]), number(values[values.len() - 1])])
             .collect();
-        let said = |i: usize, curve: &str| format!("{} {} {curve} {}", curves[i].0, ends[i][0], ends[i][1]);
+        let said = |i: usize, curve: &str| {
+            format!("{} {} {curve} {}", curves[i].0, ends[i][0], ends[i][1])
+        };
         let words: usize =
             (0..curves.len()).map(|i| style.finish(said(i, "")).chars().count()).sum();
         let room = style.width.saturating_sub(2 + words + 3 * curves.len().saturating_sub(1));
@@ -427,15 +443,16 @@ impl Report {
         let keys = self.citations();
         if !keys.is_empty() {
             let line = format!("references: {} (firstguess cite KEY)", keys.join(", "));
-            let _ = writeln!(out, "\n{}", style.dim(wrap(&line, 2, style.prose()).trim_end()));
+            let _ =
+                writeln!(out, "\n{}", style.dim(style.wrap(&line, 2, style.prose()).trim_end()));
         }
     }
 }
 
 fn finding_text(finding: &Finding, style: Style) -> String {
     let mut out = format!("  {}  {}\n", style.severity(finding.severity), style.bold(finding.id));
-    out += &wrap(&finding.title, 4, style.prose());
-    out += &wrap(&finding.explanation, 4, style.prose());
+    out += &style.wrap(&finding.title, 4, style.prose());
+    out += &style.wrap(&finding.explanation, 4, style.prose());
     if finding.severity > Severity::Note {
         for line in &finding.evidence {
             let mut parts = Vec::new();
@@ -445,7 +462,7 @@ fn finding_text(finding: &Finding, style: Style) -> String {
             if let Some(measured) = &line.measured {
                 parts.push(format!("measured {}", estimate(measured)));
             }
-            out += &style.dim(&wrap(
+            out += &style.dim(&style.wrap(
                 &format!("{}: {}", line.quantity, parts.join(", ")),
                 4,
                 style.prose(),
@@ -453,7 +470,7 @@ fn finding_text(finding: &Finding, style: Style) -> String {
         }
     }
     if let Some(remedy) = &finding.remedy {
-        out += &wrap(&format!("→ {remedy}"), 4, style.prose());
+        out += &style.wrap(&format!("→ {remedy}"), 4, style.prose());
     }
     if finding.severity > Severity::Note {
         out += &style.dim(&format!("    more: firstguess explain {}\n", finding.id));

@@ -80,7 +80,8 @@ const COLUMNS: [Column; 8] = [
 ];
 
 pub(super) fn section(report: &Report, out: &mut String) {
-    *out += "<section id=\"layers\" aria-labelledby=\"layers-h\">\n<h2 id=\"layers-h\">Layers</h2>\n";
+    *out +=
+        "<section id=\"layers\" aria-labelledby=\"layers-h\">\n<h2 id=\"layers-h\">Layers</h2>\n";
     let layers = &report.measurement.layers;
     let count = layers.len().max(report.prediction.layers.len());
     if count == 0 {
@@ -146,22 +147,33 @@ fn row(report: &Report, position: usize, out: &mut String) {
     let predicted = report.prediction.layers.get(position);
     let measured = report.measurement.layers.get(position);
     let module = report.model.as_ref().and_then(|model| model.modules.get(position));
-    let index = measured.map(|layer| layer.index).or(predicted.map(|layer| layer.index)).unwrap_or(position + 1);
+    let index = measured
+        .map(|layer| layer.index)
+        .or(predicted.map(|layer| layer.index))
+        .unwrap_or(position + 1);
     let name = module.map_or_else(
         || {
             let kind = measured.map_or("layer", |layer| layer.kind);
-            let units = measured.map(|layer| layer.units).or(predicted.map(|layer| layer.units)).unwrap_or(0);
+            let units = measured
+                .map(|layer| layer.units)
+                .or(predicted.map(|layer| layer.units))
+                .unwrap_or(0);
             format!("{kind} {units}")
         },
         |module| module.path.clone(),
     );
-    let _ = write!(out, "<tr data-layer=\"{index}\"><th scope=\"row\">{index} <small>{}</small></th>", text(&name));
+    let _ = write!(
+        out,
+        "<tr data-layer=\"{index}\"><th scope=\"row\">{index} <small>{}</small></th>",
+        text(&name)
+    );
     for column in &COLUMNS {
         if let Some(theory) = column.theory {
             let value = predicted.and_then(theory).map_or_else(|| "–".to_owned(), number);
             let _ = write!(out, "<td>{value}</td>");
         }
-        let value = measured.map_or_else(|| "–".to_owned(), |layer| dashed(&(column.measured)(layer)));
+        let value =
+            measured.map_or_else(|| "–".to_owned(), |layer| dashed(&(column.measured)(layer)));
         let _ = write!(out, "<td>{value}</td>");
     }
     *out += "</tr>\n";
@@ -192,7 +204,10 @@ fn modules(report: &Report, out: &mut String) {
             text(&module.class),
             module.parameters,
             text(&module.redraw),
-            module.no_theory.as_deref().map_or_else(|| "yes".to_owned(), |why| format!("none: {}", text(why))),
+            module
+                .no_theory
+                .as_deref()
+                .map_or_else(|| "yes".to_owned(), |why| format!("none: {}", text(why))),
         );
     }
     *out += "</tbody></table></div>\n</details>\n";

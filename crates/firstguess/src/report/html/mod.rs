@@ -77,7 +77,15 @@ impl Report {
         let mut facts = vec![
             ("Network", format!("{} ({parameters} parameters)", self.network.layers)),
             ("Initialization", self.network.init.clone()),
-            ("Data", format!("{} inputs of {}, standardize {}", m.examples, self.data.name, self.standardized())),
+            (
+                "Data",
+                format!(
+                    "{} inputs of {}, standardize {}",
+                    m.examples,
+                    self.data.name,
+                    self.standardized()
+                ),
+            ),
             ("Measured", self.measured_line()),
             ("Phase", self.phase_line()),
             ("Width", self.width_line()),
@@ -138,7 +146,8 @@ impl Report {
             copyable(out, language, &code);
         }
         copyable(out, "more about it", &format!("firstguess explain {}", finding.id));
-        let keys: Vec<String> = finding.references.iter().map(|key| references::link(key)).collect();
+        let keys: Vec<String> =
+            finding.references.iter().map(|key| references::link(key)).collect();
         if !keys.is_empty() {
             let _ = writeln!(out, "<p class=\"source\">Sources: {}</p>", keys.join(", "));
         }
@@ -149,8 +158,14 @@ impl Report {
     fn remedy_code(&self, finding: &Finding) -> Vec<(&'static str, String)> {
         match finding.id {
             "input-offset" => vec![("spec file", "[data]\nstandardize = \"feature\"".to_owned())],
-            "frozen-bias" | "vanishing-gradients" | "exploding-gradients" | "constant-output" | "non-finite" => {
-                let Some((weight, bias)) = critical_point(&self.prediction) else { return Vec::new() };
+            "frozen-bias"
+            | "vanishing-gradients"
+            | "exploding-gradients"
+            | "constant-output"
+            | "non-finite" => {
+                let Some((weight, bias)) = critical_point(&self.prediction) else {
+                    return Vec::new();
+                };
                 vec![
                     (
                         "spec file",
@@ -290,7 +305,9 @@ fn with_code(words: &str) -> String {
 
 fn sentence_case(words: &str) -> String {
     let mut characters = words.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 #[cfg(test)]

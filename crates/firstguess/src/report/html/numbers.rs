@@ -78,9 +78,27 @@ fn guesses(report: &Report) -> Vec<Line> {
     };
     const BIAS: &[&str] = &["francazi2024", "bassi2026"];
     vec![
-        line("share of the class guessed most", Some(of(|p| p.largest_share)), m.prejudice.largest_share, &kernel, BIAS),
-        line("two inputs get the same class", Some(of(|p| p.agreement)), m.prejudice.agreement, &kernel, BIAS),
-        line("networks with one answer for everything", None, m.prejudice.one_class_fraction, "", &[]),
+        line(
+            "share of the class guessed most",
+            Some(of(|p| p.largest_share)),
+            m.prejudice.largest_share,
+            &kernel,
+            BIAS,
+        ),
+        line(
+            "two inputs get the same class",
+            Some(of(|p| p.agreement)),
+            m.prejudice.agreement,
+            &kernel,
+            BIAS,
+        ),
+        line(
+            "networks with one answer for everything",
+            None,
+            m.prejudice.one_class_fraction,
+            "",
+            &[],
+        ),
         line("largest softmax probability, mean", None, m.prejudice.mean_max_softmax, "", &[]),
         line(
             "accuracy before training",

@@ -195,7 +195,10 @@ mod tests {
         ];
         for values in cases {
             let axis = Axis::around("x", values.iter().copied());
-            assert!(axis.low < axis.high && axis.low.is_finite() && axis.high.is_finite(), "{values:?}");
+            assert!(
+                axis.low < axis.high && axis.low.is_finite() && axis.high.is_finite(),
+                "{values:?}"
+            );
             for value in values.iter().filter(|value| value.is_finite()) {
                 let part = axis.part(*value);
                 assert!((0.0..=1.0).contains(&part) || part.is_nan(), "{value} of {values:?}");

@@ -111,7 +111,8 @@ mod tests {
     #[test]
     fn the_signs_of_the_field_are_there() {
         let font = Font::new();
-        for sign in "azAZ09 γσχξφθρεΣΔμλκπτω²₁₂⁻¹⁰³⁴⁵⁶⁷⁸⁹·±→≥≤≈∞−×–—…½√*_|½°éüßñ".chars() {
+        for sign in "azAZ09 γσχξφθρεΣΔμλκπτω²₁₂⁻¹⁰³⁴⁵⁶⁷⁸⁹·±→≥≤≈∞−×–—…½√*_|½°éüßñ".chars()
+        {
             assert_ne!(font.glyph(sign), GlyphId(0), "{sign}");
         }
         assert!(font.width("wide", 10.0) > font.width("i", 10.0));

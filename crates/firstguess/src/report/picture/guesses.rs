@@ -43,8 +43,7 @@ fn largest_share(guesses: &PrejudiceMeasurement, law: Option<&GuessLaw>) -> Opti
         let error = (share * (1.0 - share) / total as f64).sqrt();
         (i as f64 / bins, (i + 1) as f64 / bins, share * bins, error * bins)
     });
-    let mut series =
-        vec![Series::new("networks", Ink::Measured, Marks::Bars(bars.collect()))];
+    let mut series = vec![Series::new("networks", Ink::Measured, Marks::Bars(bars.collect()))];
     if let Some(law) = law {
         series.push(Series::new(
             format!("theory at γ = {}", crate::report::text::number(law.gamma())),

@@ -28,8 +28,6 @@ pub(crate) enum Ink {
     Sixth,
     /// Region: ordered.
     Ordered,
-    /// Region: edge of chaos.
-    Edge,
     /// Region: chaotic and deeply prejudiced.
     Chaotic,
     /// Region: chaotic and prejudiced.
@@ -45,7 +43,7 @@ pub(crate) const SERIES: [Ink; 6] =
     [Ink::Theory, Ink::Measured, Ink::Third, Ink::Fourth, Ink::Fifth, Ink::Sixth];
 
 /// Every ink.
-pub(crate) const ALL: [Ink; 16] = [
+pub(crate) const ALL: [Ink; 15] = [
     Ink::Paper,
     Ink::Text,
     Ink::Soft,
@@ -57,7 +55,6 @@ pub(crate) const ALL: [Ink; 16] = [
     Ink::Fifth,
     Ink::Sixth,
     Ink::Ordered,
-    Ink::Edge,
     Ink::Chaotic,
     Ink::Prejudiced,
     Ink::Neutral,
@@ -82,7 +79,6 @@ impl Ink {
             Self::Fifth => "fifth",
             Self::Sixth => "sixth",
             Self::Ordered => "ordered",
-            Self::Edge => "edge",
             Self::Chaotic => "chaotic",
             Self::Prejudiced => "prejudiced",
             Self::Neutral => "neutral",
@@ -104,7 +100,6 @@ impl Ink {
             Self::Fifth => [140, 110, 0],
             Self::Sixth => [60, 66, 74],
             Self::Ordered => [196, 222, 243],
-            Self::Edge => [120, 120, 120],
             Self::Chaotic => [243, 170, 120],
             Self::Prejudiced => [250, 218, 180],
             Self::Neutral => [226, 243, 214],
@@ -126,7 +121,6 @@ impl Ink {
             Self::Fifth => [240, 228, 66],
             Self::Sixth => [200, 206, 214],
             Self::Ordered => [24, 62, 96],
-            Self::Edge => [150, 150, 150],
             Self::Chaotic => [122, 58, 12],
             Self::Prejudiced => [84, 56, 22],
             Self::Neutral => [30, 58, 40],

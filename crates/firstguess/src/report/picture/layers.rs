@@ -124,8 +124,9 @@ fn gaussianity(report: &Report) -> Option<Picture> {
     if raw.is_empty() && shape.is_empty() {
         return None;
     }
-    let floor = Series::new("what a normal law shows in such a sample", Ink::Soft, Marks::Line(floor))
-        .dashed(Dash::Dotted);
+    let floor =
+        Series::new("what a normal law shows in such a sample", Ink::Soft, Marks::Line(floor))
+            .dashed(Dash::Dotted);
     let chart = Chart::around(
         depth(report),
         "Kolmogorov-Smirnov distance from N(0, 1)",

@@ -356,11 +356,11 @@ impl Map<'_> {
     /// A line from one error below to one above, with a cap at each end that is inside.
     fn error_bar(&self, x: f64, y: f64, error: f64, cap: f64) -> Vec<Vec<At>> {
         let top = self.at(x, y + error);
-        let low = self.at(x, y - error);
-        // Below zero on a logarithmic axis: down to the rim.
-        let low = if low.1.is_finite() { low } else { (top.0, self.frame.bottom) };
+        let found = self.at(x, y - error);
+        // Below zero on a logarithmic axis: down to the rim, without a cap.
+        let low = if found.1.is_finite() { found } else { (top.0, self.frame.bottom) };
         let mut lines = self.frame.clip(&[low, top]);
-        for end in [low, top] {
+        for end in [found, top] {
             if self.frame.holds(end) && (top.1 - low.1).abs() > 2.0 {
                 lines.push(vec![(end.0 - cap, end.1), (end.0 + cap, end.1)]);
             }

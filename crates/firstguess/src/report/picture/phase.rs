@@ -8,9 +8,8 @@ use crate::theory::phase::{Phase, Prejudice};
 use crate::theory::phase_diagram::{Cell, PhaseDiagram};
 
 /// Regions in the order of the legend.
-const REGIONS: [(Ink, &str); 6] = [
+const REGIONS: [(Ink, &str); 5] = [
     (Ink::Ordered, "ordered: gradients vanish, one class takes all"),
-    (Ink::Edge, "at the edge"),
     (Ink::Chaotic, "chaotic: gradients explode, one class takes all"),
     (Ink::Prejudiced, "chaotic, a class favoured"),
     (Ink::Neutral, "neutral: guesses split evenly"),
@@ -18,12 +17,14 @@ const REGIONS: [(Ink, &str); 6] = [
 ];
 
 fn region(cell: &Cell) -> Ink {
+    // A cell on the edge itself belongs to one of its sides: the line says where the edge is.
+    let chaotic = cell.chi_1.is_some_and(|chi| chi > 1.0);
     match (cell.phase, cell.prejudice) {
-        (Some(Phase::EdgeOfChaos), _) => Ink::Edge,
         (_, Some(Prejudice::Neutrality)) => Ink::Neutral,
         (Some(Phase::Ordered), _) => Ink::Ordered,
+        (Some(Phase::EdgeOfChaos), _) if !chaotic => Ink::Ordered,
         (_, Some(Prejudice::Prejudice)) => Ink::Prejudiced,
-        (Some(Phase::Chaotic), _) => Ink::Chaotic,
+        (Some(Phase::Chaotic | Phase::EdgeOfChaos), _) => Ink::Chaotic,
         _ => Ink::Unknown,
     }
 }

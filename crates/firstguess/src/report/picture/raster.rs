@@ -5,8 +5,8 @@ use super::font::{Font, Segment};
 use super::ink::Ink;
 use super::scene::{Anchor, At, Item, Scene, Stroke, Text};
 use tiny_skia::{
-    Color, FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, Stroke as Pen, StrokeDash,
-    Transform,
+    Color, FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, Stroke as Pen,
+    StrokeDash, Transform,
 };
 
 /// The drawing in so many pixels per unit. A scene that has no extent gives no bytes.
@@ -76,7 +76,11 @@ impl Painter<'_> {
     fn paint(&self, ink: Ink, opacity: f64, smooth: bool) -> Paint<'static> {
         let [r, g, b] = ink.rgb(self.theme);
         let mut paint = Paint { anti_alias: smooth, ..Paint::default() };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 255")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 0 to 255"
+        )]
         let alpha = (255.0 * opacity.clamp(0.0, 1.0)).round() as u8;
         paint.set_color_rgba8(r, g, b, alpha);
         paint

@@ -62,12 +62,7 @@ impl Item {
     }
 
     /// A filled rectangle.
-    pub(crate) fn rectangle(
-        (left, top): At,
-        (right, bottom): At,
-        ink: Ink,
-        opacity: f64,
-    ) -> Self {
+    pub(crate) fn rectangle((left, top): At, (right, bottom): At, ink: Ink, opacity: f64) -> Self {
         let corners = vec![(left, top), (right, top), (right, bottom), (left, bottom)];
         Self::Path { lines: vec![corners], fill: Some((ink, opacity)), stroke: None, crisp: true }
     }
@@ -160,10 +155,10 @@ mod tests {
         let frame = Frame { left: 0.0, top: 0.0, right: 10.0, bottom: 10.0 };
         let line = [(-5.0, 5.0), (5.0, 5.0), (5.0, 20.0), (8.0, 20.0), (8.0, 5.0)];
         let parts = frame.clip(&line);
-        assert_eq!(parts, [
-            vec![(0.0, 5.0), (5.0, 5.0), (5.0, 10.0)],
-            vec![(8.0, 10.0), (8.0, 5.0)]
-        ]);
+        assert_eq!(
+            parts,
+            [vec![(0.0, 5.0), (5.0, 5.0), (5.0, 10.0)], vec![(8.0, 10.0), (8.0, 5.0)]]
+        );
         let gap = [(1.0, 1.0), (2.0, 2.0), (3.0, f64::NAN), (4.0, 4.0), (5.0, 5.0)];
         assert_eq!(frame.clip(&gap).len(), 2);
         assert!(frame.clip(&[(20.0, 0.0), (30.0, 5.0)]).is_empty());

@@ -170,7 +170,9 @@ pub(crate) fn escaped(text: &str) -> String {
             '"' => out += "&quot;",
             '\'' => out += "&#39;",
             '\t' | '\n' | '\r' => out.push(' '),
-            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => {
+                out.push('\u{fffd}')
+            }
             // They would turn the reading direction of what follows.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
             other => out.push(other),
@@ -193,8 +195,13 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        for (value, text) in [(1.0, "1"), (1.005, "1"), (-0.001, "0"), (12.345, "12.35"), (0.5, "0.5")] {
-            assert!(number(value) == text || number(value) == "1.01" || number(value) == "12.34", "{value}");
+        for (value, text) in
+            [(1.0, "1"), (1.005, "1"), (-0.001, "0"), (12.345, "12.35"), (0.5, "0.5")]
+        {
+            assert!(
+                number(value) == text || number(value) == "1.01" || number(value) == "12.34",
+                "{value}"
+            );
         }
     }
 }

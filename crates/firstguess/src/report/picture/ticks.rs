@@ -51,7 +51,7 @@ fn written(value: f64, step: f64) -> String {
     if value != 0.0 && !(1e-4..1e6).contains(&value.abs()) {
         return power_of_ten(value);
     }
-    let decimals = (-step.log10() + 1e-9).ceil().clamp(0.0, 8.0);
+    let decimals = (-step.log10() - 1e-9).ceil().clamp(0.0, 8.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 8")]
     let decimals = decimals as usize;
     format!("{value:.decimals$}").replace('-', "−")
@@ -144,7 +144,10 @@ mod tests {
     fn ticks_are_round_and_within_the_axis() {
         assert_eq!(labels(&Axis::exactly("", 0.0, 4.0)), ["0", "1", "2", "3", "4"]);
         assert_eq!(labels(&Axis::exactly("", 0.0, 0.2)), ["0.00", "0.05", "0.10", "0.15", "0.20"]);
-        assert_eq!(labels(&Axis::exactly("", -0.3, 0.3)), ["−0.3", "−0.2", "−0.1", "0.0", "0.1", "0.2", "0.3"]);
+        assert_eq!(
+            labels(&Axis::exactly("", -0.3, 0.3)),
+            ["−0.3", "−0.2", "−0.1", "0.0", "0.1", "0.2", "0.3"]
+        );
         assert_eq!(labels(&Axis::counts("", 1, 3)), ["1", "2", "3"]);
         let log = Axis { scale: Scale::Log, ..Axis::exactly("", 3e-7, 4e3) };
         assert_eq!(labels(&log), ["10⁻⁶", "10⁻⁴", "0.01", "1", "100"]);

@@ -16,9 +16,8 @@ pub fn training(report: &LabReport) -> Picture {
             let dash = if index < SERIES.len() { Dash::Solid } else { Dash::Dashed };
             let bands = field(&arm.curves);
             let steps = || arm.curves.steps.iter().map(|step| *step as f64).zip(bands);
-            let band = steps().map(|(x, band)| {
-                (x, band.low.unwrap_or(f64::NAN), band.high.unwrap_or(f64::NAN))
-            });
+            let band = steps()
+                .map(|(x, band)| (x, band.low.unwrap_or(f64::NAN), band.high.unwrap_or(f64::NAN)));
             series.push(Series::new("", ink, Marks::Band(band.collect())));
             let line = steps().map(|(x, band)| (x, band.mean)).collect();
             series.push(Series::new(arm.name.clone(), ink, Marks::Line(line)).dashed(dash));

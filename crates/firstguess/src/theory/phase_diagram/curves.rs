@@ -100,7 +100,8 @@ pub(super) fn traced(
             }
             match (last.1, target.1) {
                 (Some((a, _)), Some((b, stable))) => {
-                    let jumps = view.crosses(a, b) && depth >= HALVINGS.1 && view.distance(a, b) > JUMP;
+                    let jumps =
+                        view.crosses(a, b) && depth >= HALVINGS.1 && view.distance(a, b) > JUMP;
                     match pieces.last_mut() {
                         Some(piece) if !jumps => piece.push((b, stable)),
                         _ => pieces.push(vec![(b, stable)]),
