@@ -47,7 +47,7 @@ impl Report {
              <p class=\"verdict {mark}\"><strong>{word}</strong> <span>{headline}</span></p>\n",
             version = env!("CARGO_PKG_VERSION"),
             dark = dark_rules(),
-            headline = text(&self.headline()),
+            headline = longer_text(&self.headline()),
         );
         self.facts(&mut out);
         out += "<nav aria-label=\"Parts of the report\"><ul><li><a href=\"#findings\">Findings</a></li>\
@@ -278,9 +278,9 @@ fn text(words: &str) -> String {
     escaped(&cut(words, MOST))
 }
 
-/// A sentence.
+/// A sentence; a number stays beside its per cent.
 fn longer_text(words: &str) -> String {
-    escaped(&cut(words, 12 * MOST))
+    escaped(&cut(words, 12 * MOST)).replace(" %", "\u{a0}%")
 }
 
 fn cut(words: &str, most: usize) -> String {

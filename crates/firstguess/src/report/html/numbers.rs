@@ -21,7 +21,7 @@ pub(super) fn section(report: &Report, out: &mut String) {
     *out += "<section id=\"numbers\" aria-labelledby=\"numbers-h\">\n<h2 id=\"numbers-h\">Numbers</h2>\n\
              <div class=\"wide\" role=\"region\" aria-label=\"Numbers of the network\" tabindex=\"0\"><table>\n<thead><tr>\
              <th scope=\"col\">Quantity</th><th scope=\"col\">Theory</th><th scope=\"col\">Measured ± standard error</th>\
-             <th scope=\"col\">Networks</th><th scope=\"col\">Apart by</th><th scope=\"col\">Source of the theory</th></tr></thead>\n<tbody>\n";
+             <th scope=\"col\">Networks</th><th scope=\"col\">Apart by</th><th scope=\"col\" class=\"words\">Source of the theory</th></tr></thead>\n<tbody>\n";
     for line in guesses(report).into_iter().chain(ends(report)).chain(limits(report)) {
         row(out, &line);
     }

@@ -14,6 +14,8 @@
     return String(Number(x.toPrecision(4))).replace("-", "−");
   }
 
+  function rough(x) { return show(Number(x.toPrecision(2))); }
+
   /* One chart: its place on the drawing, and what part of its axes is seen. */
   function View(figure) {
     var self = this;
@@ -96,12 +98,15 @@
     return { x: (event.clientX - box.left) * ratio, y: (event.clientY - box.top) * ratio };
   };
 
+  /* A line that marks a place on the horizontal axis has no values of its own. */
+  function upright(series) { return series.kind === "line" && series.data.length === 2 && series.data[0][0] === series.data[1][0]; }
+
   /* Where a series has entries: [x, words] pairs. */
   function entries(series) {
-    return (series.kind === "place" ? [] : series.data).map(function (d) {
+    return (series.kind === "place" || upright(series) ? [] : series.data).map(function (d) {
       if (series.kind === "line") return [d[0], show(d[1]), d[1]];
-      if (series.kind === "points") return [d[0], show(d[1]) + (d[2] > 0 ? " ± " + show(d[2]) : ""), d[1]];
-      if (series.kind === "bars") return [(d[0] + d[1]) / 2, show(d[2]) + (d[3] > 0 ? " ± " + show(d[3]) : ""), d[2]];
+      if (series.kind === "points") return [d[0], show(d[1]) + (d[2] > 0 ? " ± " + rough(d[2]) : ""), d[1]];
+      if (series.kind === "bars") return [(d[0] + d[1]) / 2, show(d[2]) + (d[3] > 0 ? " ± " + rough(d[3]) : ""), d[2]];
       return [d[0], show(d[1]) + " to " + show(d[2]), d[1]];
     }).filter(function (e) { return e[0] !== null && e[2] !== null; });
   }
@@ -177,7 +182,7 @@
   View.prototype.fit = function () {
     var seen = this.seen.x, values = [], log = this.chart.y.scale === "log", bars = false;
     this.chart.series.forEach(function (series) {
-      if (series.kind === "place" || series.kind === "cells") return;
+      if (series.kind === "place" || series.kind === "cells" || upright(series)) return;
       bars = bars || series.kind === "bars";
       if (series.ink === "soft") return;
       series.data.forEach(function (d) {

@@ -123,10 +123,12 @@ impl Series {
     pub(crate) fn heights(&self) -> Vec<f64> {
         match &self.marks {
             Marks::Line(points) => points.iter().map(|p| p.1).collect(),
-            // An error beyond the value would only tell of itself.
+            // An error as large as the value would only tell of itself.
             Marks::Points(points) => points
                 .iter()
-                .flat_map(|(_, y, e)| [*y, y + e, if y - e > 0.0 || *y < 0.0 { y - e } else { *y }])
+                .flat_map(|(_, y, e)| {
+                    [*y, y + e, if y - e > 0.4 * y || *y < 0.0 { y - e } else { *y }]
+                })
                 .collect(),
             Marks::Band(points) => points.iter().flat_map(|p| [p.1, p.2]).collect(),
             Marks::Bars(bars) => bars.iter().flat_map(|b| [0.0, b.2 + b.3]).collect(),

@@ -12,7 +12,7 @@ use crate::theory::prejudice::GuessLaw;
 const MOST: usize = 60;
 
 /// Places at which a density is drawn.
-const DENSITY: usize = 100;
+const DENSITY: usize = 40;
 
 pub(super) fn pictures(report: &Report) -> Vec<Picture> {
     let guesses = &report.measurement.prejudice;
@@ -23,14 +23,31 @@ pub(super) fn pictures(report: &Report) -> Vec<Picture> {
         .ok()
         .filter(|prediction| prediction.gamma.is_finite())
         .and_then(|prediction| GuessLaw::new(guesses.classes, prediction.gamma).ok());
-    [largest_share(guesses, law.as_ref()), by_rank(report, law.as_ref()), by_class(guesses)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let mean = mean_of_these_inputs(report);
+    [
+        largest_share(guesses, law.as_ref(), mean.clone()),
+        by_rank(report, law.as_ref(), mean),
+        by_class(guesses),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The mean largest share of the kernel of the actual inputs, where that was carried through the network. The law at one `γ`
+/// takes all pairs of inputs for alike, which they are not.
+fn mean_of_these_inputs(report: &Report) -> Option<(f64, String)> {
+    let inputs = report.prediction.kernel_inputs?;
+    let share = report.prediction.prejudice.as_ref().ok()?.largest_share;
+    Some((share, format!("theory of these {inputs} inputs")))
 }
 
 /// The histogram over networks of the largest share, and its law.
-fn largest_share(guesses: &PrejudiceMeasurement, law: Option<&GuessLaw>) -> Option<Picture> {
+fn largest_share(
+    guesses: &PrejudiceMeasurement,
+    law: Option<&GuessLaw>,
+    mean: Option<(f64, String)>,
+) -> Option<Picture> {
     let counts = &guesses.largest_share_histogram;
     let total: u64 = counts.iter().sum();
     if total == 0 {
@@ -46,13 +63,18 @@ fn largest_share(guesses: &PrejudiceMeasurement, law: Option<&GuessLaw>) -> Opti
     let mut series = vec![Series::new("networks", Ink::Measured, Marks::Bars(bars.collect()))];
     if let Some(law) = law {
         series.push(Series::new(
-            format!("theory at γ = {}", crate::report::text::number(law.gamma())),
+            format!("theory for γ = {}", crate::report::text::number(law.gamma())),
             Ink::Theory,
             Marks::Line(density(law)),
         ));
     }
+    series.extend(mean.map(|(share, name)| {
+        let line = Marks::Line(vec![(share, 0.0), (share, 1e6)]);
+        Series::new(format!("{name}, mean"), Ink::Third, line).dashed(Dash::Dashed)
+    }));
     let fair = 1.0 / guesses.classes.max(1) as f64;
-    let top = series.iter().flat_map(Series::heights).filter(|h| h.is_finite()).fold(0.0, f64::max);
+    let top = series.iter().filter(|series| series.ink != Ink::Third).flat_map(Series::heights);
+    let top = top.filter(|h| h.is_finite()).fold(0.0, f64::max);
     let border = Marks::Line(vec![(fair, 0.0), (fair, 2.0 * top)]);
     series.push(Series::new("all classes alike", Ink::Soft, border).dashed(Dash::Dotted));
     let chart = Chart::over(
@@ -107,7 +129,11 @@ fn bar_chart(label: &str, shown: usize, series: Vec<Series>) -> Chart {
     Chart::over(Axis::counts(label, 1, shown), y, series)
 }
 
-fn by_rank(report: &Report, law: Option<&GuessLaw>) -> Option<Picture> {
+fn by_rank(
+    report: &Report,
+    law: Option<&GuessLaw>,
+    mean: Option<(f64, String)>,
+) -> Option<Picture> {
     let guesses = &report.measurement.prejudice;
     let bars = bars(&guesses.ordered_shares);
     if bars.is_empty() {
@@ -121,9 +147,12 @@ fn by_rank(report: &Report, law: Option<&GuessLaw>) -> Option<Picture> {
     if let Some(law) = law {
         let fractions = law.mean_ordered_fractions(shown);
         let line = (1..).zip(fractions).map(|(rank, share)| (f64::from(rank), share.value));
-        let name = format!("theory at γ = {}", crate::report::text::number(law.gamma()));
+        let name = format!("theory for γ = {}", crate::report::text::number(law.gamma()));
         series.push(Series::new(name, Ink::Theory, Marks::Line(line.collect())));
     }
+    series.extend(mean.map(|(share, name)| {
+        Series::new(name, Ink::Third, Marks::Points(vec![(1.0, share, 0.0)]))
+    }));
     let chart = bar_chart("class of each network by rank, most guessed first", shown, series);
     Some(Picture::new(
         "shares",

@@ -7,8 +7,11 @@ use super::ink::Ink;
 use super::scene::{Anchor, At, Frame, Item, Scene, Stroke, Text};
 use super::ticks::{Tick, ticks};
 
-/// Width of every picture.
+/// Width of a picture of its own.
 pub(crate) const WIDTH: f64 = 720.0;
+
+/// Width of a picture in a page, which shows it in columns and on telephones: its words must stay large enough.
+const NARROW: f64 = 540.0;
 
 const MARGIN: f64 = 18.0;
 const TITLE: f64 = 17.0;
@@ -41,7 +44,7 @@ pub(crate) fn scene(picture: &Picture) -> Scene {
         items.push(label((MARGIN, y), line, WORDS, Anchor::Start, Ink::Soft, false));
         y += LINE;
     }
-    panels(&font, &mut items, &picture.panels, &mut y);
+    panels((&font, WIDTH), &mut items, &picture.panels, &mut y);
     Scene { width: WIDTH, height: y + 6.0, items }
 }
 
@@ -49,19 +52,22 @@ pub(crate) fn scene(picture: &Picture) -> Scene {
 pub(crate) fn bare_scene(picture: &Picture) -> Scene {
     let font = Font::new();
     let (mut items, mut y) = (Vec::new(), 14.0);
-    panels(&font, &mut items, &picture.panels, &mut y);
-    Scene { width: WIDTH, height: y + 6.0, items }
+    panels((&font, NARROW), &mut items, &picture.panels, &mut y);
+    Scene { width: NARROW, height: y + 6.0, items }
 }
 
-fn panels(font: &Font, items: &mut Vec<Item>, panels: &[Panel], y: &mut f64) {
+/// The font, and the width of the paper.
+type Paper<'a> = (&'a Font, f64);
+
+fn panels(paper: Paper<'_>, items: &mut Vec<Item>, panels: &[Panel], y: &mut f64) {
     for panel in panels {
         if let Some(title) = &panel.title {
             *y += 8.0;
             items.push(label((MARGIN, *y), title.clone(), 13.0, Anchor::Start, Ink::Text, true));
             *y += LINE;
         }
-        legend(font, items, &panel.chart.series, y);
-        plot(font, items, panel, y);
+        legend(paper, items, &panel.chart.series, y);
+        plot(paper, items, panel, y);
     }
 }
 
@@ -101,7 +107,8 @@ fn shortened(font: &Font, text: &str, size: f64, room: f64) -> String {
     kept + "…"
 }
 
-fn legend(font: &Font, items: &mut Vec<Item>, series: &[Series], y: &mut f64) {
+fn legend((font, width): Paper<'_>, items: &mut Vec<Item>, series: &[Series], y: &mut f64) {
+    let right = width - MARGIN;
     let named: Vec<&Series> = series.iter().filter(|series| !series.name.is_empty()).collect();
     if named.is_empty() {
         return;
@@ -109,10 +116,10 @@ fn legend(font: &Font, items: &mut Vec<Item>, series: &[Series], y: &mut f64) {
     *y += 4.0;
     let mut x = MARGIN;
     for series in named {
-        let room = WIDTH - 2.0 * MARGIN - SAMPLE - 8.0;
+        let room = right - MARGIN - SAMPLE - 8.0;
         let words = shortened(font, &series.name, WORDS, room);
-        let width = SAMPLE + 7.0 + font.width(&words, WORDS) + 18.0;
-        if x > MARGIN && x + width - 18.0 > WIDTH - MARGIN {
+        let taken = SAMPLE + 7.0 + font.width(&words, WORDS) + 18.0;
+        if x > MARGIN && x + taken - 18.0 > right {
             x = MARGIN;
             *y += LINE;
         }
@@ -120,7 +127,7 @@ fn legend(font: &Font, items: &mut Vec<Item>, series: &[Series], y: &mut f64) {
         items.extend(sample(series, (x, middle)));
         let at = (x + SAMPLE + 7.0, *y);
         items.push(label(at, words, WORDS, Anchor::Start, Ink::Text, false));
-        x += width;
+        x += taken;
     }
     *y += 12.0;
 }
@@ -179,7 +186,7 @@ fn stroked(lines: Vec<Vec<At>>, series: &Series) -> Item {
 }
 
 /// One chart in its frame.
-fn plot(font: &Font, items: &mut Vec<Item>, panel: &Panel, y: &mut f64) {
+fn plot((font, width): Paper<'_>, items: &mut Vec<Item>, panel: &Panel, y: &mut f64) {
     let chart = &panel.chart;
     let across = ticks(&chart.x, 8);
     let wanted = if panel.height < 200.0 { 4 } else { 6 };
@@ -192,7 +199,7 @@ fn plot(font: &Font, items: &mut Vec<Item>, panel: &Panel, y: &mut f64) {
     let frame = Frame {
         left: MARGIN + 16.0 + widest + 8.0,
         top: *y,
-        right: WIDTH - MARGIN - 4.0,
+        right: width - MARGIN - 4.0,
         bottom: *y + panel.height,
     };
     let map = Map { frame, chart };
@@ -211,7 +218,7 @@ fn plot(font: &Font, items: &mut Vec<Item>, panel: &Panel, y: &mut f64) {
     let middle = 0.5 * (frame.top + frame.bottom);
     inside.push(Item::Text(Text {
         at: (MARGIN + 4.0, middle),
-        words: shortened(font, &chart.y.label, WORDS, panel.height + 30.0),
+        words: shortened(font, &chart.y.label, WORDS, panel.height + 60.0),
         size: WORDS,
         anchor: Anchor::Middle,
         ink: Ink::Text,

@@ -23,6 +23,7 @@ fn region(cell: &Cell) -> Ink {
         (_, Some(Prejudice::Neutrality)) => Ink::Neutral,
         (Some(Phase::Ordered), _) => Ink::Ordered,
         (Some(Phase::EdgeOfChaos), _) if !chaotic => Ink::Ordered,
+        (Some(Phase::EdgeOfChaos), _) if cell.c_star_complement > Some(0.0) => Ink::Prejudiced,
         (_, Some(Prejudice::Prejudice)) => Ink::Prejudiced,
         (Some(Phase::Chaotic | Phase::EdgeOfChaos), _) => Ink::Chaotic,
         _ => Ink::Unknown,
@@ -52,18 +53,36 @@ pub fn phase_diagram(diagram: &PhaseDiagram) -> Picture {
     Picture {
         name: "phase",
         title: format!("Phases of {}{pool}", diagram.activation),
-        description: "Infinitely deep and wide networks of equal layers. On the edge of chaos gradients keep their \
-                      size; beyond the neutrality line guesses are split evenly among the classes."
-            .to_owned(),
+        description: description(diagram),
         panels: vec![Panel { title: None, chart, height: 400.0 }],
     }
 }
 
+fn description(diagram: &PhaseDiagram) -> String {
+    let curves = &diagram.curves;
+    let mut text = "Infinitely deep and wide networks of equal layers.".to_owned();
+    if !curves.edge_of_chaos.is_empty() || curves.homogeneous.is_some() {
+        text += " On the edge of chaos gradients keep their size.";
+    }
+    if curves.edge_of_chaos.iter().any(|curve| !curve.stable) {
+        text += " Where it is unstable, signals drift away from it; a border without a line is a jump of the signal.";
+    }
+    if !curves.neutrality.is_empty() {
+        text += " Beyond the neutrality line guesses are split evenly among the classes.";
+    }
+    text
+}
+
 /// Cells of one kind, neighbours of a row joined.
 fn regions(diagram: &PhaseDiagram) -> Vec<Series> {
-    let (columns, rows) = (edges(&diagram.weight_variances), edges(&diagram.bias_variances));
+    let (columns, mut rows) = (edges(&diagram.weight_variances), edges(&diagram.bias_variances));
+    // Without any bias odd functions are a case of their own, on a line without a width.
+    let first = usize::from(diagram.bias_variances.len() > 2 && rows.first() == Some(&0.0));
+    if first == 1 {
+        rows[1] = 0.0;
+    }
     let mut of_kind: Vec<Vec<(f64, f64, f64, f64)>> = vec![Vec::new(); REGIONS.len()];
-    for row in 0..diagram.bias_variances.len() {
+    for row in first..diagram.bias_variances.len() {
         let mut run: Option<(Ink, usize)> = None;
         for column in 0..=diagram.weight_variances.len() {
             let here = diagram.cell(column, row).map(region);
