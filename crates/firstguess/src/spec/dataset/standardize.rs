@@ -87,9 +87,8 @@ impl Standardizer {
 
     fn unit_range(data: &Dataset) -> Self {
         let ends = data.inputs().iter().map(|&x| f64::from(x));
-        let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
-            (low.min(x), high.max(x))
-        });
+        let (low, high) = ends
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
         let scale = if high > low { (high - low).recip() } else { 0.0 };
         Self { shape: data.shape(), mean: vec![low], scale: vec![scale] }
     }
