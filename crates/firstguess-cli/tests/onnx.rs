@@ -19,7 +19,13 @@ fn model(name: &str) -> String {
 
 fn check(name: &str, more: &[&str]) -> Value {
     let path = model(name);
-    json(&[&["check", &path, "--quiet", "--draws", "6", "--samples", "40", "--fail-on", "never"], more].concat())
+    json(
+        &[
+            &["check", &path, "--quiet", "--draws", "6", "--samples", "40", "--fail-on", "never"],
+            more,
+        ]
+        .concat(),
+    )
 }
 
 fn notes(report: &Value) -> String {
@@ -36,13 +42,18 @@ fn weights_are_looked_at_as_found_and_drawn_anew_beside_theory() {
     assert_eq!(layers.len(), 3);
     for field in ["q", "c", "gamma"] {
         let values = found[field].as_array().expect("a number per layer");
-        assert!(values.len() == 3 && values.iter().all(|v| v["value"].is_f64()), "{field}: {found}");
+        assert!(
+            values.len() == 3 && values.iter().all(|v| v["value"].is_f64()),
+            "{field}: {found}"
+        );
     }
     for field in ["largest_share", "cross_entropy", "ln_gradient"] {
         assert!(found[field]["value"].is_f64(), "{field}: {found}");
     }
     // Drawn anew: standard errors and gradients; theory beside them.
-    assert!(layers[0]["q"]["std_error"].is_f64() && layers[0]["cotangent_gradient"]["value"].is_f64());
+    assert!(
+        layers[0]["q"]["std_error"].is_f64() && layers[0]["cotangent_gradient"]["value"].is_f64()
+    );
     for layer in report["prediction"]["layers"].as_array().expect("layers") {
         assert!(layer["q"].is_f64() && layer["kind"] == "dense", "{layer}");
     }
@@ -58,7 +69,8 @@ fn the_law_read_off_the_weights_is_the_one_they_were_drawn_by() {
     let folder = TempDir::new().expect("a folder");
     let spec = folder.path().join("prenorm.toml").to_string_lossy().into_owned();
     let of_model = check("prenorm_opset17.onnx", &["--write-spec", &spec]);
-    let of_spec = json(&["check", &spec, "--quiet", "--draws", "6", "--samples", "40", "--fail-on", "never"]);
+    let of_spec =
+        json(&["check", &spec, "--quiet", "--draws", "6", "--samples", "40", "--fail-on", "never"]);
     let (a, b) = (&of_model["prediction"]["layers"], &of_spec["prediction"]["layers"]);
     for (a, b) in a.as_array().expect("layers").iter().zip(b.as_array().expect("layers")) {
         for field in ["q", "gamma", "weight_variance"] {
@@ -84,10 +96,17 @@ fn batch_normalisations_that_were_folded_are_found() {
     assert!(notes(&kept).contains("batch normalisations take"), "{}", notes(&kept));
     // It is a warning for gates, and one that can be left out.
     let path = model("resnet_opset17.onnx");
-    let call = ["check", &path, "--quiet", "--draws", "2", "--samples", "8", "--fail-on", "warning"];
+    let call =
+        ["check", &path, "--quiet", "--draws", "2", "--samples", "8", "--fail-on", "warning"];
     let only = |more: &[&str]| firstguess(&[&call[..], more].concat()).code;
     assert_eq!(only(&["--select", "folded-batch-norm"]), Some(1));
-    assert_eq!(only(&["--ignore", "folded-batch-norm,exploding-gradients,vanishing-gradients,frozen-bias,input-offset"]), Some(0));
+    assert_eq!(
+        only(&[
+            "--ignore",
+            "folded-batch-norm,exploding-gradients,vanishing-gradients,frozen-bias,input-offset"
+        ]),
+        Some(0)
+    );
 }
 
 /// Two paths that are joined have no layer: the measurement goes on, theory says where it ends.
@@ -116,9 +135,13 @@ fn inputs_may_be_given_and_must_fit() {
     let rows: Vec<String> = (0..30).map(|i| format!("{},{}", row(i).join(","), i % 5)).collect();
     let header: Vec<String> = (0..16).map(|i| format!("x{i}")).collect();
     let table = folder.path().join("table.csv").to_string_lossy().into_owned();
-    fs::write(&table, format!("{},label\n{}\n", header.join(","), rows.join("\n"))).expect("written");
+    fs::write(&table, format!("{},label\n{}\n", header.join(","), rows.join("\n")))
+        .expect("written");
     let report = check("mlp_opset17.onnx", &["--data", &table]);
-    assert_eq!((report["data"]["examples"].as_u64(), report["data"]["classes"].as_u64()), (Some(30), Some(5)));
+    assert_eq!(
+        (report["data"]["examples"].as_u64(), report["data"]["classes"].as_u64()),
+        (Some(30), Some(5))
+    );
     let scaled = check("mlp_opset17.onnx", &["--data", &table, "--standardize", "feature"]);
     let second = scaled["measurement"]["input"]["second_moment"].as_f64().expect("a number");
     assert!((second - 1.0).abs() < 0.1, "{second}");
@@ -161,10 +184,14 @@ fn findings_of_a_model_go_into_sarif() {
     let path = model("resnet_opset17.onnx");
     let file = sarif.to_string_lossy().into_owned();
     firstguess(&["check", &path, "--quiet", "--draws", "2", "--samples", "8", "--sarif", &file]);
-    let log: Value = serde_json::from_str(&fs::read_to_string(&sarif).expect("written")).expect("JSON");
+    let log: Value =
+        serde_json::from_str(&fs::read_to_string(&sarif).expect("written")).expect("JSON");
     let results = log["runs"][0]["results"].as_array().expect("results");
     let folded = results.iter().find(|r| r["ruleId"] == "folded-batch-norm").expect("the finding");
-    assert_eq!(folded["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], path.as_str());
+    assert_eq!(
+        folded["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
+        path.as_str()
+    );
 }
 
 #[test]
@@ -177,8 +204,14 @@ fn files_that_lie_are_one_error_each() {
     fs::write(here.join("text.onnx"), b"layers = [1, 2]").expect("written");
     fs::copy(models().join("mlp_dynamo.onnx"), here.join("lonely.onnx")).expect("copied");
     fs::create_dir(here.join("folder.onnx")).expect("made");
-    for name in ["cycle", "enormous", "outside", "absolute", "batchless", "nan", "unknown_first", "open"] {
-        fs::copy(models().join("hostile").join(format!("{name}.onnx")), here.join(format!("{name}.onnx"))).expect("copied");
+    for name in
+        ["cycle", "enormous", "outside", "absolute", "batchless", "nan", "unknown_first", "open"]
+    {
+        fs::copy(
+            models().join("hostile").join(format!("{name}.onnx")),
+            here.join(format!("{name}.onnx")),
+        )
+        .expect("copied");
     }
     let before = fs::read_dir(here).expect("a folder").count();
     for (call, words) in [
@@ -219,7 +252,8 @@ fn files_that_lie_are_one_error_each() {
 #[test]
 fn behind_an_unknown_operator_layers_are_named() {
     let path = models().join("hostile/unknown_middle.onnx").to_string_lossy().into_owned();
-    let report = json(&["check", &path, "--quiet", "--draws", "4", "--samples", "40", "--fail-on", "never"]);
+    let report =
+        json(&["check", &path, "--quiet", "--draws", "4", "--samples", "40", "--fail-on", "never"]);
     assert_eq!(report["measurement"]["layers"].as_array().map(Vec::len), Some(1));
     assert!(report["measurement"]["layers"][0]["q"]["value"].is_f64());
     let notes = notes(&report);

@@ -89,7 +89,9 @@ fn of_onnx(
             }
             out.note(&format!("wrote the model as a spec to `{}`", file.display()))?;
         }
-        Ok(study.check(&question.measure, progress)?)
+        let mut report = study.check(&question.measure, progress)?;
+        report.data.standardize = args.standardize.unwrap_or(report.data.standardize);
+        Ok(report)
     })
 }
 

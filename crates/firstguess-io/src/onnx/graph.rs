@@ -169,9 +169,10 @@ impl Graph {
     pub(super) fn parameters(&self) -> u64 {
         let read: HashSet<usize> =
             self.nodes.iter().flat_map(|node| node.inputs.iter().flatten().copied()).collect();
-        let floats = self.constants.iter().filter(|(value, array)| {
-            read.contains(value) && array.float().is_ok()
-        });
+        let floats = self
+            .constants
+            .iter()
+            .filter(|(value, array)| read.contains(value) && array.float().is_ok());
         floats.map(|(_, array)| array.shape().iter().product::<usize>() as u64).sum()
     }
 

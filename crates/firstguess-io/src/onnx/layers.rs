@@ -64,7 +64,8 @@ impl Laws {
     pub(super) fn init(&self, fans: Fans) -> LayerInit {
         let init = self.init_at_full_density(fans);
         // Masks and other zeros stay: they are not part of the law.
-        let weight_variance = init.weight_variance * if self.weight.constant { 1.0 } else { self.density };
+        let weight_variance =
+            init.weight_variance * if self.weight.constant { 1.0 } else { self.density };
         LayerInit { weight_variance, ..init }
     }
 }
@@ -110,9 +111,8 @@ pub(super) fn find(
     for (source, activation) in Reach::new(graph, observed).activations() {
         let before = observed.maker(graph, source).filter(|n| n.kind.ends_with("Normalization"));
         let normalised = before.and_then(|node| node.inputs.first().copied().flatten());
-        let enters = |layer: &&mut WeightNode| {
-            layer.output == source || Some(layer.output) == normalised
-        };
+        let enters =
+            |layer: &&mut WeightNode| layer.output == source || Some(layer.output) == normalised;
         if let Some(layer) = found.iter_mut().find(enters) {
             layer.activation = Some((activation, source));
         }

@@ -8,6 +8,7 @@ mod error;
 mod evaluate;
 mod graph;
 mod layers;
+mod notes;
 mod observe;
 mod proto;
 mod spec;
@@ -88,7 +89,10 @@ impl OnnxModel {
             .map_err(|problem| OnnxError::malformed(problem, "inputs that fill their shape"))?;
         let changes = evaluate::Changes::default();
         let output = evaluate::run(&self.graph, input, changes, |_, _| ())?.ok_or_else(|| {
-            OnnxError::malformed("never makes its output", "graphs whose output depends on the input")
+            OnnxError::malformed(
+                "never makes its output",
+                "graphs whose output depends on the input",
+            )
         })?;
         Ok((output.iter().copied().collect(), output.shape().to_vec()))
     }

@@ -171,8 +171,9 @@ impl Runner<'_> {
         inputs.extend(part.iter().cycle().take((rows - real) * features));
         let mut shape = vec![rows];
         shape.extend(self.extents);
-        let input = ArrayD::from_shape_vec(IxDyn(&shape), inputs)
-            .map_err(|error| OnnxError::malformed(error.to_string(), "inputs that fill their shape"))?;
+        let input = ArrayD::from_shape_vec(IxDyn(&shape), inputs).map_err(|error| {
+            OnnxError::malformed(error.to_string(), "inputs that fill their shape")
+        })?;
         let mut wanted: HashMap<usize, Option<Vec<f32>>> = HashMap::new();
         for layer in self.layers {
             wanted.insert(layer.output, None);
@@ -216,10 +217,12 @@ struct Drawn {
 
 impl Drawn {
     fn new(layer: &WeightNode) -> Result<Self, OnnxError> {
-        let too_large = |error: firstguess::spec::SpecError| OnnxError::malformed(
-            format!("has a layer `{}` that cannot be drawn anew: {error}", layer.path),
-            "layers of at most 2^20 units",
-        );
+        let too_large = |error: firstguess::spec::SpecError| {
+            OnnxError::malformed(
+                format!("has a layer `{}` that cannot be drawn anew: {error}", layer.path),
+                "layers of at most 2^20 units",
+            )
+        };
         let dense = Layer::Dense { units: layer.units, own: OwnVariances::default() };
         let shape = Shape::flat(layer.fans.inputs).map_err(|error| {
             OnnxError::malformed(
@@ -239,15 +242,20 @@ impl Drawn {
         number: u64,
         values: &mut HashMap<usize, Array>,
     ) -> Result<(), OnnxError> {
-        let problem = |error: firstguess::net::NetError| {
-            OnnxError::Check(MeasureError::from(error).into())
-        };
+        let problem =
+            |error: firstguess::net::NetError| OnnxError::Check(MeasureError::from(error).into());
         // Weights that several layers share are drawn once.
-        if values.contains_key(&layer.weight) || (layer.laws.weight.constant && layer.bias.is_none()) {
+        if values.contains_key(&layer.weight)
+            || (layer.laws.weight.constant && layer.bias.is_none())
+        {
             return Ok(());
         }
-        let drawn: Weights = Weights::draw(&self.network, std::slice::from_ref(&self.init), seed, number).map_err(problem)?;
-        let Some(LayerWeights { weight, bias }) = drawn.layers.into_iter().next() else { return Ok(()) };
+        let drawn: Weights =
+            Weights::draw(&self.network, std::slice::from_ref(&self.init), seed, number)
+                .map_err(problem)?;
+        let Some(LayerWeights { weight, bias }) = drawn.layers.into_iter().next() else {
+            return Ok(());
+        };
         if !layer.laws.weight.constant {
             let (units, inputs) = (layer.units, layer.fans.inputs);
             let by_unit: Vec<f32> = if layer.by_unit {

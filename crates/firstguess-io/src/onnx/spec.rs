@@ -55,7 +55,8 @@ impl OnnxStudy<'_> {
             },
             synthetic: synthetic.then_some(SyntheticKind::Gaussian),
             features: synthetic.then(|| shape.size()),
-            classes: synthetic.then(|| firstguess::spec::experiment::Classes::Count(self.classes())),
+            classes: synthetic
+                .then(|| firstguess::spec::experiment::Classes::Count(self.classes())),
             standardize,
             ..DataSpec::default()
         };

@@ -2,7 +2,9 @@
 
 use firstguess::math::stream::{Purpose, Seed, Stream};
 use firstguess::measure::{Measurement, Options, Progress, run, run_found};
-use firstguess::model::{FoldedNorms, Model, ModelLayer, Translation as Part, judge_model, predict_model};
+use firstguess::model::{
+    FoldedNorms, Model, ModelLayer, Translation as Part, judge_model, predict_model,
+};
 use firstguess::net::Weights;
 use firstguess::spec::experiment::{DEFAULT_SAMPLES, DataSpec, MeasureSpec};
 use firstguess::spec::layer::{Layer, OwnVariances};
@@ -14,9 +16,10 @@ use firstguess::{CheckError, Report};
 use ndarray::ArrayD;
 
 use super::OnnxModel;
-use super::error::{OnnxError, Operator};
+use super::error::OnnxError;
 use super::evaluate;
 use super::layers::{self, WeightNode};
+use super::notes::redraw_in_one_line;
 use super::observe::{Budget, Runner};
 use super::translate::{Observed, Reach, Reached, folded_convolutions};
 
@@ -52,7 +55,10 @@ impl Scores {
             }
         };
         if scores.rows * scores.classes == 0 {
-            return Err(OnnxError::malformed("gives no class scores", "an output that is not empty"));
+            return Err(OnnxError::malformed(
+                "gives no class scores",
+                "an output that is not empty",
+            ));
         }
         Ok(scores)
     }
@@ -149,17 +155,7 @@ impl OnnxModel {
         model.folded = folded_convolutions(graph, &observed)
             .map(|(folded, convolutions)| FoldedNorms { folded, convolutions });
         let whole = translated(&mut model, &layers, reached, &data, scores);
-        Ok(OnnxStudy {
-            source: self,
-            data,
-            extents,
-            rows,
-            fixed,
-            layers,
-            scores,
-            model,
-            whole,
-        })
+        Ok(OnnxStudy { source: self, data, extents, rows, fixed, layers, scores, model, whole })
     }
 
     /// Shape of one input: as the file says, open extents as the data have them.
@@ -179,7 +175,10 @@ impl OnnxModel {
         let shape = data.shape();
         let (found, features) = (shape.extents(), data.features());
         let alike = found.len() == declared.len()
-            && found.iter().zip(declared).all(|(n, wanted)| wanted.is_none_or(|wanted| wanted == *n));
+            && found
+                .iter()
+                .zip(declared)
+                .all(|(n, wanted)| wanted.is_none_or(|wanted| wanted == *n));
         if alike {
             return Ok(found.to_vec());
         }
@@ -230,84 +229,13 @@ impl OnnxModel {
             input_shape: data.shape().extents().to_vec(),
             logits: scores.classes,
             classes: data.classes(),
-            redraw: "drawn anew by the laws read off the weights".to_owned(),
+            redraw: redraw_in_one_line(layers),
             parameters: self.graph.parameters(),
             notes: Vec::new(),
             folded: None,
         }
     }
-
-    fn notes(
-        &self,
-        layers: &[WeightNode],
-        beyond: &[WeightNode],
-        unknown: &[Operator],
-        reached: &Reached,
-        made_up: bool,
-        single: bool,
-    ) -> Vec<String> {
-        let mut notes = Vec::new();
-        let producer = self.producer();
-        let by = if producer.is_empty() { String::new() } else { format!(", written by {producer}") };
-        notes.push(format!("ONNX, operator set {}{by}", self.graph.opset));
-        if !self.graph.outside.is_empty() {
-            notes.push(format!("weights were read from {} beside the model", self.graph.outside.join(", ")));
-        }
-        if made_up {
-            notes.push("no data were given: the inputs are standard normal, their labels random".to_owned());
-        }
-        if single {
-            notes.push("the model declares a batch of any size but takes one input at a time".to_owned());
-        }
-        notes.extend(reached.notes.iter().cloned());
-        if !unknown.is_empty() {
-            let names: Vec<String> = unknown.iter().take(NAMED).map(ToString::to_string).collect();
-            let more = if unknown.len() > NAMED { format!(" and {} more", unknown.len() - NAMED) } else { String::new() };
-            notes.push(format!("operators that are not run here: {}{more}; what depends on them is not measured", names.join(", ")));
-        }
-        for layer in beyond.iter().take(NAMED) {
-            notes.push(format!(
-                "not measured, behind them: {} ({} {}, fan-in {}), {}",
-                layer.path, layer.kind.name(), layer.units, layer.fans.inputs, layer.redraw()
-            ));
-        }
-        if beyond.len() > NAMED {
-            notes.push(format!("not measured, behind them: {} more layers", beyond.len() - NAMED));
-        }
-        for blocked in reached.blocked.iter().take(NAMED) {
-            notes.push(format!("no theory of {}: it {}", blocked.operator, blocked.reason));
-        }
-        if reached.blocked.len() > NAMED {
-            notes.push(format!("no theory of {} more operators", reached.blocked.len() - NAMED));
-        }
-        let lawless: Vec<&str> = layers
-            .iter()
-            .filter(|layer| layer.laws.weight.family.is_none() && !layer.laws.weight.constant)
-            .map(|layer| layer.path.as_str())
-            .collect();
-        if !lawless.is_empty() {
-            let shown = lawless[..lawless.len().min(4)].join(", ");
-            let more = if lawless.len() > 4 { ", …" } else { "" };
-            notes.push(format!(
-                "the weights of {} of {} layers ({shown}{more}) follow no law of the vocabulary, as trained ones do not: they are \
-                 drawn anew as normal ones of the same variance",
-                lawless.len(), layers.len()
-            ));
-        }
-        let normalised = self.graph.nodes.iter().any(|node| node.kind == "BatchNormalization");
-        if normalised {
-            notes.push(
-                "batch normalisations take the statistics in the file as found, and those of the batch in networks drawn anew, as \
-                 training begins"
-                    .to_owned(),
-            );
-        }
-        notes
-    }
 }
-
-/// Operators and layers that notes name one by one.
-const NAMED: usize = 8;
 
 /// The inputs as the model takes them.
 fn inputs(
@@ -323,7 +251,9 @@ fn inputs(
         [channels, height, width] => Shape::image(channels, height, width),
         _ => Shape::flat(features),
     };
-    let shape = shape.map_err(|error| OnnxError::malformed(format!("takes inputs of {extents:?}: {error}"), "smaller inputs"))?;
+    let shape = shape.map_err(|error| {
+        OnnxError::malformed(format!("takes inputs of {extents:?}: {error}"), "smaller inputs")
+    })?;
     let runs = work.saturating_mul(measure.draws.min(1000) as u64).max(1);
     let affordable = usize::try_from(WORK / runs).unwrap_or(usize::MAX);
     let most = if given.is_some() { DEFAULT_SAMPLES } else { SYNTHETIC.0 };
@@ -331,13 +261,15 @@ fn inputs(
     let refused = |error: firstguess::spec::DatasetError| OnnxError::Check(CheckError::Data(error));
     let Some(given) = given else {
         let size = wanted.checked_mul(features).filter(|size| *size <= super::tensor::MAX_ELEMENTS);
-        let size = size.ok_or_else(|| OnnxError::malformed(
-            format!("takes {features} numbers per input, and {wanted} inputs were asked for"),
-            "fewer inputs (--samples)",
-        ))?;
+        let size = size.ok_or_else(|| {
+            OnnxError::malformed(
+                format!("takes {features} numbers per input, and {wanted} inputs were asked for"),
+                "fewer inputs (--samples)",
+            )
+        })?;
         let mut values = vec![0.0_f32; size];
         Stream::new(Seed(measure.seed), 0, 0, Purpose::Data).fill_normal_f32(0, &mut values);
-        let data = Dataset::new("standard normal inputs", shape, values).map_err(refused)?;
+        let data = Dataset::new("the standard normal law", shape, values).map_err(refused)?;
         if scores.rows > 1 || scores.value.is_none() {
             return Ok(data);
         }
@@ -345,7 +277,8 @@ fn inputs(
         let labels = (0..wanted).map(|i| u32::try_from(i % classes).unwrap_or(0)).collect();
         return data.with_labels(labels, classes).map_err(refused);
     };
-    let asked = DataSpec { samples: Some(wanted), standardize: Standardize::None, ..DataSpec::default() };
+    let asked =
+        DataSpec { samples: Some(wanted), standardize: Standardize::None, ..DataSpec::default() };
     let part = asked.prepare(given, measure.seed).map_err(refused)?;
     let data = Dataset::new(part.name(), shape, part.inputs().to_vec()).map_err(refused)?;
     // One label per example says nothing of many rows, and nothing where there are no scores.
@@ -353,7 +286,8 @@ fn inputs(
         Some(labels) => {
             let logits = scores.classes.max(2);
             if part.classes() > logits {
-                let error = firstguess::measure::MeasureError::Classes { classes: part.classes(), logits };
+                let error =
+                    firstguess::measure::MeasureError::Classes { classes: part.classes(), logits };
                 return Err(OnnxError::Check(error.into()));
             }
             data.with_labels(labels.to_vec(), part.classes()).map_err(refused)
@@ -374,7 +308,8 @@ fn translated(
     let order: Option<Vec<usize>> = reached.weights.iter().map(|w| position(w.output)).collect();
     let ended = reached.ended();
     let Some(order) = order else {
-        model.untranslated = Some("the layers of the translation are not those of the graph".to_owned());
+        model.untranslated =
+            Some("the layers of the translation are not those of the graph".to_owned());
         return None;
     };
     let resolved = Architecture { layers: reached.layers.clone() }.resolve(&data.shape());
@@ -400,10 +335,12 @@ fn translated(
             }
         }
     }
-    model.translation = Some(Part { layers: reached.layers, order: order.clone(), ended: ended.clone() });
+    model.translation =
+        Some(Part { layers: reached.layers, order: order.clone(), ended: ended.clone() });
     model.untranslated = ended;
     let network = complete?.clone();
-    let inits: Vec<LayerInit> = order.iter().map(|at| layers[*at].laws.init(layers[*at].fans)).collect();
+    let inits: Vec<LayerInit> =
+        order.iter().map(|at| layers[*at].laws.init(layers[*at].fans)).collect();
     let found = Weights::zeros(&network).ok().and_then(|mut weights: Weights| {
         for (layer, read) in weights.layers.iter_mut().zip(&reached.weights) {
             if layer.weight.len() != read.weight.len() {
@@ -450,10 +387,10 @@ impl OnnxStudy<'_> {
             } else {
                 Options::new(Seed(measure.seed), measure.draws)
             };
-            let options =
-                Options { engine: measure.engine, precision: measure.precision, ..base };
+            let options = Options { engine: measure.engine, precision: measure.precision, ..base };
             if let Some(weights) = &whole.found {
-                let own = run_found(&whole.network, weights, &self.data, &options).map_err(refused)?;
+                let own =
+                    run_found(&whole.network, weights, &self.data, &options).map_err(refused)?;
                 self.add_gradients(&mut as_found, self.in_graph_order(own));
             }
             let drawn = run(&whole.network, &whole.inits, &self.data, &options, progress);

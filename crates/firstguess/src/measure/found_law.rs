@@ -82,7 +82,7 @@ pub fn read_weights(values: &[f32], fans: Fans) -> Option<FoundLaw> {
     let miss = |(_, std): &(&str, f64)| (law.std / std - 1.0).abs();
     let nearest = rules.iter().min_by(|a, b| miss(a).total_cmp(&miss(b)));
     if let Some((rule, std)) = nearest.filter(|rule| miss(rule) <= error) {
-        (law.std, law.rule) = (*std, Some(rule));
+        (law.std, law.rule) = (*std, Some(*rule));
     }
     Some(law)
 }
@@ -123,6 +123,20 @@ pub fn layer_init(weights: &FoundLaw, biases: Option<&FoundLaw>, fans: Fans) -> 
     }
 }
 
+impl FoundLaw {
+    /// The family and the rule, without numbers.
+    pub fn name(&self) -> String {
+        if self.constant {
+            return "constant".to_owned();
+        }
+        let family = self.family.map_or_else(
+            || "no law of the vocabulary".to_owned(),
+            |family| family.to_string().replace('_', " "),
+        );
+        self.rule.map_or_else(|| family.clone(), |rule| format!("{family}, {rule}"))
+    }
+}
+
 impl fmt::Display for FoundLaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.constant {
@@ -143,7 +157,11 @@ impl fmt::Display for FoundLaw {
 /// Relative error of a standard deviation, a few times over.
 fn std_error(family: WeightFamily, n: usize) -> f64 {
     let n = n.max(1) as f64;
-    if family == WeightFamily::Uniform && n >= ENOUGH as f64 { 4.0 / n } else { 3.0 * (0.5 / n).sqrt() }
+    if family == WeightFamily::Uniform && n >= ENOUGH as f64 {
+        4.0 / n
+    } else {
+        3.0 * (0.5 / n).sqrt()
+    }
 }
 
 const TORCH: &str = "torch default";
@@ -215,7 +233,11 @@ fn is_orthogonal(values: &[f32], fans: Fans) -> bool {
     let wide = rows <= columns;
     let (count, length) = if wide { (rows, columns) } else { (columns, rows) };
     let at = |vector: usize, place: usize| {
-        f64::from(if wide { values[vector * columns + place] } else { values[place * columns + vector] })
+        f64::from(if wide {
+            values[vector * columns + place]
+        } else {
+            values[place * columns + vector]
+        })
     };
     let count = count.min(64);
     let product = |a: usize, b: usize| (0..length).map(|i| at(a, i) * at(b, i)).sum::<f64>();
@@ -281,7 +303,8 @@ mod tests {
 
     #[test]
     fn biases_of_torch_layers_are_told_from_ten_values() {
-        let weights = read_weights(&drawn(WeightFamily::Uniform, (1.0_f64 / 192.0).sqrt(), 6400), FANS);
+        let weights =
+            read_weights(&drawn(WeightFamily::Uniform, (1.0_f64 / 192.0).sqrt(), 6400), FANS);
         let weights = weights.unwrap();
         let biases = drawn(WeightFamily::Uniform, (1.0_f64 / 192.0).sqrt(), 10);
         let law = read_biases(&biases, &weights, FANS).unwrap();
@@ -302,7 +325,8 @@ mod tests {
         for (layer, fans) in weights.layers.iter().zip([(64, 40), (40, 100)]) {
             let (inputs, units) = fans;
             // Stored as [fan_in, outputs].
-            let law = read_weights(&layer.weight, Fans { inputs: units, outputs: inputs, units: inputs });
+            let law =
+                read_weights(&layer.weight, Fans { inputs: units, outputs: inputs, units: inputs });
             assert_eq!(law.unwrap().family, Some(WeightFamily::Orthogonal));
         }
     }

@@ -132,7 +132,8 @@ fn saturation(activation: &Activation) -> Option<(f64, f64)> {
     };
     let rectifies = |x: f64| activation.value(x) == 0.0 && activation.derivative(x) == 0.0;
     let asleep = |near: f64, far: f64| rectifies(near) && rectifies(far);
-    let low = if asleep(first - step, -REACH) { f64::NEG_INFINITY } else { edge(first, first - step) };
+    let low =
+        if asleep(first - step, -REACH) { f64::NEG_INFINITY } else { edge(first, first - step) };
     let high = if asleep(last + step, REACH) { f64::INFINITY } else { edge(last, last + step) };
     Some((low, high))
 }

@@ -52,7 +52,15 @@ impl Pool {
             Some(_) => ([size, size], [padding, padding]),
             None => ([1, size], [0, padding]),
         };
-        Self { kind, channels, input: input_plane, output: plane(output).1, window, stride, padding }
+        Self {
+            kind,
+            channels,
+            input: input_plane,
+            output: plane(output).1,
+            window,
+            stride,
+            padding,
+        }
     }
 
     /// Indices that one example keeps: one per output, none of an average.
@@ -186,7 +194,8 @@ impl Pool {
     pub(super) fn is_disjoint(&self) -> bool {
         let [high, wide] = self.window;
         self.padding == [0, 0]
-            && (high <= self.stride || self.output[0] == 1) && wide <= self.stride
+            && (high <= self.stride || self.output[0] == 1)
+            && wide <= self.stride
     }
 
     /// Whether every unit lies in exactly one window.

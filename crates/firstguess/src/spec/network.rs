@@ -322,8 +322,7 @@ impl Builder {
             }
             Layer::Activation(activation) => (Op::Activation(activation.clone()), *input),
             Layer::Pool { kind, size, stride, padding } => {
-                let op =
-                    Op::Pool { kind: *kind, size: *size, stride: *stride, padding: *padding };
+                let op = Op::Pool { kind: *kind, size: *size, stride: *stride, padding: *padding };
                 (op, place.pool(*kind, *size, *stride, *padding)?)
             }
             Layer::GlobalAveragePool => {

@@ -27,11 +27,7 @@ struct Predicted {
     prediction: Prediction,
 }
 
-pub(super) fn answer(
-    path: &Path,
-    data: Option<&str>,
-    seed: Option<u64>,
-) -> anyhow::Result<Answer> {
+pub(super) fn answer(path: &Path, data: Option<&str>, seed: Option<u64>) -> anyhow::Result<Answer> {
     Ok(told(if is_onnx(path) { of_onnx(path, data, seed)? } else { of_spec(path, data, seed)? }))
 }
 

@@ -68,8 +68,7 @@ fn batch_norm(call: &Call<'_>) -> Result<Array, String> {
     let mut result = input.clone();
     if call.fresh || call.node.int("training_mode").unwrap_or(0) == 1 {
         for (c, mut channel) in result.axis_iter_mut(Axis(1)).enumerate() {
-            let (mean, inverse) =
-                statistics(channel.iter().copied(), f64::from(epsilon), true);
+            let (mean, inverse) = statistics(channel.iter().copied(), f64::from(epsilon), true);
             let (gain, offset) = if call.fresh { (1.0, 0.0) } else { (scale[c], shift[c]) };
             channel.mapv_inplace(|x| gain * to_f32((f64::from(x) - mean) * inverse) + offset);
         }

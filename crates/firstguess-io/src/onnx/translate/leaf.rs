@@ -221,7 +221,9 @@ impl Reader<'_> {
             problem: problem.to_owned(),
         };
         if padding > size / 2 {
-            return Err(refused("pads by more than half of its window; such pools are not in the vocabulary"));
+            return Err(refused(
+                "pads by more than half of its window; such pools are not in the vocabulary",
+            ));
         }
         let counted = node.int("count_include_pad").unwrap_or(0) == 1;
         if padding > 0 && kind == PoolKind::Average && !counted {

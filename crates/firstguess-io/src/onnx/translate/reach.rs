@@ -70,7 +70,10 @@ impl<'a> Reach<'a> {
             reader.notes.truncate(known);
             let Some(earlier) = self.observed.parting(at) else {
                 return Err(OnnxError::malformed(
-                    format!("leads from its output to `{}`, which is not its input", self.graph.names[at]),
+                    format!(
+                        "leads from its output to `{}`, which is not its input",
+                        self.graph.names[at]
+                    ),
                     "an output that depends on the input",
                 ));
             };
@@ -80,7 +83,8 @@ impl<'a> Reach<'a> {
         pieces.reverse();
         blocked.reverse();
         let mut weights = Vec::new();
-        let layers = pieces.into_iter().map(|piece: Piece| piece.into_layer(&mut weights)).collect();
+        let layers =
+            pieces.into_iter().map(|piece: Piece| piece.into_layer(&mut weights)).collect();
         Ok(Reached { layers, weights, blocked, notes: reader.notes, logits })
     }
 
@@ -90,7 +94,8 @@ impl<'a> Reach<'a> {
             return Err(self.unreached(at, node));
         }
         let Some(node) = node else {
-            let operator = Operator { kind: "value".to_owned(), node: self.graph.names[at].clone() };
+            let operator =
+                Operator { kind: "value".to_owned(), node: self.graph.names[at].clone() };
             return Err(Blocked { operator, reason: "does not come from the input".to_owned() });
         };
         match reader.step(self.graph.input.value, at, node, 0) {

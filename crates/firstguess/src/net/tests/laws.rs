@@ -286,9 +286,10 @@ fn pools_take_what_they_say() {
     );
     close(&run(r#"{"average_pool":2}"#), &[2.5, 4.5, 14.5, 16.5]);
     close(&run(r#"{"max_pool":3,"stride":2,"padding":1}"#), &[5., 7., 9., 11., 17., 19., 21., 23.]);
-    close(&run(r#"{"average_pool":2,"padding":1}"#), &[
-        0.0, 0.75, 0.75, 3.0, 7.5, 4.5, 3.0, 6.75, 3.75, 9.0, 19.5, 10.5,
-    ]);
+    close(
+        &run(r#"{"average_pool":2,"padding":1}"#),
+        &[0.0, 0.75, 0.75, 3.0, 7.5, 4.5, 3.0, 6.75, 3.75, 9.0, 19.5, 10.5],
+    );
     close(&run(r#""global_average_pool""#), &[5.5, 17.5]);
 }
 
