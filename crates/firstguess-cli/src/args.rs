@@ -63,6 +63,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         firstguess check\n  \
         firstguess check model.toml --data images.npz --draws 100\n  \
+        firstguess check model.onnx --data images.npz\n  \
         firstguess check model.toml --precision 0.01 --budget 60\n  \
         firstguess check model.toml --json --fail-on warning\n  \
         firstguess check model.toml --html report.html --plot pictures\n  \
@@ -73,6 +74,7 @@ pub(crate) enum Command {
         firstguess predict [OPTIONS] --activation <A> --weight-variance <W> --bias-variance <B>")]
     #[command(after_help = "Examples:\n  \
         firstguess predict model.toml\n  \
+        firstguess predict model.onnx\n  \
         firstguess predict --activation tanh --weight-variance 3 --bias-variance 0.1 --depth 50")]
     Predict(PredictArgs),
     /// The critical weight variances: edge of chaos and neutrality

@@ -13,6 +13,7 @@ pub(crate) mod labels;
 pub(crate) mod labels_by_training;
 pub(crate) mod losses;
 pub(crate) mod model;
+pub(crate) mod onnx;
 pub(crate) mod pair;
 pub(crate) mod phase;
 mod pictures;

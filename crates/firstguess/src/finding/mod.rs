@@ -9,6 +9,7 @@ mod constant_output;
 mod dead_units;
 mod disagreement;
 mod exploding_gradients;
+mod folded_batch_norm;
 mod frozen_bias;
 mod input_offset;
 mod loss_unfit;
@@ -23,6 +24,7 @@ pub use selection::{
     BASELINE_VERSION, Baseline, BaselineError, KnownFinding, Selection, UnknownFinding, find,
 };
 
+use crate::check::model::Model;
 use crate::loss_doctor::LossDiagnosis;
 use crate::measure::{Estimate, LayerMeasurement, Measurement};
 use crate::spec::loss::LossSchedule;
@@ -142,6 +144,7 @@ rules! {
     saturated_units => "saturated-units",
     unstable_variance => "unstable-variance",
     input_offset => "input-offset",
+    folded_batch_norm => "folded-batch-norm",
     biased_start => "biased-start",
     blind_loss => "blind-loss",
     loss_unfit => "loss-unfit",
@@ -165,6 +168,8 @@ pub struct Case<'a> {
     pub measurement: &'a Measurement,
     /// The loss to be used, where one was named, and what it does to the first guess.
     pub loss: Option<(&'a LossSchedule, &'a LossDiagnosis)>,
+    /// The model that was handed in, where no spec was.
+    pub model: Option<&'a Model>,
 }
 
 /// Judges by every rule; the gravest findings come first.
