@@ -358,7 +358,11 @@ impl Report {
             .map(|(_, values)| [number(values[0]), number(values[values.len() - 1])])
             .collect();
         let said = |i: usize, curve: &str| {
-            format!("{} {} {curve} {}", curves[i].0, ends[i][0], ends[i][1])
+            {
+                // Digits for a curve must not be taken for a number.
+                let curve = if style.unicode { curve.to_owned() } else { format!("[{curve}]") };
+                format!("{} {} {curve} {}", curves[i].0, ends[i][0], ends[i][1])
+            }
         };
         let words: usize =
             (0..curves.len()).map(|i| style.finish(said(i, "")).chars().count()).sum();
