@@ -136,7 +136,9 @@ impl Report {
                  <th scope=\"col\">Apart by</th></tr></thead>\n<tbody>\n",
                 finding.id
             );
-            finding.evidence.iter().for_each(|evidence| evidence_row(out, evidence));
+            for evidence in &finding.evidence {
+                evidence_row(out, evidence);
+            }
             *out += "</tbody></table></div>\n";
         }
         if let Some(remedy) = &finding.remedy {

@@ -103,7 +103,7 @@ fn logarithmic(axis: &Axis, wanted: usize) -> Vec<Tick> {
 fn power_of_ten(value: f64) -> String {
     let size = value.abs();
     if (0.999e-2..9.99e3).contains(&size) {
-        let text = format!("{:.2}", value);
+        let text = format!("{value:.2}");
         return text.trim_end_matches('0').trim_end_matches('.').replace('-', "−");
     }
     let scientific = format!("{value:.0e}");
