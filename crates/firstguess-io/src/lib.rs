@@ -21,6 +21,7 @@ mod onnx;
 mod parquet;
 mod parts;
 mod spec_file;
+mod tensors;
 mod unpack;
 mod write;
 
@@ -34,5 +35,9 @@ pub use matrix::{Matrix, load_labels, load_matrix};
 pub use onnx::{FoundWeights, MAX_MODEL_BYTES, OnnxError, OnnxModel, Operator, Translation};
 pub use spec_file::{
     LoadSpecError, MAX_SPEC_BYTES, SpecFile, SpecFileError, load_spec, parse_spec,
+};
+pub use tensors::{
+    MAX_WEIGHT_BYTES, SaveError, Tensor, Tensors, WeightFormat, load_tensors, save_tensors,
+    tensors_from_bytes,
 };
 pub use write::{WriteError, write_atomically};

@@ -12,8 +12,9 @@
 //! - [`train`]: small networks trained, to see what becomes of them, and what that says of the labels;
 //! - [`finding`]: verdicts that see both; [`loss_doctor`]: the verdict on a loss;
 //! - [`report`]: the forms in which people and programs read them;
-//! - [`check()`]: the verb that ties them together.
+//! - [`check()`]: the verb that ties them together; [`advise`]: what to do instead.
 
+pub mod advise;
 mod check;
 pub mod finding;
 pub mod loss_doctor;

@@ -1,5 +1,6 @@
 //! What a check found, and the forms in which people and programs read it.
 
+mod advice;
 mod json;
 mod label_errors;
 mod model;

@@ -32,19 +32,19 @@ impl Default for Style {
 const ROWS: usize = 10;
 
 impl Style {
-    fn paint(self, code: &str, text: &str) -> String {
+    pub(super) fn paint(self, code: &str, text: &str) -> String {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(super) fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
 
-    fn severity(self, severity: Severity) -> String {
+    pub(super) fn severity(self, severity: Severity) -> String {
         let (code, mark) = match severity {
             Severity::Error => ("1;31", if self.unicode { "✗ error" } else { "error" }),
             Severity::Warning => ("1;33", if self.unicode { "▲ warning" } else { "warning" }),
@@ -54,7 +54,7 @@ impl Style {
     }
 
     /// What ASCII terminals see instead of Greek and signs.
-    fn finish(self, text: String) -> String {
+    pub(super) fn finish(self, text: String) -> String {
         if self.unicode {
             return text;
         }
