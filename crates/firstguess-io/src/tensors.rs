@@ -11,7 +11,7 @@ use crate::error::{DataError, Problem};
 use crate::write::{WriteError, write_atomically};
 
 /// Most bytes of a weight file that are read.
-pub const MAX_WEIGHT_BYTES: u64 = 8 << 30;
+pub const MAX_WEIGHT_BYTES: u64 = 4 << 30;
 
 /// More tensors than any model has; a forged header may claim millions.
 const MAX_TENSORS: usize = 100_000;

@@ -1,6 +1,7 @@
 //! What a check found, and the forms in which people and programs read it.
 
 mod advice;
+mod audit;
 mod json;
 mod label_errors;
 mod model;
@@ -9,6 +10,7 @@ mod sarif;
 mod terminal;
 mod text;
 
+pub use audit::AuditReport;
 pub use json::{Fields, prediction_fields};
 pub use label_errors::{LabelReport, LabelledExample, MATRIX_CLASSES};
 pub use model::{AsFound, ModelSummary, ModuleSummary};

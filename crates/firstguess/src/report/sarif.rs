@@ -12,6 +12,18 @@ impl Report {
     ///
     /// Findings of the baseline are there too, marked as suppressed. The rules carry their manual pages.
     pub fn to_sarif(&self, location: &str) -> Value {
+        log(&self.name, Some(self.seed), &self.findings, &self.baselined, location)
+    }
+}
+
+/// The log of findings of a report of this name.
+pub(super) fn log(
+    name: &str,
+    seed: Option<u64>,
+    findings: &[Finding],
+    baselined: &[Finding],
+    location: &str,
+) -> Value {
         let rules: Vec<Value> = RULES
             .iter()
             .map(|rule| {
@@ -24,8 +36,8 @@ impl Report {
                 })
             })
             .collect();
-        let fresh = self.findings.iter().map(|finding| self.sarif_result(finding, location, false));
-        let known = self.baselined.iter().map(|finding| self.sarif_result(finding, location, true));
+        let fresh = findings.iter().map(|finding| sarif_result(name, finding, location, false));
+        let known = baselined.iter().map(|finding| sarif_result(name, finding, location, true));
         json!({
             "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
             "version": "2.1.0",
@@ -38,12 +50,12 @@ impl Report {
                 }},
                 "columnKind": "unicodeCodePoints",
                 "results": fresh.chain(known).collect::<Vec<_>>(),
-                "properties": { "report": self.name, "seed": self.seed },
+                "properties": { "report": name, "seed": seed },
             }],
         })
     }
 
-    fn sarif_result(&self, finding: &Finding, location: &str, known: bool) -> Value {
+fn sarif_result(name: &str, finding: &Finding, location: &str, known: bool) -> Value {
         let level = match finding.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
@@ -55,13 +67,13 @@ impl Report {
             "ruleId": finding.id,
             "ruleIndex": RULES.iter().position(|rule| rule.id == finding.id),
             "level": level,
-            "message": { "text": format!("{}: {}. {}{remedy}", self.name, finding.title, finding.explanation) },
+            "message": { "text": format!("{}: {}. {}{remedy}", name, finding.title, finding.explanation) },
             "locations": [{
                 "physicalLocation": { "artifactLocation": { "uri": location }, "region": { "startLine": 1 } },
-                "logicalLocations": [{ "name": self.name, "kind": "module" }],
+                "logicalLocations": [{ "name": name, "kind": "module" }],
             }],
             // The same finding of the same report keeps its identity when numbers move.
-            "partialFingerprints": { "firstguess/v1": format!("{}:{}", self.name, finding.id) },
+            "partialFingerprints": { "firstguess/v1": format!("{}:{}", name, finding.id) },
             "properties": { "evidence": finding.evidence },
         });
         if let Some(fields) = result.as_object_mut().filter(|_| known) {
@@ -70,4 +82,3 @@ impl Report {
         }
         result
     }
-}

@@ -351,7 +351,7 @@ impl Report {
     }
 }
 
-fn finding_text(finding: &Finding, style: Style) -> String {
+pub(super) fn finding_text(finding: &Finding, style: Style) -> String {
     let mut out = format!("  {}  {}\n", style.severity(finding.severity), style.bold(finding.id));
     out += &wrap(&finding.title, 4, style.width);
     out += &wrap(&finding.explanation, 4, style.width);
@@ -381,7 +381,7 @@ fn finding_text(finding: &Finding, style: Style) -> String {
 }
 
 /// The last characters of a path: what tells modules apart.
-fn ending(path: &str, width: usize) -> String {
+pub(super) fn ending(path: &str, width: usize) -> String {
     let length = path.chars().count();
     if length < width {
         return path.to_owned();
@@ -429,7 +429,7 @@ fn thousands(n: u64) -> String {
 }
 
 /// Positions to show of `n` rows when at most `rows` fit: the first three, evenly spaced ones, the last two.
-fn folded(n: usize, rows: usize) -> Vec<usize> {
+pub(super) fn folded(n: usize, rows: usize) -> Vec<usize> {
     if n <= rows {
         return (0..n).collect();
     }
