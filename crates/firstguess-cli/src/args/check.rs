@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, ValueEnum};
-use firstguess::spec::LossSchedule;
+use firstguess::spec::{InitScheme, LossSchedule};
 
+use super::advise::init_scheme;
 use super::train::loss_schedule;
 use super::values::{draws, precision, samples, seconds};
 
@@ -40,6 +41,14 @@ pub(crate) struct CheckArgs {
     /// Look at the logits only: class shares and loss, no layers, no gradients
     #[arg(long)]
     pub(crate) shares_only: bool,
+    /// Audit the weights in this file (safetensors or npz) instead of measuring: do they follow the law of MODEL, or of
+    /// --scheme?
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["draws", "samples", "loss", "precision", "budget", "engine", "shares_only"])]
+    pub(crate) weights: Option<PathBuf>,
+    /// Scheme that the weights should follow where there is no MODEL, such as he_normal or explicit(2,0.1)
+    #[arg(long, value_name = "S", value_parser = init_scheme, requires = "weights", conflicts_with = "model")]
+    pub(crate) scheme: Option<InitScheme>,
     /// Gravity of a finding from which the exit status is 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error)]
     pub(crate) fail_on: FailOn,

@@ -6,7 +6,7 @@ use firstguess::finding::Severity;
 use firstguess::report::Style;
 use firstguess::spec::Spec;
 use firstguess::spec::experiment::{Classes, Engine};
-use firstguess::{CheckError, Report};
+use firstguess::CheckError;
 use firstguess_io::{load_spec, parse_spec};
 
 use crate::args::{CheckArgs, EngineArg, FailOn};
@@ -21,6 +21,9 @@ const EXAMPLE: &str = include_str!("../../../../examples/he_relu.toml");
 
 pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let gate = Gate::new(&args.gate)?;
+    if let Some(weights) = &args.weights {
+        return super::audit::run(args, weights, &gate, out);
+    }
     let file = args.model.as_deref().map(load_spec).transpose()?;
     let mut spec = match &file {
         Some(file) => file.spec.clone(),
@@ -48,7 +51,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
             Style { width: settings.width, color: settings.color_data, unicode: settings.unicode };
         out.verbatim(report.to_terminal(style).as_bytes())?;
     }
-    Ok(status(&report, args.fail_on))
+    Ok(status(report.worst(), args.fail_on))
 }
 
 /// Networks at most where something else ends the measurement.
@@ -90,11 +93,12 @@ fn apply(args: &CheckArgs, seed: Option<u64>, spec: &mut Spec) {
     }
 }
 
-fn status(report: &Report, fail_on: FailOn) -> ExitStatus {
+/// How the program ends where this is the gravest finding.
+pub(super) fn status(worst: Option<Severity>, fail_on: FailOn) -> ExitStatus {
     let limit = match fail_on {
         FailOn::Error => Severity::Error,
         FailOn::Warning => Severity::Warning,
         FailOn::Never => return ExitStatus::Fine,
     };
-    if report.worst() >= Some(limit) { ExitStatus::Findings } else { ExitStatus::Fine }
+    if worst >= Some(limit) { ExitStatus::Findings } else { ExitStatus::Fine }
 }

@@ -31,6 +31,21 @@ impl Model {
         Self::of(file)
     }
 
+    /// The same on other data.
+    pub(crate) fn load_with(
+        path: &Path,
+        data: Option<&str>,
+        seed: Option<u64>,
+    ) -> anyhow::Result<Self> {
+        let mut file = load_spec(path)?;
+        if let Some(name) = data {
+            file.spec.data.dataset = Some(name.to_owned());
+            (file.spec.data.synthetic, file.spec.data.features) = (None, None);
+        }
+        file.spec.measure.seed = seed.unwrap_or(file.spec.measure.seed);
+        Self::of(file)
+    }
+
     /// A model on which something is tried: the data and their number may be others, all of them unless limited.
     pub(crate) fn for_trial(
         path: &Path,

@@ -200,5 +200,3 @@ impl Pool {
     }
 }
 
-#[cfg(test)]
-mod tests;

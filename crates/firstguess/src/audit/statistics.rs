@@ -154,7 +154,8 @@ impl Statistics {
 
 /// See [`Statistics::coherence`].
 fn coherence(rows: usize, row: usize, values: &[f32]) -> Option<f64> {
-    if rows < 4 || row < 4 {
+    // Fewer pairs may be orthogonal by chance.
+    if rows < 8 || row < 8 {
         return None;
     }
     // The shorter side can be orthogonal.

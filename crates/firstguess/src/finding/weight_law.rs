@@ -18,7 +18,7 @@
 //! References: `saxe2014`.
 
 use super::audited::{evidence, exact, which};
-use super::{Evidence, Finding, Severity, short};
+use super::{Evidence, Finding, Severity};
 use crate::audit::{Audit, Pool, Role, TensorAudit};
 use crate::measure::Estimate;
 use crate::spec::weights::WeightFamily;
@@ -95,6 +95,8 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
 
 /// The law that the values are closer to, where they do not follow their own.
 fn other_law(pool: &Pool) -> Option<(WeightFamily, f64)> {
+    // A law of single points has no continuous distribution function to compare with.
+    pool.family.density(0.5)?;
     let own = pool.distance(pool.family);
     let limit = (CRITICAL / (pool.values.len() as f64).sqrt()).max(NEGLIGIBLE);
     if own.is_nan() || own <= limit {
@@ -121,7 +123,10 @@ fn wrong_angles(tensor: &TensorAudit, wanted: bool) -> bool {
     let (Some(expected), Some(coherence)) = (&tensor.expected, tensor.statistics.coherence) else {
         return false;
     };
-    if expected.role != Role::Weight {
+    // The middle tap of a kernel that widens has more rows than can be orthogonal.
+    let widens = expected.family == WeightFamily::DeltaOrthogonal
+        && tensor.statistics.rows * expected.taps > expected.fan_in;
+    if expected.role != Role::Weight || widens {
         return false;
     }
     match (wanted, expected.family) {
