@@ -75,8 +75,8 @@ const fn candidate(
 /// Those that change more than weights are tried on top of the best that changes weights alone.
 pub const CANDIDATES: &[Candidate] = &[
     candidate("present", Kind::Weights, present::propose),
-    candidate("critical", Kind::Weights, critical::propose),
     candidate("orthogonal_critical", Kind::Weights, orthogonal::propose),
+    candidate("critical", Kind::Weights, critical::propose),
     candidate("he", Kind::Weights, he::propose),
     candidate("residual_scaling", Kind::Weights, residual_scaling::propose),
     candidate("input_centring", Kind::Inputs, input_centring::propose),

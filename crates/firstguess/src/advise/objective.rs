@@ -119,8 +119,13 @@ impl Objective {
             steps(self.gradient.excess() / RESOLUTION),
             steps(self.variance.excess() / RESOLUTION),
             steps(self.correlation.excess() / RESOLUTION),
-            steps((self.largest_share.value() / SHARE_RESOLUTION).round()),
+            steps((self.prejudice() / SHARE_RESOLUTION).round()),
         ]
+    }
+
+    /// The share that is compared: predicted where theory has one, because a short ensemble knows it to ten percent only.
+    fn prejudice(&self) -> f64 {
+        self.largest_share.predicted.unwrap_or_else(|| self.largest_share.value())
     }
 
     /// Whether everything but the prejudice is within what is allowed.

@@ -125,11 +125,11 @@ impl Advice {
     fn table(&self, out: &mut String, style: Style) {
         let heading = format!(
             "\n  {}{}{}{}{}\n",
-            left("candidate", 22),
-            right("gradient", 15),
-            right("variance", 15),
-            right("lost", 13),
-            right("top share", 15)
+            left("candidate", 23),
+            right("gradient", 14),
+            right("variance", 14),
+            right("lost", 14),
+            right("top share", 13)
         );
         *out += &style.bold(&heading);
         let all = self.candidates.iter().chain(&self.changes);
@@ -138,11 +138,11 @@ impl Advice {
             let name = if position == 0 { format!("→ {}", found.id) } else { format!("  {}", found.id) };
             let line = format!(
                 "  {}{}{}{}{}",
-                left(&name, 22),
-                pair(&o.gradient, 15),
-                pair(&o.variance, 15),
-                pair(&o.correlation, 13),
-                shares(&o.largest_share, 15),
+                left(&name, 23),
+                pair(&o.gradient, 14),
+                pair(&o.variance, 14),
+                pair(&o.correlation, 14),
+                shares(&o.largest_share, 13),
             );
             let _ = writeln!(out, "{}", if position == 0 { style.bold(&line) } else { line });
         }
@@ -318,7 +318,9 @@ fn assessed(found: &Assessed) -> Value {
 }
 
 fn pair(term: &Term, width: usize) -> String {
-    let known = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), number);
+    // Hundredths of an e-fold are nothing.
+    let short = |x: f64| if x.abs() < 0.005 { "0".to_owned() } else { number(x) };
+    let known = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), short);
     right(&format!("{} ({})", known(term.measured), known(term.predicted)), width)
 }
 
