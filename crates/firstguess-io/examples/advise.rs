@@ -14,8 +14,8 @@ use firstguess::spec::{
     Activation, Architecture, Dataset, InitScheme, Loss, Spec, SpecError, Standardize,
 };
 use firstguess::theory::dual::Dual;
-use firstguess::train::lab::hold_out;
-use firstguess::train::{Arm, ArmReport, Comparison, Lab, LabReport, Optimizer, Probe};
+use firstguess::train::lab::{ArmReport, Comparison, hold_out};
+use firstguess::train::{Arm, Lab, LabReport, Optimizer, Probe};
 use firstguess_io::load_dataset;
 
 const WIDTH: usize = 64;

@@ -41,6 +41,7 @@ pub(super) fn explain(expected: &Expectation, found: f64, limit: f64) -> Option<
             "PyTorch's default kaiming_uniform_(a=√5) stands for He's rule: √6 too small",
             6.0_f64.sqrt().recip(),
         ),
+        ("He's rule stands for PyTorch's default kaiming_uniform_(a=√5): √6 too large", 6.0_f64.sqrt()),
     ];
     let scales = [
         ("the factor 2 of He's rule is missing", 0.5_f64.sqrt()),

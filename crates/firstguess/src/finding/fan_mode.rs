@@ -8,8 +8,8 @@
 //! ## When
 //!
 //! Error, if the root mean square of a weight tensor differs from its law by more than six standard errors and 2 %, and the factor
-//! is `√(fan_in/fan_out)`, `√(2 fan_in/(fan_in + fan_out))`, one of their inverses, the root of the positions under a kernel, or
-//! `1/√6`.
+//! is `√(fan_in/fan_out)`, `√(2 fan_in/(fan_in + fan_out))`, one of their inverses, the root of the positions under a kernel,
+//! `1/√6` or `√6`.
 //!
 //! ## What to do
 //!
@@ -34,10 +34,10 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
         id: "fan-mode",
         severity: Severity::Error,
         title: format!(
-            "{} have the wrong scale, `{}` {} that of its law: {text}",
+            "the scale of {} is wrong, at worst {} that of the law (`{}`): {text}",
             which(&found, audit.weights().count()),
-            tensor.name,
-            times(factor)
+            times(factor),
+            tensor.name
         ),
         explanation: "The factor is that of a wrong fan; over the depth such factors multiply.".to_owned(),
         evidence: factors(&found),

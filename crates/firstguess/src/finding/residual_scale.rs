@@ -34,10 +34,10 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
             id: "residual-scale",
             severity: Severity::Error,
             title: format!(
-                "{} end residual branches unscaled: `{}` is {} times its law, √{} is missing",
+                "residual branches end unscaled in {}: at worst {} times the law (`{}`), 1/√{} is missing",
                 which(&found, audit.weights().count()),
-                tensor.name,
                 short(factor),
+                tensor.name,
                 audit.branches
             ),
             explanation: EXPLANATION.to_owned(),

@@ -33,7 +33,7 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
         id: "uninitialised-memory",
         severity: Severity::Error,
         title: format!(
-            "{} hold what nobody draws: {} NaN, {} infinities, {} denormal numbers, {} above 1e8",
+            "what nobody draws stands in {}: {} NaN, {} infinities, {} denormal numbers, {} above 1e8",
             which(&found, audit.tensors.len()),
             sum(|t| t.statistics.nan),
             sum(|t| t.statistics.infinite),

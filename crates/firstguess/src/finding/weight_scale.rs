@@ -40,10 +40,10 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
         id: "weight-scale",
         severity: if slight { Severity::Warning } else { Severity::Error },
         title: format!(
-            "{} have the wrong scale, `{}` {} that of its law{why}",
+            "the scale of {} is wrong, at worst {} that of the law (`{}`){why}",
             which(&found, audit.weights().count()),
-            tensor.name,
-            times(factor)
+            times(factor),
+            tensor.name
         ),
         explanation: "Signals and gradients change by the square of this factor in every layer.".to_owned(),
         evidence: factors(&found),

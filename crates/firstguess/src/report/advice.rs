@@ -173,7 +173,7 @@ impl Advice {
             right("top share", 12)
         ));
         for TradeOffPoint { weight_variance, role, largest_share, ln_gradient, .. } in &self.trade_off {
-            let known = |value: &Option<f64>| value.map_or_else(|| "-".to_owned(), number);
+            let known = |value: &Option<f64>| value.map_or_else(|| "-".to_owned(), rounded);
             let line = format!(
                 "  {}{}{}  {role}",
                 right(&number(*weight_variance), 17),
@@ -318,15 +318,18 @@ fn assessed(found: &Assessed) -> Value {
 }
 
 fn pair(term: &Term, width: usize) -> String {
-    // Hundredths of an e-fold are nothing.
-    let short = |x: f64| if x.abs() < 0.005 { "0".to_owned() } else { number(x) };
-    let known = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), short);
+    let known = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), rounded);
     right(&format!("{} ({})", known(term.measured), known(term.predicted)), width)
 }
 
 fn shares(term: &Term, width: usize) -> String {
     let known = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), percent);
     right(&format!("{} ({})", known(term.measured), known(term.predicted)), width)
+}
+
+/// Thousandths of an e-fold are nothing.
+fn rounded(x: f64) -> String {
+    if x.abs() < 0.005 { "0".to_owned() } else { number(x) }
 }
 
 fn percent(share: f64) -> String {
