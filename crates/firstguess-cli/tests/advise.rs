@@ -56,8 +56,21 @@ fn advice_is_measured_and_says_what_it_is_worth() {
 fn an_activation_and_a_depth_are_enough() {
     for (kind, depth) in [("mlp", "12"), ("cnn", "6"), ("resnet", "10"), ("preln", "10")] {
         let found = json(&[
-            "advise", "--activation", "gelu", "--depth", depth, "--architecture", kind, "--width", "12",
-            "--samples", "40", "--draws", "2", "--loss", "blurry(0.6)",
+            "advise",
+            "--activation",
+            "gelu",
+            "--depth",
+            depth,
+            "--architecture",
+            kind,
+            "--width",
+            "12",
+            "--samples",
+            "40",
+            "--draws",
+            "2",
+            "--loss",
+            "blurry(0.6)",
         ]);
         assert!(found["headline"].as_str().unwrap().len() > 20, "{kind}");
         assert_eq!(found["loss"]["verdict"], "runaway", "{kind}");
@@ -65,7 +78,10 @@ fn an_activation_and_a_depth_are_enough() {
     for (arguments, expected) in [
         (&["advise"][..], "MODEL"),
         (&["advise", "--activation", "tanh"], "--depth"),
-        (&["advise", "--activation", "tanh", "--depth", "3", "--architecture", "resnet"], "depth 4 at least"),
+        (
+            &["advise", "--activation", "tanh", "--depth", "3", "--architecture", "resnet"],
+            "depth 4 at least",
+        ),
         (&["advise", "--activation", "tanh", "--depth", "3", "--width", "99999999999"], "--width"),
         (&["advise", "nowhere.toml"], "nowhere.toml"),
     ] {
@@ -94,12 +110,19 @@ fn drawn_files_are_deterministic_and_pass_their_own_audit() {
         let refused = firstguess(&["check", &spec, "--weights", &first, "--json"]);
         assert_eq!(refused.code, Some(1), "{}", refused.stderr);
         assert!(refused.stdout.contains("√6 too large"), "{}", refused.stdout);
-        let ignored = ["check", &spec, "--weights", &first, "--ignore", "weight-scale,bias-scale,fan-mode"];
+        let ignored =
+            ["check", &spec, "--weights", &first, "--ignore", "weight-scale,bias-scale,fan-mode"];
         assert_eq!(firstguess(&ignored).code, Some(0));
     }
     let refined = at("refined.safetensors");
     let made = json(&["init", &spec, "--scheme", "orthogonal", "--lsuv", "-o", &refined]);
-    assert!(made["refined"]["after"].as_array().unwrap().iter().all(|q| (q.as_f64().unwrap() - 1.0).abs() < 0.02));
+    assert!(
+        made["refined"]["after"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|q| (q.as_f64().unwrap() - 1.0).abs() < 0.02)
+    );
     let advised = at("advised.safetensors");
     json(&["init", &spec, "--scheme", "advised", "-o", &advised]);
     assert!(fs::read(&advised).unwrap().len() > 24 * 48 * 48 * 4);
@@ -149,6 +172,10 @@ fn hostile_weight_files_are_refused() {
         fs::write(&file, &bytes).unwrap();
         let refused = firstguess(&["check", "--weights", file.to_str().unwrap()]);
         assert_eq!(refused.code, Some(2), "case {at}: {}", refused.stdout);
-        assert!(refused.stderr.starts_with("error: ") && refused.stderr.contains("w.safetensors"), "case {at}: {}", refused.stderr);
+        assert!(
+            refused.stderr.starts_with("error: ") && refused.stderr.contains("w.safetensors"),
+            "case {at}: {}",
+            refused.stderr
+        );
     }
 }

@@ -40,7 +40,8 @@ fn main() -> Fallible<()> {
         head(&train, &held_out);
     }
     for cell in cells {
-        let (activation, depths) = cell.split_once(':').ok_or("a cell is activation:depth,depth")?;
+        let (activation, depths) =
+            cell.split_once(':').ok_or("a cell is activation:depth,depth")?;
         let activation: Activation = activation.parse()?;
         for depth in depths.split(',') {
             study(&activation, depth.parse()?, &train, &held_out)?;
@@ -169,7 +170,9 @@ fn arm(name: &str, network: &Network, inits: Vec<LayerInit>) -> Result<Arm, Spec
 fn accuracy(found: &ArmReport) -> String {
     found.accuracy.map_or_else(
         || "-".to_owned(),
-        |band| format!("{:.3} ± {:.3}", band.mean, band.high.map_or(f64::NAN, |high| high - band.mean)),
+        |band| {
+            format!("{:.3} ± {:.3}", band.mean, band.high.map_or(f64::NAN, |high| high - band.mean))
+        },
     )
 }
 

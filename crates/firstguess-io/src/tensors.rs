@@ -137,8 +137,9 @@ pub fn tensors_from_bytes(file: &str, bytes: &[u8]) -> Result<Tensors, DataError
     let parsed = if bytes.starts_with(b"PK") {
         archive::parse(bytes)
     } else if is_pickle(bytes) {
-        Err(Problem::new("a pickle, which can run any code and is never opened", FORMATS)
-            .hint("in Python: safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\")"))
+        Err(Problem::new("a pickle, which can run any code and is never opened", FORMATS).hint(
+            "in Python: safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\")",
+        ))
     } else {
         safetensors::parse(bytes)
     };

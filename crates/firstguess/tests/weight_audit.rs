@@ -19,9 +19,9 @@ struct Case {
     tensors: Vec<NamedTensor>,
 }
 
-const WIDENING: &str = r#"[{"dense":128},"relu",{"dense":320},"relu",{"dense":96},"relu",{"dense":10}]"#;
-const KERNELS: &str =
-    r#"[{"conv":24},"relu",{"conv":48},"batch_norm","relu",{"max_pool":2},{"conv":16},"relu","flatten",{"dense":10}]"#;
+const WIDENING: &str =
+    r#"[{"dense":128},"relu",{"dense":320},"relu",{"dense":96},"relu",{"dense":10}]"#;
+const KERNELS: &str = r#"[{"conv":24},"relu",{"conv":48},"batch_norm","relu",{"max_pool":2},{"conv":16},"relu","flatten",{"dense":10}]"#;
 
 fn case(layers: &str, shape: &[usize], init: &str, seed: u64) -> Case {
     let layers = serde_json::from_str(layers).unwrap();
@@ -69,7 +69,11 @@ impl Case {
         for layer in &layers {
             let name = format!("{}.weight", layer.module);
             let tensor = self.tensors.iter_mut().find(|tensor| tensor.name == name).unwrap();
-            change(layer.layer.index, tensor, [layer.layer.fan_in as f64, layer.layer.fan_out as f64]);
+            change(
+                layer.layer.index,
+                tensor,
+                [layer.layer.fan_in as f64, layer.layer.fan_out as f64],
+            );
         }
         self
     }
@@ -107,12 +111,8 @@ fn residual() -> Case {
 /// Names and shapes of GPT-2, its projections scaled or not.
 fn gpt(scaled: bool) -> Vec<NamedTensor> {
     let blocks = 12;
-    let source = case(
-        r#"[{"repeat":48,"layers":[{"dense":32},"relu"]}]"#,
-        &[32],
-        "explicit(0.0128,0)",
-        3,
-    );
+    let source =
+        case(r#"[{"repeat":48,"layers":[{"dense":32},"relu"]}]"#, &[32], "explicit(0.0128,0)", 3);
     let mut weights = source.tensors.into_iter().filter(|tensor| tensor.name.ends_with("weight"));
     let mut tensors = Vec::new();
     for block in 0..blocks {
@@ -164,12 +164,12 @@ fn planted() -> Vec<(&'static str, &'static str, AuditReport)> {
             he().drawn_by("he_uniform").scaled(|_| 3.0_f64.sqrt().recip()),
         ),
         ("uniform for normal", "weight-law", he().drawn_by("he_uniform")),
-        ("normal for uniform", "weight-law", case(WIDENING, &[64], "he_uniform", 1).drawn_by("he_normal")),
         (
-            "a mean",
+            "normal for uniform",
             "weight-law",
-            he().only(2, |t| t.values.iter_mut().for_each(|x| *x += 0.03)),
+            case(WIDENING, &[64], "he_uniform", 1).drawn_by("he_normal"),
         ),
+        ("a mean", "weight-law", he().only(2, |t| t.values.iter_mut().for_each(|x| *x += 0.03))),
         (
             "independent for orthogonal",
             "weight-law",
@@ -190,11 +190,7 @@ fn planted() -> Vec<(&'static str, &'static str, AuditReport)> {
         ("infinity", "uninitialised-memory", he().only(1, set(f32::INFINITY, 1))),
         ("denormal memory", "uninitialised-memory", he().only(4, set(1e-41, 40))),
         ("absurd size", "uninitialised-memory", he().only(1, set(4.2e28, 1))),
-        (
-            "one constant",
-            "constant-weights",
-            he().only(3, |t| t.values.fill(0.05)),
-        ),
+        ("one constant", "constant-weights", he().only(3, |t| t.values.fill(0.05))),
         ("zeros", "constant-weights", he().only(4, |t| t.values.fill(0.0))),
         ("rows of zeros", "zero-rows", he().only(2, |t| t.values[..2 * 128].fill(0.0))),
         (
@@ -210,11 +206,15 @@ fn planted() -> Vec<(&'static str, &'static str, AuditReport)> {
                 tail[..128 * 8].copy_from_slice(head);
             }),
         ),
-        ("branches unscaled", "residual-scale", residual().each(|index, tensor, _| {
-            if index > 1 && index < 22 && index % 2 == 1 {
-                scale(tensor, 10.0_f64.sqrt());
-            }
-        })),
+        (
+            "branches unscaled",
+            "residual-scale",
+            residual().each(|index, tensor, _| {
+                if index > 1 && index < 22 && index % 2 == 1 {
+                    scale(tensor, 10.0_f64.sqrt());
+                }
+            }),
+        ),
         ("biases drawn", "bias-scale", {
             let mut case = he();
             let drawn = he().drawn_by("torch_default");
@@ -247,7 +247,12 @@ fn planted() -> Vec<(&'static str, &'static str, AuditReport)> {
         scale(tensor, factor);
     }
     found.push(("generator seeded anew", "duplicated-draws", without_law(&reseeded.tensors)));
-    let mut copied = case(r#"[{"repeat":3,"layers":[{"dense":40},"relu"]},{"dense":10}]"#, &[40], "he_normal", 4);
+    let mut copied = case(
+        r#"[{"repeat":3,"layers":[{"dense":40},"relu"]},{"dense":10}]"#,
+        &[40],
+        "he_normal",
+        4,
+    );
     copied.tensors[2].values = copied.tensors[0].values.clone();
     found.push(("a block copied", "duplicated-draws", copied.report()));
     found.push(("projections of GPT-2 unscaled", "residual-scale", without_law(&gpt(false))));
@@ -304,7 +309,8 @@ fn the_factor_and_its_cause_are_named() {
             _ => continue,
         };
         let titles: Vec<&str> = report.findings.iter().map(|f| &f.title[..]).collect();
-        let told = titles.iter().any(|title| title.contains(expected.0) && title.contains(expected.1));
+        let told =
+            titles.iter().any(|title| title.contains(expected.0) && title.contains(expected.1));
         assert!(told, "{what}: {titles:?}");
     }
 }
@@ -330,7 +336,9 @@ fn healthy() -> Vec<(String, AuditReport)> {
     ]) {
         found.push((scheme.to_owned(), case(WIDENING, &[64], scheme, seed).report()));
     }
-    for (seed, scheme) in (40..).zip(["he_normal", "torch_default", "orthogonal", "delta_orthogonal"]) {
+    for (seed, scheme) in
+        (40..).zip(["he_normal", "torch_default", "orthogonal", "delta_orthogonal"])
+    {
         found.push((format!("kernels {scheme}"), case(KERNELS, &[3, 8, 8], scheme, seed).report()));
     }
     found.push(("branches scaled".to_owned(), residual().report()));
@@ -362,13 +370,20 @@ fn healthy_networks_raise_no_alarm() {
     let healthy = healthy();
     assert!(healthy.len() >= 20);
     for (what, report) in healthy {
-        let alarms: Vec<String> = report.findings.iter().map(|f| format!("{}: {}", f.id, f.title)).collect();
+        let alarms: Vec<String> =
+            report.findings.iter().map(|f| format!("{}: {}", f.id, f.title)).collect();
         assert!(alarms.is_empty(), "{what}: {}", alarms.join("\n"));
         assert_eq!(report.worst(), None);
     }
     // Five hundred seeds would each be another healthy network; fifty show that six standard errors are enough.
     for seed in 100..150 {
-        let report = case(r#"[{"dense":24},"tanh",{"dense":16},"tanh",{"dense":4}]"#, &[12], "torch_default", seed).report();
+        let report = case(
+            r#"[{"dense":24},"tanh",{"dense":16},"tanh",{"dense":4}]"#,
+            &[12],
+            "torch_default",
+            seed,
+        )
+        .report();
         assert!(report.findings.is_empty(), "seed {seed}: {}", report.findings[0].title);
     }
 }
@@ -379,7 +394,10 @@ fn tensors_that_do_not_fit_are_refused_with_what_was_sought() {
     case.tensors.truncate(3);
     let law = Law::Network(&case.network, &case.inits);
     let error = Audit::new("case", &case.tensors, law).unwrap_err().to_string();
-    assert!(error.contains("layer 3") && error.contains("[96, 320]") && error.contains("none left"), "{error}");
+    assert!(
+        error.contains("layer 3") && error.contains("[96, 320]") && error.contains("none left"),
+        "{error}"
+    );
     assert!(judge_weights(&Audit::new("nothing", &[], Law::Unknown).unwrap()).is_empty());
 }
 

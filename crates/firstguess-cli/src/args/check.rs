@@ -6,6 +6,7 @@ use clap::{Args as Arguments, ValueEnum};
 use firstguess::spec::{InitScheme, LossSchedule};
 
 use super::advise::init_scheme;
+use super::plot::PlotArgs;
 use super::train::loss_schedule;
 use super::values::{draws, precision, samples, seconds};
 
@@ -44,7 +45,7 @@ pub(crate) struct CheckArgs {
     /// Audit the weights in this file (safetensors or npz) instead of measuring: do they follow the law of MODEL, or of
     /// --scheme?
     #[arg(long, value_name = "FILE")]
-    #[arg(conflicts_with_all = ["draws", "samples", "loss", "precision", "budget", "engine", "shares_only"])]
+    #[arg(conflicts_with_all = ["draws", "samples", "loss", "precision", "budget", "engine", "shares_only", "html", "plot"])]
     pub(crate) weights: Option<PathBuf>,
     /// Scheme that the weights should follow where there is no MODEL, such as he_normal or explicit(2,0.1)
     #[arg(long, value_name = "S", value_parser = init_scheme, requires = "weights", conflicts_with = "model")]
@@ -52,6 +53,11 @@ pub(crate) struct CheckArgs {
     /// Gravity of a finding from which the exit status is 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error)]
     pub(crate) fail_on: FailOn,
+    /// Write the report as one HTML page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) plot: PlotArgs,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
 }

@@ -26,8 +26,8 @@ pub(crate) fn run(args: &AdviseArgs, out: &mut Printer) -> anyhow::Result<ExitSt
     let seed = out.settings().seed;
     let (spec, data) = question(args, seed)?;
     let wishes = Wishes { loss: args.loss.as_ref(), draws: args.draws };
-    let mut bar = Bar::new(out.settings().quiet, "measuring", "networks")
-        .spelled(out.settings().unicode);
+    let mut bar =
+        Bar::new(out.settings().quiet, "measuring", "networks").spelled(out.settings().unicode);
     let advice = advise(&spec, &data, wishes, &mut bar)?;
     bar.finish();
     if let Some(framework) = args.code {

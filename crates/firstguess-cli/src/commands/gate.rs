@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use firstguess::Report;
-use firstguess::report::AuditReport;
 use firstguess::finding::{Baseline, Selection};
+use firstguess::report::AuditReport;
 use firstguess_io::write_atomically;
 
 use crate::args::GateArgs;

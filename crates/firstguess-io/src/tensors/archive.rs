@@ -40,7 +40,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Tensors, Problem> {
                 "of a PyTorch checkpoint, in Python: safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\")",
             ));
         }
-        let array = Array::parse(&bytes).map_err(|problem| problem.within(&format!("array `{name}`")))?;
+        let array =
+            Array::parse(&bytes).map_err(|problem| problem.within(&format!("array `{name}`")))?;
         if name == METADATA {
             found.metadata = said(&array);
         } else if array.is_float() {
@@ -157,7 +158,11 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let tensors = [
-            Tensor { name: "0.weight".into(), shape: vec![2, 3], values: (0..6u8).map(f32::from).collect() },
+            Tensor {
+                name: "0.weight".into(),
+                shape: vec![2, 3],
+                values: (0..6u8).map(f32::from).collect(),
+            },
             Tensor { name: "0.bias".into(), shape: vec![2], values: vec![1e-30, -7.0] },
             Tensor { name: "scale".into(), shape: vec![], values: vec![0.5] },
         ];

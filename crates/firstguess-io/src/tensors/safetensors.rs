@@ -19,8 +19,10 @@ pub(super) fn bytes(tensors: &[Tensor], metadata: &[(String, String)]) -> Vec<u8
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let mut entries = Vec::new();
     if !metadata.is_empty() {
-        let said: Vec<String> =
-            metadata.iter().map(|(key, value)| format!("{}:{}", quoted(key), quoted(value))).collect();
+        let said: Vec<String> = metadata
+            .iter()
+            .map(|(key, value)| format!("{}:{}", quoted(key), quoted(value)))
+            .collect();
         entries.push(format!("\"__metadata__\":{{{}}}", said.join(",")));
     }
     let mut end = 0;
@@ -70,7 +72,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Tensors, Problem> {
 
 fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), Problem> {
     let damaged = |found: String| {
-        Problem::new(found, FORMATS).hint("the file is cut short or of another kind: write it again")
+        Problem::new(found, FORMATS)
+            .hint("the file is cut short or of another kind: write it again")
     };
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return Err(damaged(format!("a file of {} bytes", bytes.len())));
@@ -131,7 +134,8 @@ fn check_size(name: &str, entry: &Entry, element: Type) -> Result<(), Problem> {
             format!("at most {MAX_AXES}"),
         ));
     }
-    let claimed = entry.shape.iter().try_fold(element.size(), |size, extent| size.checked_mul(*extent));
+    let claimed =
+        entry.shape.iter().try_fold(element.size(), |size, extent| size.checked_mul(*extent));
     let [begin, end] = entry.data_offsets;
     if claimed == Some(end - begin) {
         return Ok(());
@@ -226,7 +230,10 @@ impl Type {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "weights are looked at in single precision")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "weights are looked at in single precision"
+    )]
     fn values(self, bytes: &[u8]) -> Vec<f32> {
         match self {
             Self::F64 => {
@@ -312,10 +319,15 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let tensors = [
-            Tensor { name: "0.weight".into(), shape: vec![2, 3], values: (0..6u8).map(f32::from).collect() },
+            Tensor {
+                name: "0.weight".into(),
+                shape: vec![2, 3],
+                values: (0..6u8).map(f32::from).collect(),
+            },
             Tensor { name: "odd \"name\"\n".into(), shape: vec![], values: vec![-0.0] },
         ];
-        let said = vec![("format".to_owned(), "pt".to_owned()), ("seed".to_owned(), "7".to_owned())];
+        let said =
+            vec![("format".to_owned(), "pt".to_owned()), ("seed".to_owned(), "7".to_owned())];
         let bytes = bytes(&tensors, &said);
         let found = parse(&bytes).unwrap();
         assert_eq!(found.tensors, tensors);

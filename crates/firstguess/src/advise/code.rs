@@ -109,7 +109,8 @@ impl Recipe {
 
     /// `{0: (1.5, 0.0), 7: (0.1, 0.0)}`.
     fn python_special(&self) -> String {
-        let entry = |(at, [w, b]): &(usize, [f64; 2])| format!("{at}: ({}, {})", digits(*w), digits(*b));
+        let entry =
+            |(at, [w, b]): &(usize, [f64; 2])| format!("{at}: ({}, {})", digits(*w), digits(*b));
         let entries: Vec<String> = self.special.iter().map(entry).collect();
         let line = entries.join(", ");
         if line.len() < 90 {
@@ -148,7 +149,11 @@ fn digits(x: f64) -> String {
         return "0.0".to_owned();
     }
     let rounded: f64 = format!("{x:.9e}").parse().unwrap_or(x);
-    if (1e-4..1e7).contains(&rounded.abs()) { format!("{rounded:?}") } else { format!("{rounded:e}") }
+    if (1e-4..1e7).contains(&rounded.abs()) {
+        format!("{rounded:?}")
+    } else {
+        format!("{rounded:e}")
+    }
 }
 
 #[cfg(test)]

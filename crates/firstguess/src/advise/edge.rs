@@ -30,7 +30,10 @@ impl Edge {
     /// none is, the best of them.
     pub(super) fn find(spec: &Spec, network: &Network, data: &Dataset) -> Result<Self, String> {
         if network.residual_blocks > 0 {
-            return Err("a residual stream has no edge of chaos: every block multiplies gradients by 1 + χ".to_owned());
+            return Err(
+                "a residual stream has no edge of chaos: every block multiplies gradients by 1 + χ"
+                    .to_owned(),
+            );
         }
         let input = InputStatistics::of(data);
         if obstacle(network).is_some() || only_activation(network).is_err() {
@@ -53,7 +56,8 @@ impl Edge {
                 let edge = Self::at(&point, bias_variance, dual.homogeneous().is_some());
                 let Some(objective) = edge.predicted(spec, data, input) else { continue };
                 // Prejudice rises with the bias variance: the order of the list.
-                let rank = Rank::from([objective.rank()[0], objective.rank()[1], objective.rank()[2], 0]);
+                let rank =
+                    Rank::from([objective.rank()[0], objective.rank()[1], objective.rank()[2], 0]);
                 if best.as_ref().is_none_or(|(found, _)| rank < *found) {
                     best = Some((rank, edge));
                 }

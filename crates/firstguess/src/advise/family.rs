@@ -67,18 +67,15 @@ impl Family {
             Self::Cnn => {
                 let mut layers = Vec::new();
                 if depth > 1 {
-                    layers.push(Layer::Repeat {
-                        count: depth - 1,
-                        layers: vec![conv(width), act()],
-                    });
+                    layers
+                        .push(Layer::Repeat { count: depth - 1, layers: vec![conv(width), act()] });
                 }
                 layers.extend([Layer::GlobalAveragePool, head]);
                 layers
             }
             Self::Resnet => {
                 let layer = || if image { conv(width) } else { dense(width) };
-                let mut layers =
-                    vec![layer(), stream(vec![act(), layer(), act(), layer()]), act()];
+                let mut layers = vec![layer(), stream(vec![act(), layer(), act(), layer()]), act()];
                 if image {
                     layers.push(Layer::GlobalAveragePool);
                 }

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn the_first_layer_leaves_its_repeat() {
-        let mut found = layers(r#"["flatten",{"repeat":9,"layers":[{"dense":8},"tanh"]},{"dense":2}]"#);
+        let mut found =
+            layers(r#"["flatten",{"repeat":9,"layers":[{"dense":8},"tanh"]},{"dense":2}]"#);
         assert!(set_first(&mut found, OWN));
         let expected = layers(
             r#"["flatten",{"dense":8,"weight_variance":0.5,"bias_variance":0.25},"tanh",

@@ -190,15 +190,7 @@ pub fn advise(
         None => None,
     };
     let report = check(&best.spec, data, progress)?;
-    Ok(Advice {
-        candidates,
-        changes,
-        unavailable,
-        trade_off,
-        loss,
-        report,
-        network: best_network,
-    })
+    Ok(Advice { candidates, changes, unavailable, trade_off, loss, report, network: best_network })
 }
 
 /// Takes what was found, unless another candidate draws every layer the same way.

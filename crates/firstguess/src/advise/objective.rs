@@ -107,7 +107,11 @@ impl Objective {
                 VARIANCE,
             ),
             correlation: Term::new(predicted.lost, measured.lost, CORRELATION),
-            largest_share: Term::new(share.map(|share| share.largest_share), measured.share, neutral),
+            largest_share: Term::new(
+                share.map(|share| share.largest_share),
+                measured.share,
+                neutral,
+            ),
             repelling_slope,
             ln_gradient: measured.gradient.map(|(mean, _)| mean).or(predicted.gradient),
         }
@@ -152,7 +156,9 @@ fn predicted(prediction: &Prediction) -> Numbers {
     let last_hidden = layers.len().saturating_sub(2);
     Numbers {
         gradient: prediction.ln_gradient().ok(),
-        variance: spread(0).zip(spread(last_hidden)).map(|(first, last)| last.ln_q() - first.ln_q()),
+        variance: spread(0)
+            .zip(spread(last_hidden))
+            .map(|(first, last)| last.ln_q() - first.ln_q()),
         lost: spread(0)
             .zip(spread(layers.len().saturating_sub(1)))
             .map(|(first, last)| lost(first.complement(), last.complement())),

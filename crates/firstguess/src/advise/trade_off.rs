@@ -29,7 +29,11 @@ pub struct TradeOffPoint {
 }
 
 /// Theory along the weight variance, through the recommended one; empty where its scheme is no plain pair of variances.
-pub(super) fn trade_off(spec: &Spec, data: &Dataset, activation: Option<&Dual>) -> Vec<TradeOffPoint> {
+pub(super) fn trade_off(
+    spec: &Spec,
+    data: &Dataset,
+    activation: Option<&Dual>,
+) -> Vec<TradeOffPoint> {
     let (Some(weight), bias) = (spec.init.weight_variance, spec.init.bias_variance.unwrap_or(0.0))
     else {
         return Vec::new();

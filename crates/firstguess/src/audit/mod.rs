@@ -199,4 +199,3 @@ impl Pool {
         self.values.len() < SAMPLE
     }
 }
-

@@ -17,8 +17,8 @@
 
 use super::audited::{evidence, exact, which};
 use super::{Finding, Severity, short};
-use crate::audit::{Audit, TensorAudit};
 use crate::audit::Role;
+use crate::audit::{Audit, TensorAudit};
 
 pub(super) fn judge(audit: &Audit) -> Option<Finding> {
     let found: Vec<&TensorAudit> = audit
@@ -38,7 +38,8 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
             which(&found, audit.weights().count()),
             short(first.statistics.mean)
         ),
-        explanation: "Units with equal weights compute the same and stay equal in training.".to_owned(),
+        explanation: "Units with equal weights compute the same and stay equal in training."
+            .to_owned(),
         evidence: evidence(&found, "root mean square", |tensor| {
             let law = tensor.expected.as_ref().map(|expected| expected.std);
             (law, exact(tensor.statistics.root_mean_square))

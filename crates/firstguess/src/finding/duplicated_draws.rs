@@ -27,8 +27,15 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
         audit.tensors.iter().filter(|tensor| tensor.statistics.repeated_rows > 0).collect();
     let mut parts = Vec::new();
     if let Some(pair) = pairs.first() {
-        let more = if pairs.len() > 1 { format!(", and {} more pairs", pairs.len() - 1) } else { String::new() };
-        parts.push(format!("`{}` and `{}` share their random numbers{more}", pair.first, pair.second));
+        let more = if pairs.len() > 1 {
+            format!(", and {} more pairs", pairs.len() - 1)
+        } else {
+            String::new()
+        };
+        parts.push(format!(
+            "`{}` and `{}` share their random numbers{more}",
+            pair.first, pair.second
+        ));
     }
     if let Some(tensor) = repeated.first() {
         let rows: usize = repeated.iter().map(|tensor| tensor.statistics.repeated_rows).sum();

@@ -39,7 +39,8 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
             times(factor),
             tensor.name
         ),
-        explanation: "The factor is that of a wrong fan; over the depth such factors multiply.".to_owned(),
+        explanation: "The factor is that of a wrong fan; over the depth such factors multiply."
+            .to_owned(),
         evidence: factors(&found),
         remedy: Some("divide by the inputs that one unit sums over, fan_in".to_owned()),
         references: &["he2015", "glorot2010"],

@@ -49,8 +49,10 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
     by_name(audit)
 }
 
-const EXPLANATION: &str = "Unscaled branches add up over the depth: the stream grows, and with it every later gradient.";
-const REMEDY: &str = "multiply the last weights of each branch by 1/√(number of branches), after all other draws";
+const EXPLANATION: &str =
+    "Unscaled branches add up over the depth: the stream grows, and with it every later gradient.";
+const REMEDY: &str =
+    "multiply the last weights of each branch by 1/√(number of branches), after all other draws";
 
 /// Whether the factor `1/√n` is what is missing.
 pub(super) fn unscaled(tensor: &TensorAudit, branches: usize) -> bool {

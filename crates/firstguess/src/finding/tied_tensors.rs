@@ -19,7 +19,8 @@ use super::{Evidence, Finding, Severity};
 use crate::audit::{Audit, Duplicate};
 
 /// Parts of names under which one matrix serves twice.
-const TIED: [&str; 7] = ["embed", "wte", "lm_head", "tok", "shared", "decoder.weight", "head.weight"];
+const TIED: [&str; 7] =
+    ["embed", "wte", "lm_head", "tok", "shared", "decoder.weight", "head.weight"];
 
 pub(super) fn may_be_tied(pair: &Duplicate) -> bool {
     let tied = |name: &str| TIED.iter().any(|part| name.to_lowercase().contains(part));

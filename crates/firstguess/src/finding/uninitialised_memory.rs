@@ -40,7 +40,8 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
             sum(|t| t.statistics.denormal),
             sum(|t| t.statistics.huge),
         ),
-        explanation: "That is memory that was never written, or a training that had blown up.".to_owned(),
+        explanation: "That is memory that was never written, or a training that had blown up."
+            .to_owned(),
         evidence: evidence(&found, "values out of any law", |tensor| {
             let s = &tensor.statistics;
             (Some(0.0), exact((s.nan + s.infinite + s.denormal + s.huge) as f64))

@@ -86,7 +86,9 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
         id: "weight-law",
         severity: Severity::Error,
         title: parts.join("; "),
-        explanation: "Whatever their scale, these values were drawn from another law than the scheme's.".to_owned(),
+        explanation:
+            "Whatever their scale, these values were drawn from another law than the scheme's."
+                .to_owned(),
         evidence: numbers,
         remedy: Some("compare the initialiser that ran with the scheme".to_owned()),
         references: &["saxe2014"],
@@ -130,7 +132,9 @@ fn wrong_angles(tensor: &TensorAudit, wanted: bool) -> bool {
         return false;
     }
     match (wanted, expected.family) {
-        (true, WeightFamily::Orthogonal | WeightFamily::DeltaOrthogonal) => coherence > ORTHOGONAL.1,
+        (true, WeightFamily::Orthogonal | WeightFamily::DeltaOrthogonal) => {
+            coherence > ORTHOGONAL.1
+        }
         (false, family) => family.is_independent() && coherence < ORTHOGONAL.0,
         _ => false,
     }

@@ -45,7 +45,8 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
             times(factor),
             tensor.name
         ),
-        explanation: "Signals and gradients change by the square of this factor in every layer.".to_owned(),
+        explanation: "Signals and gradients change by the square of this factor in every layer."
+            .to_owned(),
         evidence: factors(&found),
         remedy: Some("draw these tensors with the standard deviation of the law".to_owned()),
         references: &["he2015", "glorot2010"],

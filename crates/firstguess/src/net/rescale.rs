@@ -3,11 +3,11 @@
 //! For networks without theory: whatever the layers before one do, its own scale is measured and set, from the input to the
 //! logits. One network at a time, biases are left alone.
 
+use super::Masks;
 use super::error::NetError;
 use super::program::{Program, Record};
 use super::tape::{LayerView, Tape};
 use super::weights::Weights;
-use super::Masks;
 use crate::spec::network::Network;
 
 /// Relative distance from the target at which a layer is let be.

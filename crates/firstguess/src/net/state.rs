@@ -122,12 +122,7 @@ pub fn named_tensors(network: &Network, weights: &Weights<f32>) -> Vec<NamedTens
 }
 
 /// Calls `f` with the name of each node, nested ones included, shortcut before branch.
-fn walk<'a>(
-    nodes: &'a [Node],
-    prefix: &str,
-    at_input: bool,
-    f: &mut impl FnMut(&str, &'a Node),
-) {
+fn walk<'a>(nodes: &'a [Node], prefix: &str, at_input: bool, f: &mut impl FnMut(&str, &'a Node)) {
     let mut position = 0;
     for (order, node) in nodes.iter().enumerate() {
         let first = at_input && order == 0;

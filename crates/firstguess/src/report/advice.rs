@@ -116,7 +116,8 @@ impl Advice {
         out.push('\n');
         for note in self.notes() {
             let body = wrap(&note, 4, style.width);
-            let _ = write!(out, "  {} {}", if style.unicode { "·" } else { "-" }, body.trim_start());
+            let _ =
+                write!(out, "  {} {}", if style.unicode { "·" } else { "-" }, body.trim_start());
         }
         let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
         style.finish(lines.join("\n") + "\n")
@@ -135,7 +136,8 @@ impl Advice {
         let all = self.candidates.iter().chain(&self.changes);
         for (position, found) in all.enumerate() {
             let o = &found.objective;
-            let name = if position == 0 { format!("→ {}", found.id) } else { format!("  {}", found.id) };
+            let name =
+                if position == 0 { format!("→ {}", found.id) } else { format!("  {}", found.id) };
             let line = format!(
                 "  {}{}{}{}{}",
                 left(&name, 23),
@@ -172,7 +174,9 @@ impl Advice {
             right("ln gradient", 14),
             right("top share", 12)
         ));
-        for TradeOffPoint { weight_variance, role, largest_share, ln_gradient, .. } in &self.trade_off {
+        for TradeOffPoint { weight_variance, role, largest_share, ln_gradient, .. } in
+            &self.trade_off
+        {
             let known = |value: &Option<f64>| value.map_or_else(|| "-".to_owned(), rounded);
             let line = format!(
                 "  {}{}{}  {role}",
@@ -189,10 +193,13 @@ impl Advice {
     /// The advice as one JSON object.
     pub fn to_json(&self) -> Value {
         let best = self.recommended();
-        let verdict = self.report.worst().map_or_else(|| "fine".to_owned(), |worst| match worst {
-            Severity::Note => "fine".to_owned(),
-            other => other.to_string(),
-        });
+        let verdict = self.report.worst().map_or_else(
+            || "fine".to_owned(),
+            |worst| match worst {
+                Severity::Note => "fine".to_owned(),
+                other => other.to_string(),
+            },
+        );
         json!({
             "schema_version": SCHEMA_VERSION,
             "command": "advise",

@@ -53,7 +53,10 @@ impl AuditReport {
             Some(finding) if finding.severity > Severity::Note => super::sentence(&finding.title),
             _ => match &self.audit.law {
                 Some(law) => format!("The weights follow their law ({law})."),
-                None => "Nothing is odd about these weights; no law was given to compare them with.".to_owned(),
+                None => {
+                    "Nothing is odd about these weights; no law was given to compare them with."
+                        .to_owned()
+                }
             },
         }
     }
@@ -132,10 +135,13 @@ impl AuditReport {
 
     /// The audit as one JSON object.
     pub fn to_json(&self) -> Value {
-        let status = self.worst().map_or_else(|| "fine".to_owned(), |worst| match worst {
-            Severity::Note => "fine".to_owned(),
-            other => other.to_string(),
-        });
+        let status = self.worst().map_or_else(
+            || "fine".to_owned(),
+            |worst| match worst {
+                Severity::Note => "fine".to_owned(),
+                other => other.to_string(),
+            },
+        );
         json!({
             "schema_version": SCHEMA_VERSION,
             "command": "check",

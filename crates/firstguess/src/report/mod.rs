@@ -2,11 +2,14 @@
 
 mod advice;
 mod audit;
+mod html;
 mod json;
 mod label_errors;
 mod model;
 pub mod phase_diagram;
+pub mod picture;
 mod sarif;
+mod spark;
 mod terminal;
 mod text;
 
@@ -14,6 +17,7 @@ pub use audit::AuditReport;
 pub use json::{Fields, prediction_fields};
 pub use label_errors::{LabelReport, LabelledExample, MATRIX_CLASSES};
 pub use model::{AsFound, ModelSummary, ModuleSummary};
+pub use spark::{sparkline, sparkline_between};
 pub use terminal::Style;
 pub use text::in_ascii;
 

@@ -37,7 +37,10 @@ pub(super) fn propose(case: &Case<'_>) -> Result<Proposal, String> {
     spec.init = InitScheme::explicit(weight, 0.0);
     layers::strip(&mut spec.network.layers);
     layers::replace_activations(&mut spec.network.layers, &centred);
-    let own = OwnVariances { weight_variance: Some(q / (input.variance + input.offset_square)), bias_variance: None };
+    let own = OwnVariances {
+        weight_variance: Some(q / (input.variance + input.offset_square)),
+        bias_variance: None,
+    };
     layers::set_first(&mut spec.network.layers, own);
     Ok(Proposal::new(
         format!("the activation centred: {centred}"),
@@ -60,5 +63,6 @@ fn centred(activation: &Activation, mean: f64) -> Result<Activation, String> {
     let call = if name.contains('x') || name.contains('(') { name } else { format!("{name}(x)") };
     let sign = if mean < 0.0 { '+' } else { '-' };
     let text = format!("{call}{sign}{:.9}", mean.abs());
-    text.parse().map_err(|_| format!("{activation} less its mean cannot be written as an expression"))
+    text.parse()
+        .map_err(|_| format!("{activation} less its mean cannot be written as an expression"))
 }

@@ -12,10 +12,12 @@ pub(super) fn write(recipe: &Recipe) -> String {
             "parent = math.sqrt(weight_variance / fan_in) / {TRUNCATED_STD}  # cut at two of its own deviations\n        \
              return parent * jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)"
         ),
-        WeightFamily::Orthogonal => "# Entries keep the variance asked for, whichever side is longer.\n        \
+        WeightFamily::Orthogonal => {
+            "# Entries keep the variance asked for, whichever side is longer.\n        \
              gain = math.sqrt(weight_variance * max(shape[-1], fan_in) / fan_in)\n        \
              return jax.nn.initializers.orthogonal(gain)(key, shape, dtype)"
-            .to_owned(),
+                .to_owned()
+        }
         WeightFamily::DeltaOrthogonal => "inputs, outputs = shape[-2:]\n        \
              gain = math.sqrt(weight_variance * max(outputs, inputs) / inputs)\n        \
              centre = jax.nn.initializers.orthogonal(gain)(key, (inputs, outputs), dtype)\n        \

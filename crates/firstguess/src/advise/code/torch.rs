@@ -35,7 +35,9 @@ pub(super) fn write(recipe: &Recipe) -> String {
     let scale = match recipe.family {
         WeightFamily::Orthogonal => "fan_in = layer.weight[0].numel()\n        ",
         WeightFamily::DeltaOrthogonal => "",
-        _ => "fan_in = layer.weight[0].numel()\n        std = math.sqrt(weight_variance / fan_in)\n        ",
+        _ => {
+            "fan_in = layer.weight[0].numel()\n        std = math.sqrt(weight_variance / fan_in)\n        "
+        }
     };
     format!(
         r#"# {title}
