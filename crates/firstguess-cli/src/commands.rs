@@ -18,6 +18,7 @@ pub(crate) mod phase;
 pub(crate) mod predict;
 pub(crate) mod preserved;
 pub(crate) mod progress;
+pub(crate) mod serve;
 pub(crate) mod train;
 pub(crate) mod variance;
 

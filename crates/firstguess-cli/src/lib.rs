@@ -82,6 +82,7 @@ fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
         Command::Variance(args) => commands::variance::run(args, out),
         Command::Losses(args) => commands::losses::run(args, out),
         Command::Labels(args) => commands::labels::run(args, out),
+        Command::Serve(args) => commands::serve::run(args, out),
         Command::Data(args) => commands::data::run(args, out),
         Command::Explain(args) => commands::explain::run(args, out),
         Command::Predict(args) => commands::predict::run(args, out),
