@@ -54,11 +54,6 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
     }
 
-    /// It cannot be had yet, or not any more: 409.
-    pub(crate) fn conflict(message: impl Display) -> Self {
-        Self::new(StatusCode::CONFLICT, "conflict", message)
-    }
-
     /// More bytes than are read: 413.
     pub(crate) fn too_large(limit: usize, what: &str) -> Self {
         let message = format!("{what} may have at most {limit} bytes ({} MiB)", limit >> 20);

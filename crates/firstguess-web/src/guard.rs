@@ -41,7 +41,11 @@ impl Hosts {
 
 /// `name:port` without the port; none where it is not of that form.
 fn host_name(host: &str) -> Option<&str> {
-    let end = if host.starts_with('[') { host.find(']')? + 1 } else { host.find(':').unwrap_or(host.len()) };
+    let end = if host.starts_with('[') {
+        host.find(']')? + 1
+    } else {
+        host.find(':').unwrap_or(host.len())
+    };
     let (name, rest) = host.split_at(end);
     let port = rest.strip_prefix(':').unwrap_or(rest);
     let plain = port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
@@ -91,7 +95,8 @@ fn refusal(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
                 .hint("open the address that `firstguess serve` printed"),
         );
     }
-    let foreign = |name: &str| ApiError::foreign(format!("{name}: only the explorer's own page may ask"));
+    let foreign =
+        |name: &str| ApiError::foreign(format!("{name}: only the explorer's own page may ask"));
     if let Some(origin) = headers.get(header::ORIGIN) {
         let own = format!("http://{host}");
         if !origin.as_bytes().eq_ignore_ascii_case(own.as_bytes()) {
@@ -119,8 +124,17 @@ mod tests {
             assert!(hosts.accepts(good), "{good}");
         }
         for bad in [
-            "", "evil.example", "evil.example:8765", "localhost.evil.example", "192.168.1.7:80", "[::2]",
-            "127.0.0.1:x", "127.0.0.1:8765/x", "[::1", "localhost:123456", "127.0.0.1.evil.example",
+            "",
+            "evil.example",
+            "evil.example:8765",
+            "localhost.evil.example",
+            "192.168.1.7:80",
+            "[::2]",
+            "127.0.0.1:x",
+            "127.0.0.1:8765/x",
+            "[::1",
+            "localhost:123456",
+            "127.0.0.1.evil.example",
         ] {
             assert!(!hosts.accepts(bad), "{bad}");
         }

@@ -38,7 +38,10 @@ pub(crate) enum Source {
 pub(crate) enum Stage {
     Waiting,
     /// Theory on the data, or networks: none done yet.
-    Running { done: usize, total: usize },
+    Running {
+        done: usize,
+        total: usize,
+    },
     Done(Arc<Report>),
     Failed(ApiError),
     Cancelled,

@@ -20,8 +20,10 @@ pub(crate) enum Lane {
     Quick,
     /// Nobody has tried yet.
     Unknown,
-    /// Known to take its time: awkward activations, whole diagrams.
+    /// Known to take its time: awkward activations.
     Slow,
+    /// A whole diagram.
+    Diagram,
 }
 
 /// The lanes of one server.
@@ -30,6 +32,7 @@ pub(crate) struct Lanes {
     quick: Arc<Semaphore>,
     unknown: Arc<Semaphore>,
     slow: Arc<Semaphore>,
+    diagrams: Arc<Semaphore>,
     waiting: AtomicUsize,
     limit: Duration,
 }
@@ -41,6 +44,7 @@ impl Lanes {
             quick: lane(threads.max(1)),
             unknown: lane(1),
             slow: lane(1),
+            diagrams: lane(2),
             waiting: AtomicUsize::new(0),
             limit: THEORY,
         }
@@ -57,6 +61,7 @@ impl Lanes {
             Lane::Quick => &self.quick,
             Lane::Unknown => &self.unknown,
             Lane::Slow => &self.slow,
+            Lane::Diagram => &self.diagrams,
         };
         let place = Waiting::enter(&self.waiting).ok_or_else(busy)?;
         let turn = timeout(TURN, Arc::clone(semaphore).acquire_owned()).await;
@@ -69,10 +74,15 @@ impl Lanes {
         });
         match timeout(self.limit, computing).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(ApiError::internal("the computation failed; this is a fault of firstguess")),
+            Ok(Err(_)) => {
+                Err(ApiError::internal("the computation failed; this is a fault of firstguess"))
+            }
             Err(_) => Err(ApiError::limit(
                 "activation",
-                format!("this takes longer than the {} seconds that the explorer gives it", self.limit.as_secs()),
+                format!(
+                    "this takes longer than the {} seconds that the explorer gives it",
+                    self.limit.as_secs()
+                ),
             )
             .hint("ask again in a minute, or use the command line: it has no limit")),
         }

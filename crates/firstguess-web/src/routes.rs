@@ -51,7 +51,8 @@ fn as_json(text: impl IntoResponse) -> Response {
 /// The page and its parts.
 async fn page(method: axum::http::Method, uri: Uri) -> Result<Response, ApiError> {
     let asset = assets::asset(uri.path()).ok_or_else(|| {
-        ApiError::not_found("there is no such page").hint("the explorer is at /, its API below /api/")
+        ApiError::not_found("there is no such page")
+            .hint("the explorer is at /, its API below /api/")
     })?;
     if method == axum::http::Method::GET || method == axum::http::Method::HEAD {
         return Ok(asset);
@@ -118,7 +119,9 @@ fn range(name: &'static str, text: &str) -> Result<(f64, f64), ApiError> {
         (low >= 0.0 && low < high && high <= MAX_VARIANCE).then_some((low.abs(), high))
     });
     ends.ok_or_else(|| {
-        let message = format!("`{name}` must be two ends, the lower first, from 0 to {MAX_VARIANCE}, such as 0:4");
+        let message = format!(
+            "`{name}` must be two ends, the lower first, from 0 to {MAX_VARIANCE}, such as 0:4"
+        );
         ApiError::field(name, message)
     })
 }
@@ -144,7 +147,10 @@ async fn spec(State(app): State<App>, uri: Uri) -> Result<Response, ApiError> {
 }
 
 /// A file of data.
-async fn upload(State(app): State<App>, request: axum::extract::Request) -> Result<Response, ApiError> {
+async fn upload(
+    State(app): State<App>,
+    request: axum::extract::Request,
+) -> Result<Response, ApiError> {
     let mut query = Query::new(request.uri())?;
     let name = query.required("name")?;
     query.finish()?;
@@ -156,9 +162,9 @@ async fn upload(State(app): State<App>, request: axum::extract::Request) -> Resu
     let bytes = body::read(request, limits::MAX_UPLOAD, limits::UPLOADING, "an upload").await?;
     let reader = app.clone();
     let reading = tokio::task::spawn_blocking(move || reader.uploads().add(&name, &bytes));
-    let summary = reading
-        .await
-        .map_err(|_| ApiError::internal("the file could not be read; this is a fault of firstguess"))??;
+    let summary = reading.await.map_err(|_| {
+        ApiError::internal("the file could not be read; this is a fault of firstguess")
+    })??;
     drop(place);
     Ok(as_json(summary.to_string()))
 }

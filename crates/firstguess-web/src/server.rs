@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -33,7 +34,9 @@ pub struct Options {
 #[expect(missing_docs, reason = "the message of each variant names its fields")]
 pub enum ServeError {
     /// The name has no address.
-    #[error("`{host}` is no address of this machine: {source}. Leave --host out to listen on loopback")]
+    #[error(
+        "`{host}` is no address of this machine: {source}. Leave --host out to listen on loopback"
+    )]
     Host { host: String, source: io::Error },
 
     /// The port cannot be had.
@@ -139,8 +142,9 @@ impl Server {
                 // At the limit, new connections wait in the system's queue.
                 let place = Arc::clone(&places).acquire_owned();
                 let accepting = async { (place.await, listener.accept().await) };
-                let accepted = futures_util::future::select(stop.as_mut(), std::pin::pin!(accepting));
-                let futures_util::future::Either::Right(((place, accepted), _)) = accepted.await else {
+                let accepting = std::pin::pin!(accepting);
+                let Either::Right(((place, accepted), _)) = select(stop.as_mut(), accepting).await
+                else {
                     break;
                 };
                 let Ok((stream, _)) = accepted else {

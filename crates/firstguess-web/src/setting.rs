@@ -125,8 +125,12 @@ impl Setting {
         let form = Form {
             activation: query.required("activation")?,
             pool: query.text("pool"),
-            weight_variance: query.number("weight_variance")?.ok_or_else(|| missing("weight_variance"))?,
-            bias_variance: query.number("bias_variance")?.ok_or_else(|| missing("bias_variance"))?,
+            weight_variance: query
+                .number("weight_variance")?
+                .ok_or_else(|| missing("weight_variance"))?,
+            bias_variance: query
+                .number("bias_variance")?
+                .ok_or_else(|| missing("bias_variance"))?,
             depth: query.number("depth")?.unwrap_or_else(depth),
             width: query.number("width")?.unwrap_or_else(width),
             classes: query.number("classes")?.unwrap_or_else(classes),
@@ -143,7 +147,12 @@ impl Setting {
     }
 
     /// The same question as a spec: these layers on Gaussian inputs of this correlation, or on data that the request brings.
-    pub(crate) fn spec(&self, activation: &Activation, data: Option<DataSpec>, measure: MeasureSpec) -> Spec {
+    pub(crate) fn spec(
+        &self,
+        activation: &Activation,
+        data: Option<DataSpec>,
+        measure: MeasureSpec,
+    ) -> Spec {
         let first = match data {
             // A shift makes the inputs' mean square 1/(1-c): the first layer takes it out again.
             None if self.input_correlation > 0.0 => {
@@ -154,8 +163,10 @@ impl Setting {
         };
         let own = OwnVariances::default();
         let block = |own| {
-            let mut block =
-                vec![Layer::Dense { units: self.width, own }, Layer::Activation(activation.clone())];
+            let mut block = vec![
+                Layer::Dense { units: self.width, own },
+                Layer::Activation(activation.clone()),
+            ];
             if let Some((kind, size)) = self.function.pool {
                 block.push(Layer::Pool { kind, size, stride: size });
             }
@@ -170,7 +181,8 @@ impl Setting {
         if equal > 0 {
             layers.push(Layer::Repeat { count: equal, layers: block(own) });
         }
-        layers.push(Layer::Dense { units: self.classes, own: if hidden == 0 { first } else { own } });
+        layers
+            .push(Layer::Dense { units: self.classes, own: if hidden == 0 { first } else { own } });
         Spec {
             name: "explorer".to_owned(),
             data: data.unwrap_or_else(|| self.gaussian()),
@@ -210,12 +222,20 @@ fn real(field: &'static str, value: f64, most: f64) -> Result<f64, ApiError> {
     Err(ApiError::field(field, format!("`{field}` must be a number from 0 to {most}, got {value}")))
 }
 
-fn whole(field: &'static str, value: usize, (least, most): (usize, usize)) -> Result<usize, ApiError> {
+fn whole(
+    field: &'static str,
+    value: usize,
+    (least, most): (usize, usize),
+) -> Result<usize, ApiError> {
     if (least..=most).contains(&value) {
         return Ok(value);
     }
     let message = format!("`{field}` must be a whole number from {least} to {most}, got {value}");
-    Err(if value > most { ApiError::limit(field, message) } else { ApiError::field(field, message) })
+    Err(if value > most {
+        ApiError::limit(field, message)
+    } else {
+        ApiError::field(field, message)
+    })
 }
 
 /// The fields of a query; each may stand once, and none may be left over.
@@ -241,10 +261,14 @@ impl Query {
     }
 
     /// Whatever reads as a number of this type.
-    pub(crate) fn number<T: std::str::FromStr>(&mut self, name: &'static str) -> Result<Option<T>, ApiError> {
+    pub(crate) fn number<T: std::str::FromStr>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<T>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         text.trim().parse().map(Some).map_err(|_| {
-            let kind = if std::any::type_name::<T>() == "f64" { "a number" } else { "a whole number" };
+            let kind =
+                if std::any::type_name::<T>() == "f64" { "a number" } else { "a whole number" };
             ApiError::field(name, format!("`{name}` must be {kind}, got `{}`", shown(&text)))
         })
     }
@@ -278,10 +302,12 @@ mod tests {
 
     #[test]
     fn a_query_is_a_setting_with_defaults() {
-        let setting = parsed("activation=tanh&weight_variance=1.5&bias_variance=0.05&pool=max:2").expect("good");
+        let setting = parsed("activation=tanh&weight_variance=1.5&bias_variance=0.05&pool=max:2")
+            .expect("good");
         assert_eq!((setting.depth, setting.width, setting.classes), (20, 128, 10));
         assert_eq!(setting.function.pool, Some((PoolKind::Max, 2)));
-        let one = parsed("activation=x*tanh(x)%2B1&weight_variance=1&bias_variance=0&pool=min:1").expect("good");
+        let one = parsed("activation=x*tanh(x)%2B1&weight_variance=1&bias_variance=0&pool=min:1")
+            .expect("good");
         assert_eq!(one.function, Function { activation: "x*tanh(x)+1".to_owned(), pool: None });
     }
 

@@ -141,7 +141,10 @@ impl App {
     }
 
     /// A phase diagram.
-    pub(crate) async fn diagram(&self, asked: crate::routes::Asked) -> Result<Arc<Drawn>, ApiError> {
+    pub(crate) async fn diagram(
+        &self,
+        asked: crate::routes::Asked,
+    ) -> Result<Arc<Drawn>, ApiError> {
         let key = asked.key();
         if let Some(drawn) = self.0.diagrams.get(&key) {
             return Ok(drawn);
@@ -153,13 +156,13 @@ impl App {
                 return Ok(drawn);
             }
             let prepared = app.prepare(&asked.function)?;
-            let drawn = crate::theory::diagram(&prepared.dual, asked.weight, asked.bias);
+            let drawn = prepared.diagram(asked.weight, asked.bias)?;
             let drawn = Arc::new(drawn);
             let weight = drawn.compact.len() + drawn.full.len();
             app.0.diagrams.put(key, Arc::clone(&drawn), weight);
             Ok(drawn)
         };
-        self.0.lanes.run(Lane::Slow, compute).await
+        self.0.lanes.run(Lane::Diagram, compute).await
     }
 
     /// How busy it is.

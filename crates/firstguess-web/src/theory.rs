@@ -8,7 +8,7 @@ use firstguess::report::{Fields, phase_diagram};
 use firstguess::spec::activation::{Activation, ActivationError};
 use firstguess::theory::NoTheory;
 use firstguess::theory::dual::Dual;
-use firstguess::theory::mean_field::{Spread, trajectory};
+use firstguess::theory::mean_field::{LayerVariance, Spread, trajectory};
 use firstguess::theory::phase::{Phase, Prejudice, asymptotics};
 use firstguess::theory::phase_diagram::{Axis, Cell, PhaseDiagram};
 use firstguess::theory::prejudice::{GuessFraction, GuessLaw, PrejudiceError, ShareTable};
@@ -19,15 +19,19 @@ use crate::error::ApiError;
 use crate::lanes::Lane;
 use crate::setting::{Function, Setting};
 
-/// Beyond this a call is slow: too slow to be made for each step of a drag.
+/// Beyond this a point is slow: too slow to be asked for at each step of a drag.
 const SLOW: Duration = Duration::from_millis(40);
+
+/// Beyond this a diagram is not begun: its thousands of cells need the moments that one point needed.
+const HOPELESS: Duration = Duration::from_secs(1);
 
 /// An activation whose moments are prepared.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) activation: Activation,
     pub(crate) dual: Dual,
-    /// What its last point took, in microseconds.
+    /// What its points take, in microseconds of the processor: the first, and of late.
+    first: AtomicU64,
     cost: AtomicU64,
 }
 
@@ -39,10 +43,10 @@ impl Prepared {
             Some((kind, size)) => Dual::pooled((&activation).into(), kind, size, 0.0),
         };
         let dual = dual.map_err(|why| ApiError::field("pool", why))?;
-        Ok(Self { activation, dual, cost: AtomicU64::new(0) })
+        Ok(Self { activation, dual, first: AtomicU64::new(0), cost: AtomicU64::new(0) })
     }
 
-    /// Where the next point belongs, judged by the last.
+    /// Where the next point belongs, judged by those before.
     pub(crate) fn lane(&self) -> Lane {
         match Duration::from_micros(self.cost.load(Ordering::Relaxed)) {
             Duration::ZERO => Lane::Unknown,
@@ -53,11 +57,63 @@ impl Prepared {
 
     /// Everything at one point.
     pub(crate) fn point(&self, setting: &Setting, shares: Option<&ShareTable>) -> Value {
-        let start = Instant::now();
+        let start = Spent::start();
         let point = point(&self.dual, setting, shares);
-        let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.cost.store(micros.max(1), Ordering::Relaxed);
+        let micros = start.micros();
+        if self.first.load(Ordering::Relaxed) == 0 {
+            // What is tabulated on the way is not tabulated again: the next point may be quick.
+            self.first.store(micros, Ordering::Relaxed);
+            self.cost.store(micros.min(micros_of(SLOW)), Ordering::Relaxed);
+        } else {
+            let before = self.cost.load(Ordering::Relaxed);
+            self.cost.store(u64::midpoint(before, micros).max(1), Ordering::Relaxed);
+        }
         point
+    }
+
+    /// A diagram, unless it is known to take minutes.
+    pub(crate) fn diagram(&self, weight: Axis, bias: Axis) -> Result<Drawn, ApiError> {
+        if self.first.load(Ordering::Relaxed) == 0 {
+            // Tells what its moments take.
+            let layer = LayerVariance { weight: weight.high, bias: bias.high };
+            let start = Spent::start();
+            drop(trajectory(&self.dual, layer, Spread::first_layer(layer, 1.0, 0.0), 3));
+            drop(asymptotics(&self.dual, layer, Spread::first_layer(layer, 1.0, 0.0)));
+            self.first.store(start.micros(), Ordering::Relaxed);
+        }
+        if self.first.load(Ordering::Relaxed) > micros_of(HOPELESS) {
+            return Err(ApiError::limit("activation", "a diagram of this function takes minutes")
+                .hint("the command line draws it: firstguess phase"));
+        }
+        Ok(diagram(&self.dual, weight, bias))
+    }
+}
+
+fn micros_of(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What a thread has computed since: seconds of its processor where the system tells them, so that a busy machine makes no function
+/// look slow.
+struct Spent {
+    processor: Option<u64>,
+    clock: Instant,
+}
+
+impl Spent {
+    fn start() -> Self {
+        Self { processor: Self::nanos(), clock: Instant::now() }
+    }
+
+    fn nanos() -> Option<u64> {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        text.split_whitespace().next()?.parse().ok()
+    }
+
+    fn micros(&self) -> u64 {
+        let processor =
+            self.processor.and_then(|start| Some(Self::nanos()?.saturating_sub(start) / 1000));
+        processor.unwrap_or_else(|| micros_of(self.clock.elapsed())).max(1)
     }
 }
 
@@ -88,10 +144,8 @@ fn point(phi: &Dual, setting: &Setting, shares: Option<&ShareTable>) -> Value {
         .with("gamma", of(Spread::gamma));
     layers = match &path.ended {
         None => layers.with("gradient", numbers(path.ln_gradients().into_iter().map(f64::exp))),
-        Some(why) => layers.missing(
-            "gradient",
-            &NoTheory::new(format!("the last layer is out of reach: {why}")),
-        ),
+        Some(why) => layers
+            .missing("gradient", &NoTheory::new(format!("the last layer is out of reach: {why}"))),
     };
     if let Some(why) = &path.ended {
         layers = layers.with("reason", &why.reason);
@@ -129,8 +183,7 @@ fn guess(classes: usize, gamma: f64, shares: Option<&ShareTable>) -> Result<Valu
         f64::INFINITY => Err(NoTheory::new("half the mass at 0, half at 1")),
         _ => {
             // The middles of equal bins: the ends may be infinite.
-            let at: Vec<f64> =
-                (0..LAW).map(|i| (f64::from(i) + 0.5) / f64::from(LAW)).collect();
+            let at: Vec<f64> = (0..LAW).map(|i| (f64::from(i) + 0.5) / f64::from(LAW)).collect();
             let density = numbers(at.iter().map(|g| two.density(*g)));
             Ok(json!({ "g": at, "density": density }))
         }
@@ -159,7 +212,7 @@ pub(crate) struct Drawn {
     pub(crate) full: Arc<str>,
 }
 
-pub(crate) fn diagram(phi: &Dual, weight: Axis, bias: Axis) -> Drawn {
+fn diagram(phi: &Dual, weight: Axis, bias: Axis) -> Drawn {
     let diagram = PhaseDiagram::new(phi, weight, bias);
     let mut value = phase_diagram::fields(&diagram).into_value();
     let full = value.to_string();

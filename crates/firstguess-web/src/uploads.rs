@@ -43,8 +43,11 @@ impl Uploads {
     pub(crate) fn add(&self, name: &str, bytes: &[u8]) -> Result<Value, ApiError> {
         let name = file_name(name)?;
         if name.to_ascii_lowercase().ends_with(".onnx") {
-            return Err(ApiError::field("name", "ONNX models cannot be checked in the explorer yet")
-                .hint("write the network as a spec (TOML)"));
+            return Err(ApiError::field(
+                "name",
+                "ONNX models cannot be checked in the explorer yet",
+            )
+            .hint("write the network as a spec (TOML)"));
         }
         let options = ReadOptions { max_bytes: MAX_UNPACKED, ..ReadOptions::default() };
         let data = dataset_from_bytes(&name, bytes, &options).map_err(refusal)?;
@@ -70,9 +73,10 @@ impl Uploads {
 
 fn refusal(error: DataError) -> ApiError {
     match error {
-        DataError::TooLarge { .. } => {
-            ApiError::too_large(usize::try_from(MAX_UNPACKED).unwrap_or(MAX_UPLOAD), "an unpacked upload")
-        }
+        DataError::TooLarge { .. } => ApiError::too_large(
+            usize::try_from(MAX_UNPACKED).unwrap_or(MAX_UPLOAD),
+            "an unpacked upload",
+        ),
         other => ApiError::field("file", other),
     }
 }
@@ -96,7 +100,10 @@ mod tests {
         let uploads = Uploads::new();
         let table = b"a,b,label\n1,2,0\n3,4,1\n5,6,0\n";
         let found = uploads.add("../../etc\\boxes.csv", table).expect("a data set");
-        assert_eq!((&found["name"], &found["examples"], &found["classes"]), (&"boxes.csv".into(), &3.into(), &2.into()));
+        assert_eq!(
+            (&found["name"], &found["examples"], &found["classes"]),
+            (&"boxes.csv".into(), &3.into(), &2.into())
+        );
         assert_eq!(uploads.get("upload1").expect("kept").features(), 2);
         assert!(uploads.get("../upload1").is_err());
     }

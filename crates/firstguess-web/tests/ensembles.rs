@@ -67,13 +67,15 @@ fn a_spec_gets_the_report_of_check_and_an_upload_takes_the_place_of_its_data() {
     assert_eq!(state["report"], through_text(&own.to_json()));
     assert_eq!(state["report"]["findings"][0]["id"], "frozen-bias");
 
-    let rows: Vec<String> = (0..50).map(|i| format!("{},{},{}", i % 7, (i * i) % 11, i % 3)).collect();
+    let rows: Vec<String> =
+        (0..50).map(|i| format!("{},{},{}", i % 7, (i * i) % 11, i % 3)).collect();
     let table = format!("a,b,label\n{}\n", rows.join("\n"));
     let upload = server.upload("boxes.csv", table.as_bytes());
     assert_eq!((upload.status, faults("upload", &upload.json())), (200, None), "{upload:?}");
     let order = json!({ "spec": SPEC, "data": upload.json()["id"], "draws": 5, "seed": 9 });
     let state = server.finished(&id(&server.post("/api/ensembles", &order)));
-    let source = dataset_from_bytes("boxes.csv", table.as_bytes(), &ReadOptions::default()).expect("a table");
+    let source = dataset_from_bytes("boxes.csv", table.as_bytes(), &ReadOptions::default())
+        .expect("a table");
     let mut spec = spec;
     spec.data.dataset = Some("boxes.csv".to_owned());
     (spec.measure.draws, spec.measure.seed) = (5, 9);
@@ -96,15 +98,23 @@ fn a_setting_is_measured_as_its_theory_predicts() {
         let state = server.finished(&id(&server.post("/api/ensembles", &order)));
         assert_eq!((state["stage"].as_str(), faults("ensemble", &state)), (Some("done"), None));
         let pool = pool.as_str().map_or_else(String::new, |pool| format!("&pool={pool}"));
-        let query = format!("activation=relu&weight_variance=1.3&bias_variance=0.2&depth=4&classes=5&input_correlation={correlation}{pool}");
+        let query = format!(
+            "activation=relu&weight_variance=1.3&bias_variance=0.2&depth=4&classes=5&input_correlation={correlation}{pool}"
+        );
         let point = server.get(&format!("/api/point?{query}")).json();
         for layer in 0..4 {
             for column in ["q", "c"] {
                 let theory = point["layers"][column][layer].as_f64().expect("a number");
                 let found = &state["measured"]["layers"][column][layer];
-                let (value, error) = (found["value"].as_f64().expect("a number"), found["std_error"].as_f64().expect("a number"));
+                let (value, error) = (
+                    found["value"].as_f64().expect("a number"),
+                    found["std_error"].as_f64().expect("a number"),
+                );
                 // Five standard errors, and what width 256 and 512 features leave.
-                assert!((value - theory).abs() < 5.0 * error + 0.02 * theory.abs() + 0.01, "{column} of layer {layer}: {theory} vs {found}, {query}");
+                assert!(
+                    (value - theory).abs() < 5.0 * error + 0.02 * theory.abs() + 0.01,
+                    "{column} of layer {layer}: {theory} vs {found}, {query}"
+                );
             }
         }
     }
@@ -122,7 +132,8 @@ fn progress_is_streamed_and_an_ensemble_is_cancelled() {
         thread::spawn(move || {
             use std::io::{Read, Write};
             let mut stream = std::net::TcpStream::connect(address).expect("a connection");
-            let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+            let request =
+                format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).expect("sent");
             let mut text = String::new();
             stream.read_to_string(&mut text).expect("the whole stream");
@@ -130,7 +141,10 @@ fn progress_is_streamed_and_an_ensemble_is_cancelled() {
         })
     };
     // The interface stays live while networks are measured.
-    assert_eq!(server.get("/api/point?activation=tanh&weight_variance=1&bias_variance=0").status, 200);
+    assert_eq!(
+        server.get("/api/point?activation=tanh&weight_variance=1&bias_variance=0").status,
+        200
+    );
     thread::sleep(Duration::from_millis(300));
     let cancelled = server.ask("DELETE", &path, &[], b"");
     assert_eq!((cancelled.status, cancelled.json()["stage"].as_str()), (200, Some("cancelled")));
@@ -151,11 +165,15 @@ fn the_queue_is_bounded_and_moves_on() {
     let server = start();
     let first = id(&server.post("/api/ensembles", &long()));
     until(&server, &first, "running");
-    let waiting: Vec<String> = (0..8).map(|_| id(&server.post("/api/ensembles", &long()))).collect();
+    let waiting: Vec<String> =
+        (0..8).map(|_| id(&server.post("/api/ensembles", &long()))).collect();
     let full = server.post("/api/ensembles", &long());
     assert_eq!((full.status, full.header("retry-after")), (429, Some("2")), "{full:?}");
     assert_eq!(full.json()["error"]["code"], "busy");
-    assert_eq!(server.get("/api/health").json()["ensembles"], json!({ "running": 1, "waiting": 8 }));
+    assert_eq!(
+        server.get("/api/health").json()["ensembles"],
+        json!({ "running": 1, "waiting": 8 })
+    );
     for name in &waiting {
         assert_eq!(server.ask("DELETE", &format!("/api/ensembles/{name}"), &[], b"").status, 200);
     }
@@ -180,12 +198,20 @@ fn orders_that_cannot_be_filled_are_refused_at_once_or_with_the_reason() {
     for (order, status, words) in [
         (json!({ "setting": setting(json!({})), "spec": SPEC }), 400, "either `setting` or `spec`"),
         (json!({ "setting": setting(json!({ "depth": 2000 })) }), 422, "from 1 to 1000"),
-        (json!({ "setting": setting(json!({ "activation": "tann" })) }), 400, "did you mean `tanh`?"),
+        (
+            json!({ "setting": setting(json!({ "activation": "tann" })) }),
+            400,
+            "did you mean `tanh`?",
+        ),
         (json!({ "setting": setting(json!({ "input_correlation": 1 })) }), 400, "up to 0.999"),
         (json!({ "setting": setting(json!({})), "draws": 0 }), 400, "from 1 to 10000"),
         (json!({ "setting": setting(json!({})), "draws": 10_001 }), 422, "from 1 to 10000"),
         (json!({ "setting": setting(json!({})), "samples": 100_000 }), 422, "from 2 to 5000"),
-        (json!({ "setting": setting(json!({})), "data": "/etc/passwd" }), 400, "no data set that the explorer knows"),
+        (
+            json!({ "setting": setting(json!({})), "data": "/etc/passwd" }),
+            400,
+            "no data set that the explorer knows",
+        ),
         (json!({ "setting": setting(json!({})), "data": "upload7" }), 404, "no upload"),
         (json!({ "spec": with("/etc/passwd") }), 400, "opens no path"),
         (json!({ "spec": with("./digits") }), 400, "opens no path"),
@@ -199,15 +225,22 @@ fn orders_that_cannot_be_filled_are_refused_at_once_or_with_the_reason() {
         let error = answer.json()["error"].to_string();
         assert!(error.contains(words), "{order}: {error}");
     }
-    let misspelt = server.post("/api/ensembles", &json!({ "spec": SPEC.replace("scheme", "shceme") }));
+    let misspelt =
+        server.post("/api/ensembles", &json!({ "spec": SPEC.replace("scheme", "shceme") }));
     let span = misspelt.json()["error"]["span"].clone();
     let start = usize::try_from(span[0].as_u64().expect("a place")).expect("small");
     assert!(SPEC.replace("scheme", "shceme")[start..].starts_with("shceme"));
     // What only the data and the network together show.
     for (spec, words) in [
         (SPEC.replace("{ dense = 10 }", "{ dense = 3 }"), "3 logits"),
-        (SPEC.replace("repeat = 8", "repeat = 20").replace("dense = 32", "dense = 4000"), "parameters, at most"),
-        (SPEC.replace("repeat = 8", "repeat = 3000").replace("dense = 32", "dense = 4"), "layers with weights"),
+        (
+            SPEC.replace("repeat = 8", "repeat = 20").replace("dense = 32", "dense = 4000"),
+            "parameters, at most",
+        ),
+        (
+            SPEC.replace("repeat = 8", "repeat = 3000").replace("dense = 32", "dense = 4"),
+            "layers with weights",
+        ),
     ] {
         let state = server.finished(&id(&server.post("/api/ensembles", &json!({ "spec": spec }))));
         assert_eq!((state["stage"].as_str(), faults("ensemble", &state)), (Some("failed"), None));
@@ -233,8 +266,12 @@ fn broken_uploads_are_refused_and_old_ones_make_room() {
         assert!(answer.body.contains(words), "{name}: {answer:?}");
     }
     let table = b"a,label\n1,0\n2,1\n3,0\n";
-    let ids: Vec<Value> = (0..9).map(|_| server.upload("t.csv", table).json()["id"].clone()).collect();
+    let ids: Vec<Value> =
+        (0..9).map(|_| server.upload("t.csv", table).json()["id"].clone()).collect();
     let order = |id: &Value| json!({ "setting": { "activation": "tanh", "weight_variance": 1, "bias_variance": 0 }, "data": id, "draws": 2 });
     assert_eq!(server.post("/api/ensembles", &order(&ids[0])).status, 404);
-    assert_eq!(server.finished(&id(&server.post("/api/ensembles", &order(&ids[8]))))["stage"], "done");
+    assert_eq!(
+        server.finished(&id(&server.post("/api/ensembles", &order(&ids[8]))))["stage"],
+        "done"
+    );
 }

@@ -23,9 +23,12 @@ fn only_this_machine_is_answered_and_only_its_own_page_may_ask() {
         assert_eq!(answer.json()["error"]["code"], "misdirected");
         assert_eq!(faults("error", &answer.json()), None);
     }
-    let twice = format!("GET / HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
+    let twice = format!(
+        "GET / HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nhost: evil.example\r\nconnection: close\r\n\r\n"
+    );
     assert_eq!(server.raw(twice.as_bytes()).status, 421);
-    let absolute = "GET http://evil.example/ HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
+    let absolute =
+        "GET http://evil.example/ HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
     assert_eq!(server.raw(absolute.as_bytes()).status, 421);
     let none = "GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
     assert!([400, 421].contains(&server.raw(none.as_bytes()).status));
@@ -34,7 +37,10 @@ fn only_this_machine_is_answered_and_only_its_own_page_may_ask() {
     assert_eq!(server.ask("GET", "/api/health", &[("origin", &own)], b"").status, 200);
     for origin in ["http://evil.example", "null", "https://127.0.0.1", "http://127.0.0.1:1"] {
         let answer = server.ask("GET", "/api/health", &[("origin", origin)], b"");
-        assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (403, Some("foreign_origin")));
+        assert_eq!(
+            (answer.status, answer.json()["error"]["code"].as_str()),
+            (403, Some("foreign_origin"))
+        );
         assert_eq!(answer.header("access-control-allow-origin"), None);
     }
     let cross = [("sec-fetch-site", "cross-site")];
@@ -52,7 +58,12 @@ fn every_answer_carries_the_headers_and_the_page_has_nothing_inline() {
     for path in ["/", "/app.js", "/style.css", "/api/health", "/nothing", "/api/point"] {
         let answer = server.get(path);
         let policy = answer.header("content-security-policy").expect("a policy");
-        for part in ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"] {
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "frame-ancestors 'none'",
+        ] {
             assert!(policy.contains(part), "{path}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{policy}");
@@ -63,13 +74,17 @@ fn every_answer_carries_the_headers_and_the_page_has_nothing_inline() {
     let page = server.get("/").body;
     assert!(!page.contains("style=") && !page.contains("onclick") && !page.contains("<style"));
     assert!(!page.contains("http://") && !page.contains("https://"));
-    assert!(page.matches("<script").count() == 1 && page.contains("<script type=\"module\" src=\"/app.js\">"));
+    assert!(
+        page.matches("<script").count() == 1
+            && page.contains("<script type=\"module\" src=\"/app.js\">")
+    );
     // Every module that one of them imports is there.
     for script in ["app", "api", "charts", "diagram", "ensemble", "export", "report", "setting"] {
         let answer = server.get(&format!("/{script}.js"));
         assert_eq!(answer.header("content-type"), Some("text/javascript; charset=utf-8"));
         for line in answer.body.lines().filter(|line| line.starts_with("import ")) {
-            let name = line.split('"').nth(1).and_then(|path| path.strip_prefix('.')).expect("a path");
+            let name =
+                line.split('"').nth(1).and_then(|path| path.strip_prefix('.')).expect("a path");
             assert_eq!(server.get(name).status, 200, "{script}: {name}");
         }
     }
@@ -79,11 +94,17 @@ fn every_answer_carries_the_headers_and_the_page_has_nothing_inline() {
 fn bodies_are_bounded_in_size_kind_and_time() {
     let server = start();
     let json_kind = ("content-type", "application/json");
-    let huge = format!("POST /api/ensembles HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 999999999999\r\n\r\n", server.address);
+    let huge = format!(
+        "POST /api/ensembles HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 999999999999\r\n\r\n",
+        server.address
+    );
     let answer = server.raw(huge.as_bytes());
     assert_eq!(answer.status, 413, "{answer:?}");
     assert_eq!(answer.json()["error"]["code"], "too_large");
-    let announced = format!("POST /api/uploads?name=x.npz HTTP/1.1\r\nhost: {}\r\ncontent-type: application/octet-stream\r\ncontent-length: 67108865\r\n\r\n", server.address);
+    let announced = format!(
+        "POST /api/uploads?name=x.npz HTTP/1.1\r\nhost: {}\r\ncontent-type: application/octet-stream\r\ncontent-length: 67108865\r\n\r\n",
+        server.address
+    );
     assert_eq!(server.raw(announced.as_bytes()).status, 413);
     // Not announced: chunks of 64 KiB until the server has enough.
     let mut chunked = format!("POST /api/ensembles HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n", server.address).into_bytes();
@@ -95,7 +116,10 @@ fn bodies_are_bounded_in_size_kind_and_time() {
     let answer = server.raw(&chunked);
     assert!(answer.status == 413 || answer.status == 0, "{answer:?}");
     let plain = server.ask("POST", "/api/ensembles", &[("content-type", "text/plain")], b"{}");
-    assert_eq!((plain.status, plain.json()["error"]["code"].as_str()), (415, Some("unsupported_media_type")));
+    assert_eq!(
+        (plain.status, plain.json()["error"]["code"].as_str()),
+        (415, Some("unsupported_media_type"))
+    );
     for body in ["", "{", "[]", "{}", "{\"settings\":1}", "{\"setting\":{\"activation\":1}}"] {
         let answer = server.ask("POST", "/api/ensembles", &[json_kind], body.as_bytes());
         assert_eq!(answer.status, 400, "{body}: {answer:?}");
@@ -128,7 +152,8 @@ fn the_end_is_clean_with_an_ensemble_under_way_and_a_stream_open() {
     });
     let id = server.post("/api/ensembles", &order).json()["id"].as_str().expect("an id").to_owned();
     let mut stream = TcpStream::connect(server.address).expect("a connection");
-    let request = format!("GET /api/ensembles/{id}/events HTTP/1.1\r\nhost: {}\r\n\r\n", server.address);
+    let request =
+        format!("GET /api/ensembles/{id}/events HTTP/1.1\r\nhost: {}\r\n\r\n", server.address);
     stream.write_all(request.as_bytes()).expect("sent");
     let mut first = [0; 256];
     assert!(stream.read(&mut first).expect("an event") > 0);

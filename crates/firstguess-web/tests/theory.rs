@@ -39,7 +39,9 @@ fn a_point_is_what_the_library_says() {
     assert_eq!(number(&found["guess"]["largest_share"]), law.mean_max().value);
     // The shares by rank are tabulated on the side.
     while found["guess"]["ordered_shares"].is_null() {
-        assert!(found["guess"]["ordered_shares_reason"].as_str().expect("why").contains("tabulated"));
+        assert!(
+            found["guess"]["ordered_shares_reason"].as_str().expect("why").contains("tabulated")
+        );
         std::thread::sleep(std::time::Duration::from_millis(50));
         found = server.get(&format!("/api/point?{query}")).json();
     }
@@ -82,9 +84,13 @@ fn a_diagram_has_the_lines_of_the_library_and_a_letter_per_cell() {
         let weight = points.as_ref().expect("an edge")[0].weight_variance;
         assert_eq!(number(&found["edge_of_chaos"][row]["points"][0]["weight_variance"]), weight);
     }
-    let rows: Vec<&str> = found["cells"].as_array().expect("rows").iter().filter_map(Value::as_str).collect();
+    let rows: Vec<&str> =
+        found["cells"].as_array().expect("rows").iter().filter_map(Value::as_str).collect();
     assert!(rows.len() == 9 && rows.iter().all(|row| row.len() == 9));
-    assert!(rows[4].starts_with('o') && rows[8].contains('p') && rows[1].ends_with('n'), "{rows:?}");
+    assert!(
+        rows[4].starts_with('o') && rows[8].contains('p') && rows[1].ends_with('n'),
+        "{rows:?}"
+    );
     let full = server.get(&format!("{path}&cells=full")).json();
     assert_eq!(faults("phase", &full), None);
     let mut expected = firstguess::report::phase_diagram::fields(&own).into_value();
@@ -104,11 +110,18 @@ fn vocabulary_health_schema_and_spec_are_as_documented() {
     }
     assert_eq!(faults("health", &server.get("/api/health").json()), None);
     assert_eq!(server.get("/api/schema").body, firstguess_web::SCHEMA);
-    for (extra, layers) in [("", 20), ("&pool=max:2&depth=3", 3), ("&depth=1&input_correlation=0.5", 1), ("&input_correlation=0.5", 20)] {
-        let query = format!("activation=leaky_relu(0.2)&weight_variance=1.9&bias_variance=0.01{extra}");
+    for (extra, layers) in [
+        ("", 20),
+        ("&pool=max:2&depth=3", 3),
+        ("&depth=1&input_correlation=0.5", 1),
+        ("&input_correlation=0.5", 20),
+    ] {
+        let query =
+            format!("activation=leaky_relu(0.2)&weight_variance=1.9&bias_variance=0.01{extra}");
         let found = server.get(&format!("/api/spec?{query}")).json();
         assert_eq!(faults("spec", &found), None);
-        let spec = firstguess_io::parse_spec(found["toml"].as_str().expect("text")).expect("a good spec");
+        let spec =
+            firstguess_io::parse_spec(found["toml"].as_str().expect("text")).expect("a good spec");
         assert_eq!(json!(spec), found["spec"], "{extra}");
         let data = spec.data.synthesize(0).expect("inputs");
         assert_eq!(spec.network_for(&data).expect("a network").weight_layers, layers);
@@ -130,7 +143,10 @@ fn a_wrong_activation_is_told_with_a_hint() {
         assert_eq!(answer.status, 400, "{activation}: {answer:?}");
         let error = &answer.json()["error"];
         assert_eq!(error["field"], "activation");
-        assert!(error["message"].as_str().expect("words").contains(message), "{activation}: {error}");
+        assert!(
+            error["message"].as_str().expect("words").contains(message),
+            "{activation}: {error}"
+        );
         assert!(error["hint"].as_str().expect("a hint").contains(hint), "{activation}: {error}");
         assert_eq!(faults("error", &answer.json()), None);
     }
@@ -145,12 +161,27 @@ fn every_limit_is_a_clear_4xx() {
         (format!("/api/point?{good}&depth=1001"), 422, "limit", "from 1 to 1000"),
         (format!("/api/point?{good}&width=4097"), 422, "limit", "from 1 to 4096"),
         (format!("/api/point?{good}&classes=1001"), 422, "limit", "from 2 to 1000"),
-        (format!("/api/point?activation={long}x&weight_variance=1&bias_variance=0"), 422, "limit", "at most 200"),
+        (
+            format!("/api/point?activation={long}x&weight_variance=1&bias_variance=0"),
+            422,
+            "limit",
+            "at most 200",
+        ),
         (format!("/api/point?{good}&pool=max:100000"), 400, "invalid", "1 to 64 units"),
-        ("/api/point?activation=tanh&weight_variance=1e7&bias_variance=0".to_owned(), 400, "invalid", "from 0 to 1000000"),
+        (
+            "/api/point?activation=tanh&weight_variance=1e7&bias_variance=0".to_owned(),
+            400,
+            "invalid",
+            "from 0 to 1000000",
+        ),
         ("/api/point".to_owned(), 400, "invalid", "`activation` is missing"),
         ("/api/phase?activation=tanh&resolution=201".to_owned(), 422, "limit", "from 2 to 200"),
-        ("/api/phase?activation=tanh&weight_variance=4:1".to_owned(), 400, "invalid", "the lower first"),
+        (
+            "/api/phase?activation=tanh&weight_variance=4:1".to_owned(),
+            400,
+            "invalid",
+            "the lower first",
+        ),
         ("/api/phase?activation=tanh&cells=png".to_owned(), 400, "invalid", "`letters` or `full`"),
         ("/api/nothing".to_owned(), 404, "not_found", "no such page"),
         ("/../Cargo.toml".to_owned(), 404, "not_found", "no such page"),

@@ -136,7 +136,7 @@ const BIASES = {
 function verdict(point) {
   const [tone, name] = PHASES[point.phase] ?? ["fair", "No phase"];
   const gradient = point.layers.gradient?.[0];
-  const multiplied = gradient === null || gradient === undefined ? "" : ` Over ${point.depth} layers squared gradients change by ${short(gradient, 3)}.`;
+  const multiplied = gradient === null || gradient === undefined ? "" : ` Over ${point.depth} layers squared gradients change by a factor of ${short(gradient, 3)}.`;
   const rate = point.chi_1 === null ? (point.chi_1_reason ?? "") : `squared gradients are multiplied by ${short(point.chi_1)} per layer.`;
   const bias = BIASES[point.prejudice] ?? point.prejudice_reason ?? "";
   const share = point.guess ? ` First guess: the favoured of ${point.guess.classes} classes gets ${(100 * point.guess.largest_share).toFixed(1)} % of the inputs (${(100 * point.guess.neutral_share).toFixed(1)} % would be neutral).` : "";

@@ -142,7 +142,11 @@ export class Diagram {
       this.lines.replaceChildren();
       this.legend.replaceChildren();
       // A wrong activation is told of beside its field.
-      this.status.textContent = error.field === "activation" && error.code === "invalid" ? "" : `No diagram. ${error.text ?? error.message}`;
+      this.status.textContent = error.field === "activation" && error.code === "invalid" ? "" : `No diagram yet. ${error.text ?? error.message}`;
+      // What took too long is kept once it is done; who was busy will be free.
+      if (error.code === "busy" || (error.code === "limit" && error.hint?.startsWith("ask again"))) {
+        setTimeout(() => this.asked === null && this.show(activation, pool, ends), error.code === "busy" ? 2000 : 15_000);
+      }
       return;
     } finally {
       clearTimeout(wait);
@@ -215,6 +219,8 @@ export class Diagram {
     const done = [];
     for (const row of rows) {
       const points = (row.points ?? []).filter((point) => point.weight_variance <= this.ends.weight);
+      // Where every variance stays, none repels.
+      for (const point of points) point.stable ||= point.q_star === null;
       const free = new Set(points);
       for (const branch of [...open]) {
         const last = branch.points.at(-1)[0];

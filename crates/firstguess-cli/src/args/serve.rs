@@ -2,8 +2,6 @@
 
 use clap::Args as Arguments;
 
-use super::values::port;
-
 /// Where to listen.
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct ServeArgs {
@@ -11,7 +9,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     pub(crate) host: String,
     /// Port; 0 takes any that is free
-    #[arg(long, value_name = "P", default_value_t = 8765, value_parser = port, allow_negative_numbers = true)]
+    #[arg(long, value_name = "P", default_value_t = 8765)]
     pub(crate) port: u16,
     /// Open the page in the browser
     #[arg(long)]

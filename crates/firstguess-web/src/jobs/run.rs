@@ -48,10 +48,8 @@ fn report(job: &Arc<Job>, spec: &Spec, source: &Source) -> Result<Stage, ApiErro
         if draws < 2 || watcher.cancelled() || spec.measure.shares_only {
             continue;
         }
-        let options = Options {
-            engine: spec.measure.engine,
-            ..Options::new(Seed(spec.measure.seed), draws)
-        };
+        let options =
+            Options { engine: spec.measure.engine, ..Options::new(Seed(spec.measure.seed), draws) };
         let found = measure::run(&network, &inits, &data, &options, &mut watcher);
         job.show(measured(&found.map_err(|error| of_check(error.into()))?));
     }
@@ -90,7 +88,8 @@ fn affordable(network: &Network, data: &Dataset) -> Result<(), ApiError> {
     }
     let most = limits::MAX_WEIGHT_LAYERS;
     if network.weight_layers > most {
-        let text = format!("{} layers with weights, at most {most} are allowed", network.weight_layers);
+        let text =
+            format!("{} layers with weights, at most {most} are allowed", network.weight_layers);
         return Err(ApiError::limit("network", text).hint(COMMAND_LINE));
     }
     let mut per_input = 0.0;

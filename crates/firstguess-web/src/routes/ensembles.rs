@@ -58,7 +58,8 @@ pub(super) async fn submit(
     let mut value = job.to_value(&state, false);
     value["ahead"] = json!(app.jobs().ahead(&job.id));
     let location = format!("/api/ensembles/{}", job.id);
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], as_json(value.to_string())).into_response())
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], as_json(value.to_string()))
+        .into_response())
 }
 
 async fn question(app: &App, order: Order) -> Result<Question, ApiError> {
@@ -83,7 +84,8 @@ async fn question(app: &App, order: Order) -> Result<Question, ApiError> {
     ];
     for (name, value, least, most) in bounded {
         if !(least..=most).contains(&value) {
-            let text = format!("`{name}` must be from {least} to {most} in the explorer, got {value}");
+            let text =
+                format!("`{name}` must be from {least} to {most} in the explorer, got {value}");
             let error = if value > most { ApiError::limit } else { ApiError::field };
             return Err(error(name, text).hint("the command line has no such limit"));
         }
@@ -139,8 +141,11 @@ fn of_spec(app: &App, text: &str, data: Option<&str>) -> Result<(Spec, Source), 
         return Ok((spec, Source::Spec));
     };
     if name == "gaussian" {
-        return Err(ApiError::field("data", "a spec says itself how many features and classes synthetic data have")
-            .hint("write synthetic = \"gaussian\" into its [data]"));
+        return Err(ApiError::field(
+            "data",
+            "a spec says itself how many features and classes synthetic data have",
+        )
+        .hint("write synthetic = \"gaussian\" into its [data]"));
     }
     let (source, name) = named(app, name)?;
     if data.is_some() {
@@ -171,7 +176,11 @@ fn named(app: &App, name: &str) -> Result<(Source, Option<String>), ApiError> {
         .collect();
     Err(ApiError::field(
         "data",
-        format!("`{}` is no data set that the explorer knows: {}", crate::setting::shown(name), known.join(", ")),
+        format!(
+            "`{}` is no data set that the explorer knows: {}",
+            crate::setting::shown(name),
+            known.join(", ")
+        ),
     )
     .hint("upload the file; the explorer opens no path"))
 }

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import subprocess
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -75,7 +76,14 @@ class Explorer:
         """Waits until the diagram is drawn, the charts are there and the address is written."""
         self.page.wait_for_selector('svg.map[data-ready="true"]')
         self.page.wait_for_selector("#charts svg")
-        self.page.wait_for_function("location.hash.length > 1")
+        self.until("location.hash.length > 1")
+
+    def until(self, condition, seconds=30):
+        """Waits for a condition in the page; asked from outside, since the page's policy forbids scripts made of text."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < end, f"never: {condition}"
+            time.sleep(0.005)
 
     def shot(self, name):
         """A picture of the whole page for a person."""

@@ -52,7 +52,7 @@ def test_the_page_loads_shows_the_servers_numbers_and_is_accessible(explorer):
     assert explorer.page.locator("#charts figure").count() == 6
     share = f"{100 * point['guess']['largest_share']:.1f} %"
     assert share in explorer.page.locator("#verdict").inner_text()
-    explorer.page.wait_for_function("document.querySelectorAll('svg[data-name=\"Class shares\"] rect').length === 10")
+    explorer.until("document.querySelectorAll('svg[data-name=\"Class shares\"] rect').length === 10")
     explorer.shot("light")
     assert serious(Axe().run(explorer.page)) == []
     explorer.clean()
@@ -71,11 +71,11 @@ def test_dragging_moves_point_profiles_and_address_within_a_tenth_of_a_second(ex
         answers = int(explorer.page.evaluate("document.body.dataset.answers"))
         begun = time.perf_counter()
         mouse.move(*place(weight, bias))
-        explorer.page.wait_for_function(f"Number(document.body.dataset.answers) > {answers}", polling=5)
+        explorer.until(f"Number(document.body.dataset.answers) > {answers}")
         times.append(time.perf_counter() - begun)
     mouse.up()
     print(f"update after a step of the drag: median {sorted(times)[10] * 1000:.0f} ms, slowest {max(times) * 1000:.0f} ms")
-    explorer.page.wait_for_function("location.hash.includes('weight_variance=3')")
+    explorer.until("location.hash.includes('weight_variance=3')")
     weight, bias = (float(explorer.page.input_value(f"#{name}")) for name in ("weight_variance", "bias_variance"))
     assert weight == pytest.approx(3, abs=0.02) and bias == pytest.approx(0.15, abs=0.001)
     # The point lies under the pointer to a pixel.
@@ -94,7 +94,7 @@ def test_a_narrow_screen_has_no_sideways_scroll_and_takes_touch(explorer):
     assert explorer.page.evaluate("document.documentElement.scrollWidth") <= 360
     explorer.page.locator("svg.map").scroll_into_view_if_needed()
     explorer.page.touchscreen.tap(*plot(explorer)(1, 0.1))
-    explorer.page.wait_for_function("document.querySelector('#verdict').innerText.startsWith('Ordered')")
+    explorer.until("document.querySelector('#verdict').innerText.startsWith('Ordered')")
     assert float(explorer.page.input_value("#weight_variance")) == pytest.approx(1, abs=0.03)
     explorer.shot("narrow")
     assert serious(Axe().run(explorer.page)) == []
@@ -105,12 +105,12 @@ def test_the_keyboard_moves_the_point_and_says_where_it_is(explorer):
     explorer.open(RELU)
     explorer.page.focus("#diagram-handle")
     explorer.page.keyboard.press("ArrowRight")
-    explorer.page.wait_for_function("document.querySelector('#weight_variance').value === '2.02'")
+    explorer.until("document.querySelector('#weight_variance').value === '2.02'")
     explorer.page.keyboard.press("Shift+ArrowUp")
-    explorer.page.wait_for_function("document.querySelector('#bias_variance').value === '0.01'")
+    explorer.until("document.querySelector('#bias_variance').value === '0.01'")
     text = explorer.page.get_attribute("#diagram-handle", "aria-valuetext")
     assert text == "weight variance 2.02, bias variance 0.01"
-    explorer.page.wait_for_function("document.querySelector('#verdict-live').innerText.startsWith('Chaotic')")
+    explorer.until("document.querySelector('#verdict-live').innerText.startsWith('Chaotic')")
     explorer.clean()
 
 
@@ -134,15 +134,15 @@ def test_the_diagram_has_the_lines_of_the_theory_to_a_pixel(explorer):
 def test_activations_change_and_a_wrong_expression_is_told_beside_its_field(explorer):
     explorer.open(RELU)
     explorer.page.select_option("#activation", "gelu")
-    explorer.page.wait_for_function("location.hash.includes('activation=gelu')")
+    explorer.until("location.hash.includes('activation=gelu')")
     explorer.settled()
     assert explorer.page.input_value("#expression") == "gelu"
     explorer.page.select_option("#pool", "max")
-    explorer.page.wait_for_function("location.hash.includes('pool=max')")
+    explorer.until("location.hash.includes('pool=max')")
     explorer.settled()
     explorer.page.select_option("#pool", "")
     explorer.page.fill("#expression", "x*sigmoid(1.702*x)")
-    explorer.page.wait_for_function("location.hash.includes('sigmoid')")
+    explorer.until("location.hash.includes('sigmoid')")
     explorer.settled()
     assert explorer.page.input_value("#activation") == ""
     explorer.page.fill("#expression", "2x + tann(x)")
@@ -166,7 +166,7 @@ def test_every_activation_of_the_vocabulary_has_a_diagram_or_says_why(explorer):
     # The families that take seconds are left to the tests of the library.
     for call in ("linear", "leaky_relu", "silu", "sign", "erf", "squared_relu"):
         explorer.page.select_option("#activation", call)
-        explorer.page.wait_for_function(f"location.hash.includes('activation={call}&')")
+        explorer.until(f"location.hash.includes('activation={call}&')")
         explorer.settled()
     explorer.clean()
 
@@ -177,7 +177,7 @@ def test_an_ensemble_runs_with_progress_and_its_dots_lie_on_the_theory(explorer)
     page.fill("#draws", "64")
     page.fill("#samples", "60")
     page.click("#run")
-    page.wait_for_function("document.querySelector('#ensemble-status').innerText.startsWith('64 networks measured')")
+    explorer.until("document.querySelector('#ensemble-status').innerText.startsWith('64 networks measured')")
     assert page.locator("svg[data-name='Variance q'] circle.measured").count() == 8
     assert page.locator("svg[data-name='Class shares'] circle.measured").count() == 4
     assert page.locator("#ensemble-result .finding").count() >= 1
@@ -194,12 +194,12 @@ def test_an_ensemble_is_cancelled_and_the_page_stays_live(explorer):
     page = explorer.page
     page.fill("#draws", "10000")
     page.click("#run")
-    page.wait_for_function("/of 10000 networks/.test(document.querySelector('#ensemble-status').innerText)")
+    explorer.until("/of 10000 networks/.test(document.querySelector('#ensemble-status').innerText)")
     page.focus("#diagram-handle")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("location.hash.includes('weight_variance=2.02')")
+    explorer.until("location.hash.includes('weight_variance=2.02')")
     page.click("#cancel")
-    page.wait_for_function("document.querySelector('#ensemble-status').innerText === 'Cancelled.'")
+    explorer.until("document.querySelector('#ensemble-status').innerText === 'Cancelled.'")
     assert page.is_enabled("#run") and page.is_disabled("#cancel")
     explorer.clean()
 
@@ -228,15 +228,15 @@ def test_a_spec_gets_its_report_and_broken_files_are_told(explorer):
     page.set_input_files("#spec-file", spec)
     page.set_input_files("#data-file", {"name": "broken.npz", "mimeType": "application/zip", "buffer": b"PK\x03\x04 nothing"})
     page.click("#check")
-    page.wait_for_function("document.querySelector('#report-error').innerText.includes('damaged zip')")
+    explorer.until("document.querySelector('#report-error').innerText.includes('damaged zip')")
     explorer.shot("broken-file")
     page.set_input_files("#data-file", [])
     page.set_input_files("#spec-file", {**spec, "buffer": SPEC.replace("scheme", "shceme").encode()})
     page.click("#check")
-    page.wait_for_function("document.querySelector('#report-error').innerText.includes('did you mean `scheme`?')")
+    explorer.until("document.querySelector('#report-error').innerText.includes('did you mean `scheme`?')")
     page.set_input_files("#spec-file", {**spec, "name": "model.onnx"})
     page.click("#check")
-    page.wait_for_function("document.querySelector('#report-error').innerText.includes('ONNX')")
+    explorer.until("document.querySelector('#report-error').innerText.includes('ONNX')")
     page.set_input_files("#spec-file", spec)
     page.click("#check")
     page.locator("#report-result .finding.error").first.wait_for()
@@ -253,7 +253,7 @@ def test_a_link_brings_back_the_same_view(explorer, browser):
     page.click("#pin")
     page.wait_for_selector("#compared tbody tr:nth-child(2)")
     page.fill("#weight_variance", "2.1")
-    page.wait_for_function("location.hash.includes('weight_variance=2.1') && location.hash.includes('kept=')")
+    explorer.until("location.hash.includes('weight_variance=2.1') && location.hash.includes('kept=')")
     explorer.settled()
     values = {name: page.input_value(f"#{name}") for name in ("expression", "pool", "pool-size", "weight_variance", "bias_variance", "depth", "width", "classes", "input_correlation", "weight-end", "bias-end")}
     chi = explorer.number("χ₁")
@@ -275,12 +275,12 @@ def test_up_to_four_settings_are_compared(explorer):
         page.click("#pin")
         page.wait_for_selector(f"#compared tbody tr:nth-child({count})")
         page.fill("#weight_variance", weight)
-        page.wait_for_function(f"location.hash.includes('weight_variance={weight}&')")
+        explorer.until(f"location.hash.includes('weight_variance={weight}&')")
     assert page.is_disabled("#pin")
-    page.wait_for_function("document.querySelectorAll('svg[data-name=\"Gradient\"] path.curve').length === 4")
+    explorer.until("document.querySelectorAll('svg[data-name=\"Gradient\"] path.curve').length === 4")
     explorer.shot("compared")
     page.click("#compared tbody tr:nth-child(2) button:text-is('×')")
-    page.wait_for_function("document.querySelectorAll('#compared tbody tr').length === 3")
+    explorer.until("document.querySelectorAll('#compared tbody tr').length === 3")
     assert page.is_enabled("#pin")
     explorer.clean()
 
@@ -291,7 +291,7 @@ def test_dark_mode_follows_the_system_and_the_button(explorer):
     page = explorer.page
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert sum(map(int, re.findall(r"\d+", dark)[:3])) < 150
-    page.wait_for_function("document.querySelectorAll('svg[data-name=\"Class shares\"] rect').length === 10")
+    explorer.until("document.querySelectorAll('svg[data-name=\"Class shares\"] rect').length === 10")
     explorer.shot("dark")
     assert serious(Axe().run(page)) == []
     page.click("#theme")

@@ -60,8 +60,11 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), St
             }
             "additionalProperties" => {
                 let known = &schema["properties"];
-                let extra =
-                    value.as_object().into_iter().flatten().find(|(name, _)| known.get(name).is_none());
+                let extra = value
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .find(|(name, _)| known.get(name).is_none());
                 if let Some((name, _)) = extra {
                     return fault(&format!("`{name}` is not in the schema"));
                 }

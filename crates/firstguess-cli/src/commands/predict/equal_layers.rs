@@ -26,13 +26,14 @@ pub(super) fn answer(
         .ended
         .as_ref()
         .map(|why| NoTheory::new(format!("the last layer is out of reach: {why}")));
-    let layers = path.layers.iter().zip(path.ln_gradients()).map(|(spread, ln_gradient)| LayerState {
-        kind: "dense",
-        spread: Ok(*spread),
-        ln_gradient: unreached.clone().map_or(Ok(ln_gradient), Err),
-        finite_width: None,
-        on_data: None,
-    });
+    let layers =
+        path.layers.iter().zip(path.ln_gradients()).map(|(spread, ln_gradient)| LayerState {
+            kind: "dense",
+            spread: Ok(*spread),
+            ln_gradient: unreached.clone().map_or(Ok(ln_gradient), Err),
+            finite_width: None,
+            on_data: None,
+        });
     let layers: Vec<LayerState> = layers.collect();
     let LayerVariance { weight, bias } = layer;
     let two_classes = path
