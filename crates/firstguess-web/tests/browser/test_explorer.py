@@ -137,8 +137,8 @@ def test_activations_change_and_a_wrong_expression_is_told_beside_its_field(expl
     explorer.until("location.hash.includes('activation=gelu')")
     explorer.settled()
     assert explorer.page.input_value("#expression") == "gelu"
-    explorer.page.select_option("#pool", "max")
-    explorer.until("location.hash.includes('pool=max')")
+    explorer.page.select_option("#pool", "average")
+    explorer.until("location.hash.includes('pool=average')")
     explorer.settled()
     explorer.page.select_option("#pool", "")
     explorer.page.fill("#expression", "x*sigmoid(1.702*x)")
@@ -248,7 +248,7 @@ def test_a_spec_gets_its_report_and_broken_files_are_told(explorer):
 
 
 def test_a_link_brings_back_the_same_view(explorer, browser):
-    explorer.open("#activation=gelu&pool=max:2&weight_variance=1.3&bias_variance=0.07&depth=17&width=99&classes=3&input_correlation=0.25&weight_end=3&bias_end=0.5")
+    explorer.open("#activation=gelu&pool=average:2&weight_variance=1.3&bias_variance=0.07&depth=17&width=99&classes=3&input_correlation=0.25&weight_end=3&bias_end=0.5")
     page = explorer.page
     page.click("#pin")
     page.wait_for_selector("#compared tbody tr:nth-child(2)")
