@@ -5,7 +5,6 @@ use std::path::Path;
 use firstguess::math::stream::Seed;
 use firstguess::predict_on;
 use firstguess::spec::weights::WeightFamily;
-use firstguess::theory::dual::Dual;
 use serde_json::json;
 
 use super::{Answer, Bulk, Guess, LayerState};
@@ -20,7 +19,7 @@ pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
     let prediction = predict_on(&network, &layers, &data, classes, Seed(spec.measure.seed));
     let bulk = prediction.bulk.map(|bulk| {
         let (weight_variance, bias_variance) = (bulk.layer.weight, bulk.layer.bias);
-        let phi = Dual::of(bulk.function);
+        let phi = bulk.dual();
         Bulk { phi, weight_variance, bias_variance, limit: bulk.limit }
     });
     let repeated = bulk.as_ref().map_or_else(ToString::to_string, |bulk| {
