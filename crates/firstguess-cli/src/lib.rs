@@ -50,6 +50,9 @@ pub fn answer(arguments: &[String]) -> Result<String, String> {
     let matches = Args::command().try_get_matches_from(program.iter().chain(arguments));
     let args = matches.and_then(|matches| Args::from_arg_matches(&matches));
     let args = args.map_err(|error| plain(&error.render().to_string()))?;
+    if matches!(args.command, Command::Serve(_)) {
+        return Err("`serve` answers in a browser: run it as a command".to_owned());
+    }
     let mut out = Printer::in_memory(Settings::resolve(&args.global).unicode());
     match run(&args.command, &mut out) {
         Ok(_) => Ok(out.into_text()),

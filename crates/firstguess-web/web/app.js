@@ -79,6 +79,7 @@ let pending = null;
 async function refresh(settled = true) {
   if (settled) remember();
   pending = Boolean(pending) || settled;
+  document.body.dataset.busy = "true";
   if (asking) return;
   asking = true;
   while (pending !== null) {
@@ -87,6 +88,7 @@ async function refresh(settled = true) {
     await answer(setting, last);
   }
   asking = false;
+  document.body.dataset.busy = "false";
 }
 
 async function answer(wanted, settled) {
@@ -270,7 +272,7 @@ $("ensemble").addEventListener("submit", async (event) => {
   $("ensemble-status").textContent = `${job.measured.draws} networks measured on ${job.measured.examples} inputs. Dots in the charts: measured, ± two standard errors; dashed grey: theory for these very inputs.`;
   if (current) draw(false);
   const share = job.measured.largest_share_histogram;
-  const law = html("div", { class: "grid" }, figure("Largest share", "of the inputs, over the networks; the line: their mean", histogram({ name: "Largest share", xLabel: "share", counts: share, marker: job.measured.largest_share.value })));
+  const law = html("div", { class: "grid one" }, figure("Largest share", "of the inputs, over the networks; the line: their mean", histogram({ name: "Largest share", xLabel: "share", counts: share, marker: job.measured.largest_share.value })));
   const verdicts = html("div");
   showReport(verdicts, job.report, saveReport);
   $("ensemble-result").replaceChildren(law, verdicts);
@@ -382,6 +384,7 @@ $("setting").addEventListener("input", (event) => {
   const known = vocabulary.activations.some((one) => one.call === setting.activation);
   $("activation").value = known ? setting.activation : "";
   clearTimeout(typing);
+  document.body.dataset.busy = "true";
   // Half-typed words are not asked about.
   const pause = event.target.id === "expression" ? 300 : 0;
   typing = setTimeout(() => {

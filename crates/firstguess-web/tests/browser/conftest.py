@@ -73,7 +73,8 @@ class Explorer:
         return self
 
     def settled(self):
-        """Waits until the diagram is drawn, the charts are there and the address is written."""
+        """Waits until every question is answered, the diagram is drawn and the address is written."""
+        self.until("document.body.dataset.busy === 'false'")
         self.page.wait_for_selector('svg.map[data-ready="true"]')
         self.page.wait_for_selector("#charts svg")
         self.until("location.hash.length > 1")

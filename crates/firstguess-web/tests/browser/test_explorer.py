@@ -262,6 +262,9 @@ def test_a_link_brings_back_the_same_view(explorer, browser):
     second.wait_for_selector("#compared tbody tr:nth-child(2)")
     assert {name: second.input_value(f"#{name}") for name in values} == values
     assert values["weight_variance"] == "2.1" and values["expression"] == "gelu"
+    end = time.monotonic() + 20
+    while second.evaluate("document.body.dataset.busy") != "false" and time.monotonic() < end:
+        time.sleep(0.01)
     other = second.locator("#limits dt:text-is('χ₁') + dd").inner_text()
     assert float(other) == chi
     second.close()
@@ -275,7 +278,7 @@ def test_up_to_four_settings_are_compared(explorer):
         page.click("#pin")
         page.wait_for_selector(f"#compared tbody tr:nth-child({count})")
         page.fill("#weight_variance", weight)
-        explorer.until(f"location.hash.includes('weight_variance={weight}&')")
+        explorer.until(f"document.querySelector('#compared tbody th').innerText.includes('σw² {weight},')")
     assert page.is_disabled("#pin")
     explorer.until("document.querySelectorAll('svg[data-name=\"Gradient\"] path.curve').length === 4")
     explorer.shot("compared")
