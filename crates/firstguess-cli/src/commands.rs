@@ -15,6 +15,7 @@ pub(crate) mod losses;
 pub(crate) mod model;
 pub(crate) mod pair;
 pub(crate) mod phase;
+mod pictures;
 pub(crate) mod predict;
 pub(crate) mod preserved;
 pub(crate) mod progress;
