@@ -36,6 +36,7 @@ pub(crate) fn router(app: App, hosts: Hosts) -> Router {
         .route("/api/ensembles", post(ensembles::submit))
         .route("/api/ensembles/{id}", get(ensembles::show).delete(ensembles::cancel))
         .route("/api/ensembles/{id}/events", get(ensembles::events))
+        .route("/api/ensembles/{id}/report.html", get(ensembles::page))
         .method_not_allowed_fallback(|| async {
             ApiError::method("this address does not take that method; docs/explorer.md lists them")
         })

@@ -10,7 +10,7 @@ use firstguess::theory::NoTheory;
 use firstguess::theory::dual::Dual;
 use firstguess::theory::mean_field::{LayerVariance, Spread, trajectory};
 use firstguess::theory::phase::{Phase, Prejudice, asymptotics};
-use firstguess::theory::phase_diagram::{Axis, Cell, PhaseDiagram};
+use firstguess::theory::phase_diagram::{Axis, Cell, Curves, PhaseDiagram};
 use firstguess::theory::prejudice::{GuessFraction, GuessLaw, PrejudiceError, ShareTable};
 use serde_json::{Value, json};
 
@@ -221,8 +221,18 @@ fn diagram(phi: &Dual, weight: Axis, bias: Axis) -> Drawn {
         let rows: Vec<String> =
             diagram.cells.chunks(diagram.weight_variances.len().max(1)).map(row).collect();
         fields.insert("cells".to_owned(), json!(rows));
+        fields.insert("curves".to_owned(), curves(&diagram.curves));
     }
     Drawn { compact: value.to_string().into(), full: full.into() }
+}
+
+/// Both lines as they are to be drawn.
+fn curves(curves: &Curves) -> Value {
+    let edge = curves.edge_of_chaos.iter();
+    let edge: Vec<Value> =
+        edge.map(|curve| json!({ "stable": curve.stable, "points": curve.points })).collect();
+    let upright = curves.homogeneous.map(|both| both.gradient_weight_variance);
+    json!({ "edge_of_chaos": edge, "upright_edge": upright, "neutrality": curves.neutrality })
 }
 
 /// Phase and bias of a cell in one letter; docs/explorer.md lists them.

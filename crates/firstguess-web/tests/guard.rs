@@ -131,6 +131,33 @@ fn bodies_are_bounded_in_size_kind_and_time() {
     assert!((400..500).contains(&server.raw(long.as_bytes()).status));
 }
 
+/// A report brings scripts of its own: in a sandbox, from where the API cannot be asked.
+#[test]
+fn a_report_is_a_page_in_a_sandbox() {
+    let server = start();
+    let order = json!({
+        "setting": { "activation": "<b>", "weight_variance": 1.5, "bias_variance": 0.1 },
+        "draws": 2,
+    });
+    assert_eq!(server.post("/api/ensembles", &order).status, 400);
+    let spec = "name = \"<script>alert(1)</script>\"\n[data]\nsynthetic = \"gaussian\"\nfeatures = 8\nclasses = 3\nsamples = 20\n\
+        [init]\nscheme = \"he_normal\"\n[network]\nlayers = [{ dense = 16 }, \"relu\", { dense = 3 }]\n[measure]\ndraws = 4\n";
+    let id = server.post("/api/ensembles", &json!({ "spec": spec })).json()["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    assert_eq!(server.finished(&id)["stage"], "done");
+    let page = server.get(&format!("/api/ensembles/{id}/report.html"));
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(
+        policy.starts_with("sandbox allow-scripts")
+            && !policy.contains("same-origin")
+            && policy.contains("default-src 'none'")
+    );
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.body.starts_with("<!doctype html>") && !page.body.contains("<script>alert"));
+}
+
 /// A client that says nothing is let go, and others are answered meanwhile.
 #[test]
 fn a_silent_client_is_let_go() {

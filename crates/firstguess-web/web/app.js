@@ -160,6 +160,7 @@ function shown(point, name) {
 }
 
 function compare() {
+  $("compared").hidden = !others.length;
   if (!others.length) {
     $("compared").replaceChildren();
     return;
@@ -274,7 +275,7 @@ $("ensemble").addEventListener("submit", async (event) => {
   const share = job.measured.largest_share_histogram;
   const law = html("div", { class: "grid one" }, figure("Largest share", "of the inputs, over the networks; the line: their mean", histogram({ name: "Largest share", xLabel: "share", counts: share, marker: job.measured.largest_share.value })));
   const verdicts = html("div");
-  showReport(verdicts, job.report, saveReport);
+  showReport(verdicts, job, saveReport);
   $("ensemble-result").replaceChildren(law, verdicts);
   offerPictures();
 });
@@ -306,7 +307,7 @@ $("report").addEventListener("submit", async (event) => {
     const job = await checking.start(order);
     if (!job) return;
     $("report-status").textContent = "Done.";
-    showReport($("report-result"), job.report, saveReport);
+    showReport($("report-result"), job, saveReport);
   } catch (error) {
     checking.fail(error);
   }

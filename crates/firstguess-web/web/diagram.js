@@ -32,13 +32,15 @@ export class Diagram {
     this.svg = el("svg", { class: "map", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "data-name": "phase diagram" });
     this.back = el("g", { id: "diagram-regions", "aria-hidden": "true" });
     this.axes = el("g", { "aria-hidden": "true" });
-    this.lines = el("g", { id: "diagram-lines", "aria-hidden": "true" });
+    this.lines = el("g", { id: "diagram-lines", "aria-hidden": "true", "clip-path": "url(#diagram-plot)" });
     this.marks = el("g", { "aria-hidden": "true" });
     this.handle = el("g", { id: "diagram-handle", tabindex: "0", role: "slider", "aria-label": "Point of the phase diagram: weight variance, with left and right; bias variance, with up and down", "aria-describedby": "diagram-hint" }, [
       el("circle", { class: "halo", r: 22 }),
       el("circle", { class: "dot", r: 9 }),
     ]);
-    this.svg.append(this.back, this.axes, this.lines, this.marks, this.handle);
+    const plot = el("rect", { x: BOX.left, y: BOX.top, width: PLOT.width, height: PLOT.height });
+    const clip = el("clipPath", { id: "diagram-plot" }, plot);
+    this.svg.append(el("defs", {}, clip), this.back, this.axes, this.lines, this.marks, this.handle);
     holder.replaceChildren(this.svg);
     this.listen();
   }
@@ -190,55 +192,19 @@ export class Diagram {
       }
     });
     this.back.replaceChildren(...Object.entries(areas).map(([letter, d]) => el("path", { class: REGIONS[letter]?.[0] ?? "unknown", d })));
-    const edges = this.branches(found.edge_of_chaos);
-    const neutral = [];
-    for (const at of found.neutrality) {
-      if (at.weight_variance !== null && at.weight_variance <= this.ends.weight) neutral.push([at.weight_variance, at.bias_variance]);
-    }
+    const { edge_of_chaos: edges, upright_edge: upright, neutrality } = found.curves;
     const draw = (points, kind) => el("path", { class: kind, d: points.map(([w, b], i) => `${i ? "L" : "M"}${this.x(w).toFixed(2)} ${this.y(b).toFixed(2)}`).join("") });
     const parts = edges.map(({ points, stable }) => draw(points, stable ? "edge" : "edge unstable"));
-    if (neutral.length > 1) parts.push(draw(neutral, "neutrality"));
-    for (const { points } of edges) {
-      // One bias variance only, as for ReLU: no line, a mark.
-      if (points.length === 1) parts.push(el("circle", { class: "edge", cx: this.x(points[0][0]), cy: this.y(points[0][1]), r: 5 }));
-    }
+    if (upright !== null) parts.push(draw([[upright, 0], [upright, this.ends.bias]], "edge"));
+    parts.push(...neutrality.map((points) => draw(points, "neutrality")));
     this.lines.replaceChildren(...parts);
     const seen = Object.keys(areas);
     const key = (kind, text) => html("li", {}, [el("svg", { viewBox: "0 0 20 14", "aria-hidden": "true" }, kind), text]);
     const swatches = ["o", "x", "p", "n", "?"].filter((letter) => seen.includes(letter));
     const entries = swatches.map((letter) => key(el("rect", { class: REGIONS[letter][0], width: 20, height: 14 }), REGIONS[letter][1]));
-    if (edges.length) entries.push(key(el("path", { class: "edge", d: "M0 7H20" }), "edge of chaos"));
+    if (edges.some(({ stable }) => stable) || upright !== null) entries.push(key(el("path", { class: "edge", d: "M0 7H20" }), "edge of chaos"));
     if (edges.some(({ stable }) => !stable)) entries.push(key(el("path", { class: "edge unstable", d: "M0 7H20" }), "edge of chaos at an unstable variance"));
-    if (neutral.length > 1) entries.push(key(el("path", { class: "neutrality", d: "M0 7H20" }), "neutrality line"));
+    if (neutrality.length) entries.push(key(el("path", { class: "neutrality", d: "M0 7H20" }), "neutrality line"));
     this.legend.replaceChildren(...entries);
-  }
-
-  /** The points of the edge, joined branch by branch: each bias variance may have several. */
-  branches(rows) {
-    const open = [];
-    const done = [];
-    for (const row of rows) {
-      const points = (row.points ?? []).filter((point) => point.weight_variance <= this.ends.weight);
-      // Where every variance stays, none repels.
-      for (const point of points) point.stable ||= point.q_star === null;
-      const free = new Set(points);
-      for (const branch of [...open]) {
-        const last = branch.points.at(-1)[0];
-        let nearest = null;
-        for (const point of free) {
-          const near = Math.abs(point.weight_variance - last) < 0.15 * this.ends.weight && point.stable === branch.stable;
-          if (near && (!nearest || Math.abs(point.weight_variance - last) < Math.abs(nearest.weight_variance - last))) nearest = point;
-        }
-        if (nearest) {
-          branch.points.push([nearest.weight_variance, row.bias_variance]);
-          free.delete(nearest);
-        } else {
-          open.splice(open.indexOf(branch), 1);
-          done.push(branch);
-        }
-      }
-      for (const point of free) open.push({ points: [[point.weight_variance, row.bias_variance]], stable: point.stable });
-    }
-    return [...done, ...open];
   }
 }

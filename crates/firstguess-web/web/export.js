@@ -25,7 +25,7 @@ export function picture(svg) {
       const value = style.getPropertyValue(name);
       if (value) to[i].setAttribute(name, value);
     }
-    for (const name of ["class", "tabindex", "id", "aria-describedby", "data-name", "data-ready"]) to[i].removeAttribute(name);
+    for (const name of ["class", "tabindex", "aria-describedby", "data-name", "data-ready"]) to[i].removeAttribute(name);
   });
   const [, , width, height] = svg.getAttribute("viewBox").split(" ");
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");

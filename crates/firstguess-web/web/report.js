@@ -47,8 +47,8 @@ function layers(report) {
   return html("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Layers" }, table);
 }
 
-/** Fills `holder`; `save` offers the report as a file. */
-export function show(holder, report, save) {
+/** Fills `holder` with the report of a finished ensemble; `save` offers it as a file. */
+export function show(holder, { id, report }, save) {
   const tone = { error: "bad", warning: "fair", fine: "good" }[report.verdict.status] ?? "fair";
   const status = { error: "NOT OK", warning: "CHECK", fine: "OK" }[report.verdict.status] ?? report.verdict.status;
   const facts = [
@@ -59,12 +59,17 @@ export function show(holder, report, save) {
     ["largest share", `${estimate(report.measurement.prejudice.largest_share)} of the inputs go to each network's favoured class`],
   ];
   const button = html("button", { type: "button", class: "small" }, "Save report (JSON)");
+  const page = `/api/ensembles/${id}/report.html`;
   button.addEventListener("click", () => save(report));
   holder.replaceChildren(
     html("h3", {}, [`${report.name}: `, html("span", { class: tone }, status)]),
     html("p", {}, report.verdict.headline),
     html("dl", {}, facts.flatMap(([name, text]) => [html("dt", {}, name), html("dd", {}, text)])),
-    html("div", { class: "tools" }, button),
+    html("div", { class: "tools" }, [
+      html("a", { href: page, target: "_blank", rel: "noopener" }, "Open the whole report"),
+      html("a", { href: page, download: `${report.name}.html` }, "Save it (HTML)"),
+      button,
+    ]),
     ...report.findings.map(finding),
     layers(report),
   );

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use super::{as_json, body};
 use crate::error::ApiError;
-use crate::jobs::{Job, Question, Source, State as JobState};
+use crate::jobs::{Job, Question, Source, Stage, State as JobState};
 use crate::limits;
 use crate::setting::{Form, Setting};
 use crate::state::App;
@@ -194,6 +194,28 @@ pub(super) async fn show(
     // Reports may be large: put into text off the thread that serves connections.
     let text = tokio::task::spawn_blocking(move || job.to_value(&state, true).to_string()).await;
     Ok(as_json(text.map_err(|_| ApiError::internal("the report could not be written"))?))
+}
+
+/// The report's own scripts and styles, in a sandbox: as an origin of its own it cannot ask the API.
+const REPORT_POLICY: &str = "sandbox allow-scripts allow-downloads; default-src 'none'; style-src 'unsafe-inline'; \
+     script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The report as `check --html` writes it.
+pub(super) async fn page(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let job = app.jobs().get(&id)?;
+    let Stage::Done(report) = job.watch().borrow().stage.clone() else {
+        return Err(ApiError::not_found("this ensemble has no report (yet)"));
+    };
+    let text = tokio::task::spawn_blocking(move || report.to_html()).await;
+    let text = text.map_err(|_| ApiError::internal("the report could not be written"))?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, REPORT_POLICY),
+    ];
+    Ok((headers, text).into_response())
 }
 
 pub(super) async fn cancel(

@@ -1,6 +1,7 @@
 """What a person does with the explorer, done by a program."""
 
 import json
+import math
 import re
 import time
 import urllib.parse
@@ -116,18 +117,29 @@ def test_the_keyboard_moves_the_point_and_says_where_it_is(explorer):
 
 def test_the_diagram_has_the_lines_of_the_theory_to_a_pixel(explorer):
     explorer.open("#activation=tanh&weight_variance=1&bias_variance=0.05&weight_end=4&bias_end=0.2")
-    found = api(explorer, "phase", activation="tanh", weight_variance="0:4", bias_variance="0:0.2", resolution=72)
     paths = explorer.page.eval_on_selector_all("#diagram-lines path", "nodes => nodes.map(node => [node.getAttribute('class'), node.getAttribute('d')])")
     lines = {kind: [tuple(map(float, pair.split(" "))) for pair in re.split("[ML]", d)[1:]] for kind, d in paths}
-    wanted = [(row["points"][0]["weight_variance"], row["bias_variance"]) for row in found["edge_of_chaos"]]
-    wanted = [point for point in wanted if point[0] <= 4]
-    assert len(lines["edge"]) == len(wanted)
-    for (x, y), (weight, bias) in zip(lines["edge"], wanted):
-        assert (x, y) == pytest.approx((52 + weight / 4 * 454, 12 + (1 - bias / 0.2) * 368), abs=0.01)
-    neutral = [(row["weight_variance"], row["bias_variance"]) for row in found["neutrality"]]
-    neutral = [point for point in neutral if point[0] is not None and point[0] <= 4]
-    for (x, y), (weight, bias) in zip(lines["neutrality"], neutral, strict=True):
-        assert (x, y) == pytest.approx((52 + weight / 4 * 454, 12 + (1 - bias / 0.2) * 368), abs=0.01)
+    assert set(lines) == {"edge", "neutrality"}
+
+    def distance(point, a, b):
+        (px, py), (ax, ay), (bx, by) = point, a, b
+        length = (bx - ax) ** 2 + (by - ay) ** 2
+        part = 0 if length == 0 else max(0, min(1, ((px - ax) * (bx - ax) + (py - ay) * (by - ay)) / length))
+        return math.hypot(px - ax - part * (bx - ax), py - ay - part * (by - ay))
+
+    # Roots at bias variances between the rows of the diagram, down to where the lines are nearly level.
+    seen = 0
+    for low, high in ((0.00011, 0.0007), (0.0013, 0.0031), (0.0117, 0.0333), (0.071, 0.113), (0.171, 0.199)):
+        found = api(explorer, "phase", activation="tanh", bias_variance=f"{low}:{high}", resolution=2)
+        rows = [("edge", row["bias_variance"], row["points"][0]["weight_variance"]) for row in found["edge_of_chaos"]]
+        rows += [("neutrality", row["bias_variance"], row["weight_variance"]) for row in found["neutrality"]]
+        for kind, bias, weight in rows:
+            if weight is None or weight > 4:
+                continue
+            point = (52 + weight / 4 * 454, 12 + (1 - bias / 0.2) * 368)
+            assert min(distance(point, a, b) for a, b in zip(lines[kind], lines[kind][1:])) < 0.5, (kind, bias, weight)
+            seen += 1
+    assert seen > 15
     explorer.clean()
 
 
@@ -243,6 +255,13 @@ def test_a_spec_gets_its_report_and_broken_files_are_told(explorer):
     assert "NOT OK" in page.locator("#report-result h3").inner_text()
     assert "frozen-bias" in page.locator("#report-result").inner_text()
     explorer.shot("report")
+    with page.expect_popup() as popup:
+        page.click("#report-result a:text-is('Open the whole report')")
+    whole = popup.value
+    whole.wait_for_load_state()
+    assert whole.title() == "NOT OK: mine"
+    assert whole.evaluate("origin") == "null"
+    whole.close()
     assert serious(Axe().run(page)) == []
     explorer.clean(refusals=3)
 
