@@ -7,6 +7,7 @@ mod data;
 mod gaussian;
 mod labels;
 mod plot;
+mod serve;
 mod theory;
 mod train;
 mod values;
@@ -20,6 +21,7 @@ pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
 pub(crate) use gaussian::{GaussianityArgs, LaboratoryArgs, PairArgs, PairBranch};
 pub(crate) use labels::{LabelsArgs, TrainingArgs};
 pub(crate) use plot::{PlotArgs, PlotFormat};
+pub(crate) use serve::ServeArgs;
 pub(crate) use theory::{ActivationArg, CriticalArgs, GuessArgs, PhaseArgs, PredictArgs};
 pub(crate) use train::{HeldOut, LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
 use values::threads;
@@ -152,6 +154,11 @@ pub(crate) enum Command {
         firstguess labels --train model.toml --corrupt 0.2 --loss piecewise_zero(0.2)@delay(10)\n  \
         firstguess labels --probabilities P.csv --labels y.csv --method prune_by_class -o issues.csv")]
     Labels(LabelsArgs),
+    /// The explorer in your browser: phases, profiles and guesses under your hand, ensembles, reports
+    #[command(after_help = "Examples:\n  \
+        firstguess serve --open\n  \
+        firstguess serve --port 9000")]
+    Serve(ServeArgs),
     /// Data sets: what there is, and fetching it
     #[command(after_help = "Examples:\n  \
         firstguess data list\n  \

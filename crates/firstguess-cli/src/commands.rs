@@ -23,6 +23,7 @@ mod pictures;
 pub(crate) mod predict;
 pub(crate) mod preserved;
 pub(crate) mod progress;
+pub(crate) mod serve;
 pub(crate) mod train;
 pub(crate) mod variance;
 
