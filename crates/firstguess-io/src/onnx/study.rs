@@ -331,7 +331,7 @@ fn translated(
         }
         for (at, layer) in model.layers.iter_mut().enumerate() {
             if !order.contains(&at) {
-                layer.no_theory = Some(format!("theory ends before it: {reason}"));
+                layer.no_theory = Some(format!("beyond the reach of theory: {reason}"));
             }
         }
     }
@@ -440,16 +440,6 @@ impl OnnxStudy<'_> {
             let why = self.model.untranslated.as_deref();
             why.unwrap_or("the model is not written in layers of the vocabulary").to_owned()
         })
-    }
-
-    /// The rule that each layer's variance follows, in the order of a spec; `None` where it is none, or entries are zero.
-    pub(super) fn rules(&self) -> Vec<Option<&'static str>> {
-        let order = self.model.translation.as_ref().map(|part| part.order.as_slice());
-        let rule = |at: &usize| {
-            let laws = self.layers.get(*at)?.laws;
-            laws.weight.rule.filter(|_| laws.density == 1.0)
-        };
-        order.unwrap_or_default().iter().map(rule).collect()
     }
 
     /// A measurement of our own network, its layers in the order of the graph.

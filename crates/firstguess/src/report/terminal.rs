@@ -119,13 +119,17 @@ impl Report {
             about.push(("note", note.clone()));
         }
         if let Some(found) = self.model.as_ref().and_then(|model| model.as_found.as_ref()) {
-            let share = percent(&found.largest_share);
+            let share = if found.largest_share.is_known() {
+                format!("{} of the inputs go to one class", percent(&found.largest_share))
+            } else {
+                "what the network guesses is not known".to_owned()
+            };
             let loss = if found.cross_entropy.is_known() {
                 format!(", loss {}", value(&found.cross_entropy))
             } else {
                 String::new()
             };
-            about.push(("as found", format!("{share} of the inputs go to one class{loss}")));
+            about.push(("as found", format!("{share}{loss}")));
         }
         for (label, text) in about {
             let body = wrap(&text, 11, style.width);
@@ -229,14 +233,21 @@ impl Report {
             self.prediction.layers.iter().zip(&self.measurement.layers).collect();
         // Paths of modules need the room of the relative errors.
         let (names, errors) = if self.model.is_some() { (22, 0) } else { (5, 6) };
-        let title = format!(
-            "\n  {}{}{}{}{}\n",
-            right("layer", names),
-            right("q theory  measured", 18 + errors),
-            right("γ theory  measured", if errors == 0 { 20 } else { 23 }),
-            right("gradient theory", if errors == 0 { 10 } else { 16 }),
-            right("measured", 10),
-        );
+        let title = if self.model.is_some() {
+            let columns = ["q theory", "measured", "γ theory", "measured", "gradient", "measured"];
+            let widths = [9, 9, 9, 9, 10, 10];
+            let columns = columns.iter().zip(widths).map(|(title, width)| right(title, width));
+            format!("\n  {}{}\n", right("layer", names), columns.collect::<String>())
+        } else {
+            format!(
+                "\n  {}{}{}{}{}\n",
+                right("layer", names),
+                right("q theory  measured", 18 + errors),
+                right("γ theory  measured", 23),
+                right("gradient theory", 16),
+                right("measured", 10),
+            )
+        };
         *out += &style.bold(&title);
         let shown = folded(rows.len(), ROWS);
         for position in shown {
