@@ -5,6 +5,7 @@ mod check;
 mod data;
 mod gaussian;
 mod labels;
+mod plot;
 mod theory;
 mod train;
 mod values;
@@ -16,10 +17,11 @@ pub(crate) use check::{CheckArgs, EngineArg, FailOn, GateArgs};
 pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
 pub(crate) use gaussian::{GaussianityArgs, LaboratoryArgs, PairArgs, PairBranch};
 pub(crate) use labels::{LabelsArgs, TrainingArgs};
+pub(crate) use plot::{PlotArgs, PlotFormat};
 pub(crate) use theory::{ActivationArg, CriticalArgs, GuessArgs, PhaseArgs, PredictArgs};
-pub(crate) use train::{LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
+pub(crate) use train::{HeldOut, LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
 use values::threads;
-pub(crate) use values::{PoolArg, Range};
+pub(crate) use values::{Point, PoolArg, Range};
 pub(crate) use variance::{Profile, VarianceArgs};
 
 /// Predicts, measures and judges the initialization of a neural network
@@ -64,6 +66,7 @@ pub(crate) enum Command {
         firstguess check model.onnx --data images.npz\n  \
         firstguess check model.toml --precision 0.01 --budget 60\n  \
         firstguess check model.toml --json --fail-on warning\n  \
+        firstguess check model.toml --html report.html --plot pictures\n  \
         firstguess check model.toml --sarif findings.sarif --baseline known.json")]
     Check(CheckArgs),
     /// Theory alone: fixed points, phase, depth scales, and every layer's variance and bias
@@ -86,6 +89,7 @@ pub(crate) enum Command {
     /// The phase diagram: order, chaos and bias over a grid of variances, with both lines
     #[command(after_help = "Examples:\n  \
         firstguess phase --activation tanh\n  \
+        firstguess phase --activation tanh --point 2,0.1 -o tanh.svg\n  \
         firstguess phase --activation relu --pool max:2 --weight-variance 0:3 -o relu_pool.csv\n  \
         firstguess phase --activation gelu --resolution 20 --json")]
     Phase(PhaseArgs),

@@ -16,6 +16,7 @@ pub(crate) mod model;
 pub(crate) mod onnx;
 pub(crate) mod pair;
 pub(crate) mod phase;
+mod pictures;
 pub(crate) mod predict;
 pub(crate) mod preserved;
 pub(crate) mod progress;

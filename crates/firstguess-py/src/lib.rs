@@ -28,7 +28,7 @@ mod _core {
     #[pymodule_export]
     use super::observer::Observer;
     #[pymodule_export]
-    use super::report::{Report, record_baseline};
+    use super::report::{Picture, Report, record_baseline};
     #[pymodule_export]
     use super::specs::{check_spec, draw_weights};
 

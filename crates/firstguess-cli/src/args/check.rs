@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as Arguments, ValueEnum};
 use firstguess::spec::{LossSchedule, Standardize};
 
+use super::plot::PlotArgs;
 use super::train::loss_schedule;
 use super::values::{draws, precision, samples, seconds, standardize};
 
@@ -51,6 +52,11 @@ pub(crate) struct CheckArgs {
     /// Gravity of a finding from which the exit status is 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error)]
     pub(crate) fail_on: FailOn,
+    /// Write the report as one HTML page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) plot: PlotArgs,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
 }

@@ -7,8 +7,8 @@ use firstguess::spec::Activation;
 use firstguess::spec::weights::WeightFamily;
 
 use super::values::{
-    PoolArg, Range, activation, classes, correlation, depth, gamma, pool, range, resolution,
-    variance, weight_law,
+    Point, PoolArg, Range, activation, classes, correlation, depth, gamma, point, pool, range,
+    resolution, variance, weight_law,
 };
 
 /// One kind of layer, repeated.
@@ -96,7 +96,10 @@ pub(crate) struct PhaseArgs {
     /// Cells along each side, both ends of the ranges included
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = resolution, allow_negative_numbers = true)]
     pub(crate) resolution: usize,
-    /// Write every cell and both lines to a file, by its ending .csv or .json; `-` writes CSV to stdout
+    /// A point to mark and describe: weight variance and bias variance
+    #[arg(long, value_name = "W,B", value_parser = point, allow_hyphen_values = true)]
+    pub(crate) point: Option<Point>,
+    /// Draw the diagram (.svg, .png) or write every cell and both lines (.csv, .json); `-` writes CSV to stdout
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -71,6 +71,20 @@ pub(super) fn range(text: &str) -> Result<Range, String> {
     }
 }
 
+/// A point of a phase diagram.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Point {
+    pub(crate) weight_variance: f64,
+    pub(crate) bias_variance: f64,
+}
+
+pub(super) fn point(text: &str) -> Result<Point, String> {
+    let (weight, bias) = text
+        .split_once(',')
+        .ok_or("write the weight variance and the bias variance, such as 2,0.1")?;
+    Ok(Point { weight_variance: variance(weight)?, bias_variance: variance(bias)? })
+}
+
 pub(super) fn resolution(text: &str) -> Result<usize, String> {
     count(text, 2, 1024)
 }
@@ -153,6 +167,10 @@ mod tests {
         assert_eq!(pool("avg:4"), Ok(PoolArg { kind: PoolKind::Average, size: 4 }));
         for text in ["max", "max:0", "top:2", "max:two", "max:99999999"] {
             assert!(pool(text).is_err(), "{text}");
+        }
+        assert_eq!(point("2, 0.1"), Ok(Point { weight_variance: 2.0, bias_variance: 0.1 }));
+        for text in ["2", "2,", "2,-1", "nan,0", "1,2,3"] {
+            assert!(point(text).is_err(), "{text}");
         }
         for text in ["0", "-3", "1.5", "1000001", "99999999999999999999999"] {
             assert!(depth(text).is_err(), "{text}");

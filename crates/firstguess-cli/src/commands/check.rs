@@ -8,12 +8,13 @@ use firstguess::report::Style;
 use firstguess::spec::Spec;
 use firstguess::spec::experiment::{Engine, MeasureSpec};
 use firstguess::{CheckError, Report};
-use firstguess_io::{load_spec, parse_spec};
+use firstguess_io::{load_spec, parse_spec, write_atomically};
 
 use crate::args::{CheckArgs, EngineArg, FailOn};
 use crate::commands::gate::Gate;
 use crate::commands::model::{inputs, replace_data};
 use crate::commands::onnx::{Question, is_onnx};
+use crate::commands::pictures::Folder;
 use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
 use crate::printer::Printer;
@@ -23,6 +24,7 @@ const EXAMPLE: &str = include_str!("../../../../examples/he_relu.toml");
 
 pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let gate = Gate::new(&args.gate)?;
+    let folder = Folder::of(&args.plot)?;
     let mut progress = Bar::new(out.settings().quiet, "measuring", "networks")
         .spelled(out.settings().unicode)
         .within(args.budget);
@@ -33,6 +35,12 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     progress.finish();
     let location = args.model.as_deref().unwrap_or(Path::new("firstguess"));
     gate.pass(&mut report, &location.to_string_lossy(), out)?;
+    if let Some(path) = &args.html {
+        write_atomically(path, report.to_html().as_bytes())?;
+    }
+    if let Some(folder) = &folder {
+        folder.write(&report.pictures(), out)?;
+    }
     if out.json() {
         out.value(&report.to_json())?;
     } else {

@@ -5,6 +5,7 @@ mod text;
 
 use anyhow::Context;
 use firstguess::math::stream::Seed;
+use firstguess::report::picture::variance_search;
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::{Dataset, InitScheme};
 use firstguess::train::noise::Point;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use crate::args::{Profile, VarianceArgs};
 use crate::commands::model::Model;
+use crate::commands::pictures::Folder;
 use crate::commands::progress::Bar;
 use crate::commands::train::divided;
 use crate::exit::ExitStatus;
@@ -24,6 +26,9 @@ use state::State;
 
 /// Steps where neither steps nor epochs are given.
 const STEPS: usize = 3000;
+
+/// Before the gain of a point of the curve.
+const CURVE: &str = "gain ";
 
 /// Probes of the Hessian.
 const PROBES: usize = 16;
@@ -74,9 +79,10 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &VarianceArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let folder = Folder::of(&args.plot)?;
     let model = Model::for_trial(&args.model, &args.trial, out.settings().seed)?;
     let seed = Seed(model.spec.measure.seed);
-    let (train, held_out) = divided(&model.data, args.validation, seed)?;
+    let (train, held_out) = divided(&model, args.validation, seed)?;
     let per_epoch =
         firstguess::train::batches::Batches::new(train.examples(), args.batch, seed, 0).per_epoch();
     let steps = match (args.steps, args.epochs) {
@@ -120,6 +126,7 @@ pub(crate) fn run(args: &VarianceArgs, out: &mut Printer) -> anyhow::Result<Exit
     if he != base {
         rivals.push(("he_normal".to_owned(), he));
     }
+    rivals.extend(args.curve.iter().map(|gain| (format!("{CURVE}{gain}"), search.inits(*gain))));
     let mut bar = Bar::new(out.settings().quiet, "comparing", "trainings");
     let (starts, end) = search.compare(crossing.gain, &rivals, &mut bar)?;
     bar.finish();
@@ -129,6 +136,9 @@ pub(crate) fn run(args: &VarianceArgs, out: &mut Printer) -> anyhow::Result<Exit
     };
     let layers = layers(&search, &crossing);
     let (take, reason) = verdict(&starts, held_out.as_ref());
+    if let Some(folder) = &folder {
+        folder.write(&[variance_search(&crossing)], out)?;
+    }
     if out.json() {
         let answer = Answer {
             name: &model.spec.name,
@@ -232,7 +242,9 @@ fn verdict(starts: &[StartReport], held_out: Option<&Dataset>) -> (bool, String)
     if base.is_beaten() {
         // A simple rule may do as well as a searched gain.
         let mean = |start: &StartReport| start.validation_accuracy.map_or(0.0, |band| band.mean);
-        let rival = starts.iter().skip(2).find(|start| mean(start) >= mean(&starts[0]));
+        let unsearched = |start: &&StartReport| !start.name.starts_with(CURVE);
+        let rival = (starts.iter().skip(2).filter(unsearched))
+            .find(|start| mean(start) >= mean(&starts[0]));
         let rival = rival.map_or_else(String::new, |start| {
             format!(", but `{}` without a search does at least as well", start.name)
         });

@@ -24,6 +24,7 @@ import numpy as np
 from . import _core
 from ._core import __version__
 from ._errors import FindingsError, ModelError
+from ._picture import Picture
 from ._report import Finding, Report
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "Finding",
     "FindingsError",
     "ModelError",
+    "Picture",
     "Report",
     "__version__",
     "check",
@@ -270,10 +272,13 @@ def phase(
     resolution: int = 100,
     pool: Pool = None,
     pool_correlation: Optional[float] = None,
+    point: Optional[Tuple[float, float]] = None,
+    output: Union[None, str, "os.PathLike[str]"] = None,
 ) -> Dict[str, Any]:
     """A phase diagram: the object that ``firstguess phase --json`` prints.
 
-    :func:`firstguess.plot.phase` draws it.
+    ``point`` is a pair of variances, weight then bias, to be marked; ``output`` a file to draw or write it to, by its ending
+    ``.svg``, ``.png``, ``.csv`` or ``.json``. :func:`firstguess.plot.phase` draws it with matplotlib.
 
     Examples
     --------
@@ -282,6 +287,8 @@ def phase(
     >>> len(diagram["cells"])
     16
     """
+    if output is not None and os.fspath(output) == "-":
+        raise ValueError("the output is a file: the object itself is what this function returns")
     return _answer(
         "phase",
         activation=activation,
@@ -290,6 +297,8 @@ def phase(
         resolution=resolution,
         pool=_pool(pool),
         pool_correlation=pool_correlation,
+        point=None if point is None else ",".join(repr(float(part)) for part in point),
+        output=None if output is None else os.fspath(output),
     )
 
 

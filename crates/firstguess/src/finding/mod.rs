@@ -258,26 +258,31 @@ impl Case<'_> {
         let Ok(bulk) = &self.prediction.bulk else {
             return "choose the weight variance so that gradients keep their size from layer to layer".to_owned();
         };
-        let dual = bulk.dual();
-        let bias = bulk.layer.bias;
-        let exact = crate::theory::critical::edge_of_chaos(&dual, bias);
-        let points = exact.or_else(|_| crate::theory::critical::edge_of_chaos(&dual, 0.0));
-        match points.as_ref().map(|points| points.first()) {
-            Ok(Some(point)) => {
-                let bias = if point.q_star.as_ref().is_ok_and(|q| *q > 0.0) { bias } else { 0.0 };
-                format!(
-                    "use weight_variance = {:.4} and bias_variance = {:.4} for {} (now {:.4} and {:.4}): its edge of \
-                     chaos, where gradients keep their size",
-                    point.weight_variance, bias, bulk.function, bulk.layer.weight, bulk.layer.bias
-                )
-            }
-            _ => format!(
+        match critical_point(self.prediction) {
+            Some((weight, bias)) => format!(
+                "use weight_variance = {weight:.4} and bias_variance = {bias:.4} for {} (now {:.4} and {:.4}): its edge of \
+                 chaos, where gradients keep their size",
+                bulk.function, bulk.layer.weight, bulk.layer.bias
+            ),
+            None => format!(
                 "{} has no critical variance at this bias variance: use another activation, residual branches or a \
                  normalisation",
                 bulk.function
             ),
         }
     }
+}
+
+/// The critical variances, weight and bias, of the layer that the network repeats, near its own bias variance.
+pub(crate) fn critical_point(prediction: &Prediction) -> Option<(f64, f64)> {
+    let bulk = prediction.bulk.as_ref().ok()?;
+    let dual = bulk.dual();
+    let bias = bulk.layer.bias;
+    let exact = crate::theory::critical::edge_of_chaos(&dual, bias);
+    let points = exact.or_else(|_| crate::theory::critical::edge_of_chaos(&dual, 0.0)).ok()?;
+    let point = points.first()?;
+    let settles = point.q_star.as_ref().is_ok_and(|q| *q > 0.0);
+    Some((point.weight_variance, if settles { bias } else { 0.0 }))
 }
 
 /// `1.3e-15` for small and large numbers, `0.74` for plain ones.

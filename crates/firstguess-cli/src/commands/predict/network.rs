@@ -7,7 +7,6 @@ use firstguess::predict_on;
 use firstguess::spec::experiment::MeasureSpec;
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::weights::WeightFamily;
-use firstguess::theory::dual::Dual;
 use firstguess::theory::predict::Prediction;
 use serde_json::{Value, json};
 
@@ -75,7 +74,7 @@ fn told(found: Predicted) -> Answer {
     let depth = prediction.layers.len();
     let bulk = prediction.bulk.map(|bulk| {
         let (weight_variance, bias_variance) = (bulk.layer.weight, bulk.layer.bias);
-        let phi = Dual::of(bulk.function);
+        let phi = bulk.dual();
         Bulk { phi, weight_variance, bias_variance, limit: bulk.limit }
     });
     let repeated = bulk.as_ref().map_or_else(ToString::to_string, |bulk| {
