@@ -24,25 +24,25 @@ impl OnnxStudy<'_> {
         let parts = self.model().translation.as_ref();
         let mut layers = parts.map(|part| part.layers.clone()).unwrap_or_default();
         let mut notes = Vec::new();
-        let init = match common_scheme(network, inits) {
-            Some(init) => init,
-            None => {
-                let family = most_common(inits);
-                if inits.iter().any(|init| init.family != family) {
-                    notes.push(format!(
-                        "the layers' weights follow several laws, a spec has one: {family}, with the variance of each layer"
-                    ));
-                }
-                if inits.iter().any(|init| init.uniform_bias && init.bias_variance > 0.0) {
-                    notes.push(
-                        "biases are uniform in the model and normal of the same variance in the spec".to_owned(),
-                    );
-                }
-                let mut remaining = inits.iter();
-                set_variances(&mut layers, &mut remaining);
-                let first = inits.first().map_or(1.0, |init| init.weight_variance);
-                InitScheme { weight_law: Some(family), ..InitScheme::explicit(first, 0.0) }
+        let init = if let Some(init) = common_scheme(network, inits) {
+            init
+        } else {
+            let family = most_common(inits);
+            if inits.iter().any(|init| init.family != family) {
+                notes.push(format!(
+                    "the layers' weights follow several laws, a spec has one: {family}, with the variance of each layer"
+                ));
             }
+            if inits.iter().any(|init| init.uniform_bias && init.bias_variance > 0.0) {
+                notes.push(
+                    "biases are uniform in the model and normal of the same variance in the spec"
+                        .to_owned(),
+                );
+            }
+            let mut remaining = inits.iter();
+            set_variances(&mut layers, &mut remaining);
+            let first = inits.first().map_or(1.0, |init| init.weight_variance);
+            InitScheme { weight_law: Some(family), ..InitScheme::explicit(first, 0.0) }
         };
         let (shape, flat) = (self.data().shape(), self.data().shape().as_image().is_none());
         let synthetic = dataset.is_none() && flat;

@@ -465,10 +465,9 @@ impl OnnxStudy<'_> {
             let at = index.checked_sub(1).and_then(|at| part.order.get(at));
             at.map_or(index, |at| at + 1)
         };
-        for overflow in [&mut measurement.overflow, &mut measurement.gradient_overflow] {
-            if let Some(overflow) = overflow {
-                overflow.layer = place(overflow.layer);
-            }
+        let lost = [&mut measurement.overflow, &mut measurement.gradient_overflow];
+        for overflow in lost.into_iter().flatten() {
+            overflow.layer = place(overflow.layer);
         }
         measurement
     }

@@ -81,6 +81,7 @@ mod tests {
 
     fn relu(weight_variance: f64, depth: usize) -> Answer {
         let args = PredictArgs {
+            data: None,
             model: None,
             activation: None,
             weight_variance: None,
