@@ -21,6 +21,7 @@ mod onnx;
 mod parquet;
 mod parts;
 mod spec_file;
+mod tensors;
 mod unpack;
 mod write;
 
@@ -36,5 +37,9 @@ pub use onnx::{
 };
 pub use spec_file::{
     LoadSpecError, MAX_SPEC_BYTES, SpecFile, SpecFileError, load_spec, parse_spec, spec_text,
+};
+pub use tensors::{
+    MAX_WEIGHT_BYTES, SaveError, Tensor, Tensors, WeightFormat, load_tensors, save_tensors,
+    tensors_from_bytes,
 };
 pub use write::{WriteError, write_atomically};

@@ -32,10 +32,11 @@ pub(super) fn pool(text: &str) -> Result<PoolArg, String> {
 pub(super) fn standardize(text: &str) -> Result<Standardize, String> {
     match text.trim() {
         "none" => Ok(Standardize::None),
+        "unit_range" => Ok(Standardize::UnitRange),
         "global" => Ok(Standardize::Global),
         "channel" => Ok(Standardize::Channel),
         "feature" => Ok(Standardize::Feature),
-        _ => Err("the choice is none, global, channel or feature".to_owned()),
+        _ => Err("the choice is none, unit_range, global, channel or feature".to_owned()),
     }
 }
 

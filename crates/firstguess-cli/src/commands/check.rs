@@ -24,6 +24,9 @@ const EXAMPLE: &str = include_str!("../../../../examples/he_relu.toml");
 
 pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let gate = Gate::new(&args.gate)?;
+    if let Some(weights) = &args.weights {
+        return super::audit::run(args, weights, &gate, out);
+    }
     let folder = Folder::of(&args.plot)?;
     let mut progress = Bar::new(out.settings().quiet, "measuring", "networks")
         .spelled(out.settings().unicode)
@@ -49,7 +52,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
             Style { width: settings.width, color: settings.color_data, unicode: settings.unicode };
         out.verbatim(report.to_terminal(style).as_bytes())?;
     }
-    Ok(status(&report, args.fail_on))
+    Ok(status(report.worst(), args.fail_on))
 }
 
 fn of_spec(args: &CheckArgs, progress: &mut Bar, out: &Printer) -> anyhow::Result<Report> {
@@ -139,11 +142,12 @@ fn apply(args: &CheckArgs, seed: Option<u64>, spec: &mut Spec) {
     }
 }
 
-fn status(report: &Report, fail_on: FailOn) -> ExitStatus {
+/// How the program ends where this is the gravest finding.
+pub(super) fn status(worst: Option<Severity>, fail_on: FailOn) -> ExitStatus {
     let limit = match fail_on {
         FailOn::Error => Severity::Error,
         FailOn::Warning => Severity::Warning,
         FailOn::Never => return ExitStatus::Fine,
     };
-    if report.worst() >= Some(limit) { ExitStatus::Findings } else { ExitStatus::Fine }
+    if worst >= Some(limit) { ExitStatus::Findings } else { ExitStatus::Fine }
 }

@@ -79,17 +79,6 @@ impl Model {
     }
 }
 
-/// Puts another data set in place of the spec's.
-pub(crate) fn replace_data(spec: &mut Spec, name: &str) {
-    let data = &mut spec.data;
-    data.dataset = Some(name.to_owned());
-    (data.synthetic, data.features) = (None, None);
-    // A choice of classes holds for any data; their number was that of synthetic ones.
-    if let Some(Classes::Count(_)) = data.classes {
-        data.classes = None;
-    }
-}
-
 /// The official test part of the data that a spec trains on, as the network sees it.
 pub(crate) fn official_test(spec: &Spec) -> anyhow::Result<Dataset> {
     let Some(source) = &spec.data.dataset else {
@@ -102,6 +91,17 @@ pub(crate) fn official_test(spec: &Spec) -> anyhow::Result<Dataset> {
     }
     let load = |part| load_dataset_with(source, &ReadOptions { part, ..ReadOptions::default() });
     Ok(spec.data.prepare_test(&load(Part::Train)?, &load(Part::Test)?)?)
+}
+
+/// Puts another data set in place of the spec's.
+pub(crate) fn replace_data(spec: &mut Spec, name: &str) {
+    let data = &mut spec.data;
+    data.dataset = Some(name.to_owned());
+    (data.synthetic, data.features) = (None, None);
+    // A choice of classes holds for any data; their number was that of synthetic ones.
+    if let Some(Classes::Count(_)) = data.classes {
+        data.classes = None;
+    }
 }
 
 /// The inputs as the network sees them.

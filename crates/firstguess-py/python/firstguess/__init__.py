@@ -37,6 +37,7 @@ __all__ = [
     "Picture",
     "Report",
     "__version__",
+    "advise",
     "check",
     "cite",
     "critical",
@@ -223,6 +224,52 @@ def critical(
         pool=_pool(pool),
         pool_correlation=pool_correlation,
     )
+
+
+def advise(
+    model: Optional[SpecLike] = None,
+    *,
+    activation: Optional[str] = None,
+    depth: Optional[int] = None,
+    width: Optional[int] = None,
+    architecture: Optional[str] = None,
+    data: Optional[str] = None,
+    samples: Optional[int] = None,
+    loss: Optional[str] = None,
+    draws: Optional[int] = None,
+    code: Optional[str] = None,
+    seed: Optional[int] = None,
+) -> Dict[str, Any]:
+    """The better start, measured: the object that ``firstguess advise --json`` prints.
+
+    With ``code`` (``"torch"``, ``"flax"``, ``"keras"``, ``"burn"`` or ``"candle"``) the object has the source text that draws the
+    recommended weights under ``"code"``.
+
+    Examples
+    --------
+    >>> import firstguess as fg
+    >>> found = fg.advise(activation="tanh", depth=10, width=32, samples=60, draws=4)
+    >>> found["recommended"]["trainable"], found["present"]["trainable"]
+    (True, False)
+    """
+    options = {
+        "activation": activation,
+        "depth": depth,
+        "width": width,
+        "architecture": architecture,
+        "data": data,
+        "samples": samples,
+        "loss": loss,
+        "draws": draws,
+        "code": code,
+        "seed": seed,
+    }
+    if model is None:
+        if activation is None or depth is None:
+            raise ValueError("give a model, or `activation` and `depth`")
+        return _answer("advise", **options)
+    with _file(model) as path:
+        return _answer("advise", path, **options)
 
 
 def guess(
