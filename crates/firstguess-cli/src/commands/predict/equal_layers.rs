@@ -76,7 +76,6 @@ mod tests {
 
     fn relu(weight_variance: f64, depth: usize) -> Answer {
         let args = PredictArgs {
-            data: None,
             model: None,
             data: None,
             activation: None,
