@@ -7,6 +7,7 @@ mod data;
 mod gaussian;
 mod labels;
 mod plot;
+mod serve;
 mod theory;
 mod train;
 mod values;
@@ -20,6 +21,7 @@ pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
 pub(crate) use gaussian::{GaussianityArgs, LaboratoryArgs, PairArgs, PairBranch};
 pub(crate) use labels::{LabelsArgs, TrainingArgs};
 pub(crate) use plot::{PlotArgs, PlotFormat};
+pub(crate) use serve::ServeArgs;
 pub(crate) use theory::{ActivationArg, CriticalArgs, GuessArgs, PhaseArgs, PredictArgs};
 pub(crate) use train::{HeldOut, LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
 use values::threads;
@@ -65,6 +67,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         firstguess check\n  \
         firstguess check model.toml --data images.npz --draws 100\n  \
+        firstguess check model.onnx --data images.npz\n  \
         firstguess check model.toml --precision 0.01 --budget 60\n  \
         firstguess check model.toml --json --fail-on warning\n  \
         firstguess check model.toml --html report.html --plot pictures\n  \
@@ -91,6 +94,7 @@ pub(crate) enum Command {
         firstguess predict [OPTIONS] --activation <A> --weight-variance <W> --bias-variance <B>")]
     #[command(after_help = "Examples:\n  \
         firstguess predict model.toml\n  \
+        firstguess predict model.onnx\n  \
         firstguess predict --activation tanh --weight-variance 3 --bias-variance 0.1 --depth 50")]
     Predict(PredictArgs),
     /// The critical weight variances: edge of chaos and neutrality
@@ -150,6 +154,11 @@ pub(crate) enum Command {
         firstguess labels --train model.toml --corrupt 0.2 --loss piecewise_zero(0.2)@delay(10)\n  \
         firstguess labels --probabilities P.csv --labels y.csv --method prune_by_class -o issues.csv")]
     Labels(LabelsArgs),
+    /// The explorer in your browser: phases, profiles and guesses under your hand, ensembles, reports
+    #[command(after_help = "Examples:\n  \
+        firstguess serve --open\n  \
+        firstguess serve --port 9000")]
+    Serve(ServeArgs),
     /// Data sets: what there is, and fetching it
     #[command(after_help = "Examples:\n  \
         firstguess data list\n  \

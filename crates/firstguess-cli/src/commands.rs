@@ -16,12 +16,14 @@ pub(crate) mod labels;
 pub(crate) mod labels_by_training;
 pub(crate) mod losses;
 pub(crate) mod model;
+pub(crate) mod onnx;
 pub(crate) mod pair;
 pub(crate) mod phase;
 mod pictures;
 pub(crate) mod predict;
 pub(crate) mod preserved;
 pub(crate) mod progress;
+pub(crate) mod serve;
 pub(crate) mod train;
 pub(crate) mod variance;
 

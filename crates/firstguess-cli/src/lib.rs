@@ -50,6 +50,9 @@ pub fn answer(arguments: &[String]) -> Result<String, String> {
     let matches = Args::command().try_get_matches_from(program.iter().chain(arguments));
     let args = matches.and_then(|matches| Args::from_arg_matches(&matches));
     let args = args.map_err(|error| plain(&error.render().to_string()))?;
+    if matches!(args.command, Command::Serve(_)) {
+        return Err("`serve` answers in a browser: run it as a command".to_owned());
+    }
     let mut out = Printer::in_memory(Settings::resolve(&args.global).unicode());
     match run(&args.command, &mut out) {
         Ok(_) => Ok(out.into_text()),
@@ -84,6 +87,7 @@ fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
         Command::Variance(args) => commands::variance::run(args, out),
         Command::Losses(args) => commands::losses::run(args, out),
         Command::Labels(args) => commands::labels::run(args, out),
+        Command::Serve(args) => commands::serve::run(args, out),
         Command::Data(args) => commands::data::run(args, out),
         Command::Explain(args) => commands::explain::run(args, out),
         Command::Predict(args) => commands::predict::run(args, out),

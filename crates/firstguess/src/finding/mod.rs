@@ -14,6 +14,7 @@ mod disagreement;
 mod duplicated_draws;
 mod exploding_gradients;
 mod fan_mode;
+mod folded_batch_norm;
 mod frozen_bias;
 mod input_offset;
 mod loss_unfit;
@@ -36,6 +37,7 @@ pub use selection::{
 };
 
 use crate::audit::Audit;
+use crate::check::model::Model;
 use crate::loss_doctor::LossDiagnosis;
 use crate::measure::{Estimate, LayerMeasurement, Measurement};
 use crate::spec::loss::LossSchedule;
@@ -164,6 +166,7 @@ rules! {
     saturated_units => "saturated-units" Case,
     unstable_variance => "unstable-variance" Case,
     input_offset => "input-offset" Case,
+    folded_batch_norm => "folded-batch-norm" Case,
     biased_start => "biased-start" Case,
     blind_loss => "blind-loss" Case,
     loss_unfit => "loss-unfit" Case,
@@ -198,6 +201,8 @@ pub struct Case<'a> {
     pub measurement: &'a Measurement,
     /// The loss to be used, where one was named, and what it does to the first guess.
     pub loss: Option<(&'a LossSchedule, &'a LossDiagnosis)>,
+    /// The model that was handed in, where no spec was.
+    pub model: Option<&'a Model>,
 }
 
 /// Judges by every rule; the gravest findings come first.
