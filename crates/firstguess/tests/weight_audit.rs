@@ -305,7 +305,7 @@ fn the_factor_and_its_cause_are_named() {
             "the factor 2 is missing" => ("0.70", "factor 2 of He's rule is missing"),
             "fan not divided by" => ("times", "the fan was not divided by"),
             "truncated and not rescaled" => ("0.88", "truncated normal was not rescaled"),
-            "deviation as half-width" => ("0.57", "half-width of a uniform law"),
+            "deviation as half-width" => ("0.5", "half-width of a uniform law"),
             _ => continue,
         };
         let titles: Vec<&str> = report.findings.iter().map(|f| &f.title[..]).collect();
