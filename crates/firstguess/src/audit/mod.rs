@@ -157,7 +157,7 @@ impl Audit {
                 deviation,
             });
         }
-        explain_alike(&mut audited, explanations);
+        explain_alike(&mut audited, &explanations);
         for pool in &mut pooled {
             pool.values.sort_unstable_by(f64::total_cmp);
         }
@@ -186,7 +186,7 @@ impl Audit {
 }
 
 /// Gives each tensor the explanation that fits most tensors of those that fit it: one mistake is likelier than several.
-fn explain_alike(tensors: &mut [TensorAudit], explanations: Vec<Vec<Explanation>>) {
+fn explain_alike(tensors: &mut [TensorAudit], explanations: &[Vec<Explanation>]) {
     let fits =
         |text: &str| explanations.iter().filter(|told| told.iter().any(|e| e.text == text)).count();
     let chosen: Vec<Option<Explanation>> = explanations

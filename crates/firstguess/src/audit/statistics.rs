@@ -84,7 +84,7 @@ impl Statistics {
         }
         let n = finite.max(1) as f64;
         let rows = if shape.len() >= 2 { shape[0] } else { 0 };
-        let row = if rows > 0 { values.len() / rows } else { 0 };
+        let row = values.len().checked_div(rows).unwrap_or(0);
         let clean = nan + infinite == 0 && zeros < values.len();
         let (mut zero_rows, mut repeated_rows, mut zero_columns) = (0, 0, 0);
         if rows > 1 && row > 0 && clean {

@@ -89,7 +89,7 @@ fn by_name(audit: &Audit) -> Option<Finding> {
         sizes[sizes.len() / 2]
     };
     let ratio = scale(&projections) / scale(&others);
-    if !((ratio.ln()).abs() < CLOSE) {
+    if ratio.is_nan() || ratio.ln().abs() >= CLOSE {
         return None;
     }
     let wanted = (projections.len() as f64).sqrt().recip();
