@@ -22,7 +22,7 @@ const WIDTH: usize = 64;
 const STEPS: usize = 300;
 const BATCH: usize = 64;
 const SEEDS: usize = 5;
-const SELECTION_SEEDS: usize = 2;
+const SELECTION_SEEDS: usize = 3;
 const RATES: [f64; 4] = [1e-4, 3e-4, 1e-3, 3e-3];
 
 const CELLS: [&str; 6] =

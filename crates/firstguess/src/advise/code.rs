@@ -28,7 +28,7 @@ pub const FRAMEWORKS: &[Framework] = &[
     Framework { name: "flax", write: |recipe| Ok(flax::write(recipe)) },
     Framework { name: "keras", write: |recipe| Ok(keras::write(recipe)) },
     Framework { name: "burn", write: burn::write },
-    Framework { name: "candle", write: candle::write },
+    Framework { name: "candle", write: |recipe| Ok(candle::write(recipe)) },
 ];
 
 /// What a snippet says: the law of most layers, and of those that differ.

@@ -26,8 +26,8 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    /// The first of the bias variances whose network is trainable by theory, at its own depth and on its own inputs; where
-    /// none is, the best of them.
+    /// The first of the bias variances whose network is trainable by theory, at its own depth, width and inputs; where none is,
+    /// the best of them.
     pub(super) fn find(spec: &Spec, network: &Network, data: &Dataset) -> Result<Self, String> {
         if network.residual_blocks > 0 {
             return Err(
@@ -79,7 +79,7 @@ impl Edge {
         let network = spec.network.resolve(&data.shape()).ok()?;
         let init = concrete_init(&spec.init, &network).ok()?;
         let inits = layer_inits(&init, &network).ok()?;
-        Some(Objective::new(&predict(&network, &inits, input, data.classes()), None))
+        Some(Objective::at_width(&predict(&network, &inits, input, data.classes())))
     }
 
     /// Where the gradient comes through the whole network unchanged: pools, norms and several activations included.

@@ -30,6 +30,9 @@ pub const RESOLUTION: f64 = 0.5;
 /// Step in which class shares are compared.
 pub const SHARE_RESOLUTION: f64 = 0.05;
 
+/// e-folds where fluctuations are beyond what first order in the width can tell.
+const BEYOND: f64 = 10.0;
+
 /// One number of the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Term {
@@ -115,6 +118,34 @@ impl Objective {
             repelling_slope,
             ln_gradient: measured.gradient.map(|(mean, _)| mean).or(predicted.gradient),
         }
+    }
+
+    /// From theory at the network's own width, to first order, where that is derived (plain dense networks); else as at infinite
+    /// width.
+    pub(super) fn at_width(prediction: &Prediction) -> Self {
+        let mut objective = Self::new(prediction, None);
+        let layers = &prediction.layers;
+        let dense = layers.iter().all(|layer| layer.kind == "dense");
+        let hidden = layers.len().saturating_sub(2);
+        let (Some(first), Some(hidden)) = (layers.first(), layers.get(hidden)) else {
+            return objective;
+        };
+        let Ok(start) = &first.spread else { return objective };
+        if !dense {
+            return objective;
+        }
+        let gradient = first.finite_width.as_ref().map_or(BEYOND, |width| {
+            width.ln_gradient_mean.hypot(width.ln_gradient_variance.max(0.0).sqrt())
+        });
+        let variance = hidden.finite_width.as_ref().map_or(BEYOND, |width| {
+            (width.ln_q_mean - start.ln_q()).hypot(width.ln_q_variance.max(0.0).sqrt())
+        });
+        let larger = |term: &mut Term, value: f64| {
+            term.predicted = Some(term.predicted.map_or(value, |infinite| infinite.max(value)));
+        };
+        larger(&mut objective.gradient, gradient);
+        larger(&mut objective.variance, variance);
+        objective
     }
 
     /// The key of the lexicographic order.

@@ -37,7 +37,7 @@ pub(super) fn find(tensors: &[NamedTensor], audited: &[TensorAudit]) -> Vec<Dupl
             let random = matches!(found.role, Role::Weight | Role::Embedding | Role::Bias);
             // Whole rows that repeat are a finding of their own.
             let s = &found.statistics;
-            random && !s.constant && s.is_finite() && s.count >= LEAST && s.zeros * 2 < s.count
+            random && !s.constant && s.is_sound() && s.count >= LEAST && s.zeros * 2 < s.count
         })
         .collect();
     let heads: Vec<Vec<f64>> = random.iter().map(|at| head(&tensors[*at].values)).collect();

@@ -1,6 +1,6 @@
 //! Which law belongs to which tensor.
 
-use super::explanation::explain;
+use super::explanation::{Explanation, explain};
 use super::{Deviation, Law, Role, Statistics};
 use crate::net::{NamedTensor, StateLayer, state_layers};
 use crate::spec::error::SpecError;
@@ -61,8 +61,9 @@ impl Expectation {
         if kurtosis.is_infinite() { 0.25 } else { ((kurtosis - 1.0) / (4.0 * count as f64)).sqrt() }
     }
 
-    pub(super) fn deviation(&self, found: &Statistics) -> Option<Deviation> {
-        if !found.is_finite() || found.constant || found.count < 2 || self.std == 0.0 {
+    /// The deviation, and the mistakes that would give it.
+    pub(super) fn deviation(&self, found: &Statistics) -> Option<(Deviation, Vec<Explanation>)> {
+        if !found.is_sound() || found.constant || found.count < 2 || self.std == 0.0 {
             return None;
         }
         let factor = found.root_mean_square / self.std;
@@ -72,8 +73,8 @@ impl Expectation {
             return None;
         }
         // What explains it must be as close as the law would have been.
-        let explanation = explain(self, factor, limit);
-        Some(Deviation { factor, std_error, explanation })
+        let explanations = explain(self, factor, limit);
+        Some((Deviation { factor, std_error, explanation: None }, explanations))
     }
 
     fn weight(layer: &WeightLayer, init: &LayerInit, scaled_branch: bool) -> Self {

@@ -25,10 +25,10 @@ pub struct Explanation {
     pub factor: f64,
 }
 
-/// The mistake whose factor is closest to what was found, if one is within `limit` in the logarithm.
+/// The mistakes whose factor is what was found, within `limit` in the logarithm; the closest first, fans before others.
 ///
-/// Fans go first: their factors hang on the shape, so that they hardly agree by chance.
-pub(super) fn explain(expected: &Expectation, found: f64, limit: f64) -> Option<Explanation> {
+/// Factors of fans hang on the shape, so that they hardly agree by chance.
+pub(super) fn explain(expected: &Expectation, found: f64, limit: f64) -> Vec<Explanation> {
     let (fan_in, fan_out) = (expected.fan_in as f64, expected.fan_out as f64);
     let (taps, std) = (expected.taps as f64, expected.std);
     let fans = [
@@ -75,8 +75,8 @@ pub(super) fn explain(expected: &Expectation, found: f64, limit: f64) -> Option<
         // A factor of one explains nothing, and no one forgets a fan of one.
         explanation.factor.ln().abs() > 0.02 && distance(explanation) <= limit
     };
-    all.filter(told).min_by(|a, b| {
-        let penalty = |e: &Explanation| distance(e) + if e.kind == Kind::Fan { 0.0 } else { limit };
-        penalty(a).total_cmp(&penalty(b))
-    })
+    let penalty = |e: &Explanation| distance(e) + if e.kind == Kind::Fan { 0.0 } else { limit };
+    let mut told: Vec<Explanation> = all.filter(told).collect();
+    told.sort_by(|a, b| penalty(a).total_cmp(&penalty(b)));
+    told
 }

@@ -136,12 +136,15 @@ impl Audit {
         let expected = expectation::expectations(tensors, law)?;
         let mut audited = Vec::with_capacity(tensors.len());
         let mut pooled: Vec<Pool> = Vec::new();
+        let mut explanations = Vec::with_capacity(tensors.len());
         for (tensor, expected) in tensors.iter().zip(expected) {
             let statistics = Statistics::of(&tensor.shape, &tensor.values);
             let role = expected
                 .as_ref()
                 .map_or_else(|| Role::of(&tensor.name, tensor.shape.len()), |e| e.role);
-            let deviation = expected.as_ref().and_then(|e| e.deviation(&statistics));
+            let found = expected.as_ref().and_then(|e| e.deviation(&statistics));
+            let (deviation, told) = found.map_or((None, Vec::new()), |(d, told)| (Some(d), told));
+            explanations.push(told);
             if let Some(expected) = expected.as_ref().filter(|e| e.role == Role::Weight) {
                 statistics.pool(expected.family, &tensor.values, &mut pooled);
             }
@@ -154,6 +157,7 @@ impl Audit {
                 deviation,
             });
         }
+        explain_alike(&mut audited, &explanations);
         for pool in &mut pooled {
             pool.values.sort_unstable_by(f64::total_cmp);
         }
@@ -178,6 +182,25 @@ impl Audit {
     /// Tensors that hold weights.
     pub fn weights(&self) -> impl Iterator<Item = &TensorAudit> {
         self.tensors.iter().filter(|tensor| tensor.role == Role::Weight)
+    }
+}
+
+/// Gives each tensor the explanation that fits most tensors of those that fit it: one mistake is likelier than several.
+fn explain_alike(tensors: &mut [TensorAudit], explanations: &[Vec<Explanation>]) {
+    let fits =
+        |text: &str| explanations.iter().filter(|told| told.iter().any(|e| e.text == text)).count();
+    let chosen: Vec<Option<Explanation>> = explanations
+        .iter()
+        .map(|told| {
+            // The first of the most common: the closest.
+            let most = told.iter().map(|e| fits(e.text)).max()?;
+            told.iter().find(|e| fits(e.text) == most).cloned()
+        })
+        .collect();
+    for (tensor, explanation) in tensors.iter_mut().zip(chosen) {
+        if let Some(deviation) = &mut tensor.deviation {
+            deviation.explanation = explanation;
+        }
     }
 }
 

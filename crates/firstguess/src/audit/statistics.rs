@@ -84,7 +84,7 @@ impl Statistics {
         }
         let n = finite.max(1) as f64;
         let rows = if shape.len() >= 2 { shape[0] } else { 0 };
-        let row = if rows > 0 { values.len() / rows } else { 0 };
+        let row = values.len().checked_div(rows).unwrap_or(0);
         let clean = nan + infinite == 0 && zeros < values.len();
         let (mut zero_rows, mut repeated_rows, mut zero_columns) = (0, 0, 0);
         if rows > 1 && row > 0 && clean {
@@ -124,15 +124,15 @@ impl Statistics {
         }
     }
 
-    /// Whether every value is finite.
-    pub fn is_finite(&self) -> bool {
-        self.nan + self.infinite == 0
+    /// Whether every value may have been drawn: finite, and of a size that weights have.
+    pub fn is_sound(&self) -> bool {
+        self.nan + self.infinite + self.huge == 0
     }
 
     /// Adds values of this tensor, brought to variance one, to the pool of their law.
     pub(super) fn pool(&self, family: WeightFamily, values: &[f32], pools: &mut Vec<Pool>) {
         let scale = self.root_mean_square;
-        if !self.is_finite() || self.constant || scale == 0.0 || self.count < LEAST {
+        if !self.is_sound() || self.constant || scale == 0.0 || self.count < LEAST {
             return;
         }
         let at = pools.iter().position(|pool| pool.family == family).unwrap_or_else(|| {

@@ -50,7 +50,7 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
 fn is_off(tensor: &TensorAudit) -> bool {
     let Some(expected) = &tensor.expected else { return false };
     let s = &tensor.statistics;
-    if !s.is_finite() {
+    if !s.is_sound() {
         return false;
     }
     let zero = s.root_mean_square == 0.0;

@@ -25,7 +25,7 @@ pub(super) fn judge(audit: &Audit) -> Option<Finding> {
         .tensors
         .iter()
         .filter(|tensor| matches!(tensor.role, Role::Weight | Role::Embedding))
-        .filter(|tensor| tensor.statistics.constant && tensor.statistics.is_finite())
+        .filter(|tensor| tensor.statistics.constant && tensor.statistics.is_sound())
         .filter(|tensor| tensor.expected.as_ref().is_none_or(|expected| expected.std > 0.0))
         .collect();
     let first = found.first()?;

@@ -74,7 +74,7 @@ fn by_name(audit: &Audit) -> Option<Finding> {
         let mut parts = tensor.name.split('.');
         let block = parts.any(|part| part == "h")
             && parts.next().is_some_and(|number| number.parse::<usize>().is_ok());
-        block && tensor.role == Role::Weight && tensor.statistics.is_finite()
+        block && tensor.role == Role::Weight && tensor.statistics.is_sound()
     };
     let ends = |tensor: &&TensorAudit| tensor.name.ends_with("c_proj.weight");
     let all: Vec<&TensorAudit> = audit.tensors.iter().filter(in_block).collect();
@@ -89,7 +89,7 @@ fn by_name(audit: &Audit) -> Option<Finding> {
         sizes[sizes.len() / 2]
     };
     let ratio = scale(&projections) / scale(&others);
-    if !((ratio.ln()).abs() < CLOSE) {
+    if ratio.is_nan() || ratio.ln().abs() >= CLOSE {
         return None;
     }
     let wanted = (projections.len() as f64).sqrt().recip();

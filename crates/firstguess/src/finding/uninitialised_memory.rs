@@ -58,5 +58,5 @@ fn spoiled(tensor: &TensorAudit) -> bool {
         .expected
         .as_ref()
         .is_some_and(|e| e.std > 0.0 && !heavy(e.family) && s.largest > ABSURD * e.std);
-    !s.is_finite() || s.huge > 0 || s.denormal * 1000 > s.count || absurd
+    !s.is_sound() || s.denormal * 1000 > s.count || absurd
 }

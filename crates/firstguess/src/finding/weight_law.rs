@@ -116,7 +116,7 @@ fn is_shifted(tensor: &TensorAudit) -> bool {
     let share = s.mean.abs() / s.root_mean_square;
     independent
         && !s.constant
-        && s.is_finite()
+        && s.is_sound()
         && share > MEAN.1
         && share * (s.count as f64).sqrt() > MEAN.0
 }

@@ -251,6 +251,9 @@ fn law(found: &Assessed) -> String {
     lines.join("; ")
 }
 
+/// Kinds of layers that are told apart.
+const SHOWN: usize = 4;
+
 /// `every layer: orthogonal, weight_variance 1, …`; `layer 1: …`.
 fn variances(layers: &[LayerInit]) -> Vec<String> {
     let mut groups: Vec<(&LayerInit, Vec<usize>)> = Vec::new();
@@ -261,7 +264,6 @@ fn variances(layers: &[LayerInit]) -> Vec<String> {
         }
     }
     groups.sort_by_key(|(_, members)| std::cmp::Reverse(members.len()));
-    const SHOWN: usize = 4;
     let several = groups.len() > 1;
     let mut lines: Vec<String> = groups
         .iter()

@@ -330,6 +330,10 @@ impl FromStr for InitScheme {
     type Err = SpecError;
 
     fn from_str(text: &str) -> Result<Self, SpecError> {
+        // What stands in these parentheses is part of the name.
+        if text.trim().starts_with(PAIR) {
+            return Ok(Self::new(text.parse()?));
+        }
         let (name, arguments) = match text.trim().split_once('(') {
             None => (text.trim(), ""),
             Some((name, rest)) => (
@@ -384,6 +388,8 @@ mod tests {
     fn a_scheme_in_one_line() -> Result<(), SpecError> {
         let explicit: InitScheme = "explicit(1.5, 0.05)".parse()?;
         assert_eq!(explicit, InitScheme::explicit(1.5, 0.05));
+        let pair: InitScheme = "gaussian_pair(3)".parse()?;
+        assert_eq!(pair.scheme.to_string(), "gaussian_pair(3)");
         let gained: InitScheme = "he_normal(gain=2,bias_variance=0.1)".parse()?;
         assert_eq!((gained.gain, gained.bias_variance), (2.0, Some(0.1)));
         for (text, expected) in [

@@ -5,6 +5,7 @@ use super::{Case, Proposal};
 use crate::spec::Spec;
 use crate::spec::scheme::{Draw, InitScheme, Scheme};
 
+#[expect(clippy::unnecessary_wraps, reason = "as every candidate")]
 pub(super) fn propose(case: &Case<'_>) -> Result<Proposal, String> {
     let mut spec = Spec { init: InitScheme::new(Scheme::He(Draw::Normal)), ..case.spec.clone() };
     layers::strip(&mut spec.network.layers);

@@ -2,6 +2,7 @@
 
 use super::{Case, Proposal};
 
+#[expect(clippy::unnecessary_wraps, reason = "as every candidate")]
 pub(super) fn propose(case: &Case<'_>) -> Result<Proposal, String> {
     let scheme = &case.spec.init.scheme;
     Ok(Proposal::new(

@@ -3,7 +3,7 @@
 use super::Recipe;
 use crate::spec::weights::WeightFamily;
 
-pub(super) fn write(recipe: &Recipe) -> Result<String, String> {
+pub(super) fn write(recipe: &Recipe) -> String {
     let weight = match recipe.family {
         WeightFamily::Uniform => {
             "let reach = (3.0 * weight_variance / fan_in as f64).sqrt();\n    \
@@ -13,14 +13,14 @@ pub(super) fn write(recipe: &Recipe) -> Result<String, String> {
             "let stdev = (weight_variance / fan_in as f64).sqrt();\n    \
              Init::Randn { mean: 0.0, stdev }"
         }
-        _ => return Ok(from_file(recipe)),
+        _ => return from_file(recipe),
     };
     let bias = if recipe.uniform_bias {
         "let reach = (3.0 * bias_variance).sqrt();\n    Init::Uniform { lo: -reach, up: reach }"
     } else {
         "Init::Randn { mean: 0.0, stdev: bias_variance.sqrt() }"
     };
-    Ok(format!(
+    format!(
         r#"// {title}
 use candle_core::Result;
 use candle_nn::{{Conv2d, Conv2dConfig, Init, Linear, VarBuilder}};
@@ -61,7 +61,7 @@ pub fn conv2d(
 "#,
         title = recipe.title,
         variances = recipe.rust_variances(),
-    ))
+    )
 }
 
 fn from_file(recipe: &Recipe) -> String {
