@@ -102,6 +102,20 @@ pub(crate) fn torch(workspace: &Workspace) -> Result<Outcome> {
     TORCH.run(workspace)
 }
 
+/// Wrong labels against cleanlab, whose choices the tests repeat one by one: the release is pinned.
+const CLEANLAB: Suite = Suite {
+    folder: "crates/firstguess-cli/tests/python",
+    requirements: &["cleanlab==2.9.0", "numpy"],
+    modules: &["cleanlab", "numpy"],
+    example: None,
+};
+
+/// The command line against cleanlab.
+pub(crate) fn cleanlab(workspace: &Workspace) -> Result<Outcome> {
+    let command_line = workspace.firstguess()?;
+    CLEANLAB.run_with(workspace, &[("FIRSTGUESS", command_line.as_path())])
+}
+
 const PYTEST: &str = "pytest==9.1.1";
 
 impl Suite {

@@ -1,6 +1,7 @@
 //! The one definition of the command line: what is accepted and how it is explained.
 #![expect(clippy::doc_markdown, reason = "these comments are the help, where backticks would show")]
 
+mod advise;
 mod check;
 mod data;
 mod gaussian;
@@ -14,6 +15,7 @@ mod variance;
 
 use clap::{Args as Arguments, Parser, Subcommand};
 
+pub(crate) use advise::{AdviseArgs, ArchitectureArg, InitArgs, SchemeArg};
 pub(crate) use check::{CheckArgs, EngineArg, FailOn, GateArgs};
 pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
 pub(crate) use gaussian::{GaussianityArgs, LaboratoryArgs, PairArgs, PairBranch};
@@ -65,16 +67,34 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         firstguess check\n  \
         firstguess check model.toml --data images.npz --draws 100\n  \
+        firstguess check model.onnx --data images.npz\n  \
         firstguess check model.toml --precision 0.01 --budget 60\n  \
         firstguess check model.toml --json --fail-on warning\n  \
         firstguess check model.toml --html report.html --plot pictures\n  \
-        firstguess check model.toml --sarif findings.sarif --baseline known.json")]
+        firstguess check model.toml --sarif findings.sarif --baseline known.json\n  \
+        firstguess check model.toml --weights start.safetensors")]
     Check(CheckArgs),
+    /// The better start: which initialization meets an explicit objective best, by theory and measured
+    #[command(override_usage = "firstguess advise [OPTIONS] <MODEL>\n       \
+        firstguess advise [OPTIONS] --activation <A> --depth <L>")]
+    #[command(after_help = "Examples:\n  \
+        firstguess advise model.toml --data images.npz\n  \
+        firstguess advise --activation tanh --depth 60\n  \
+        firstguess advise --activation gelu --depth 50 --architecture resnet --loss blurry(0.3)\n  \
+        firstguess advise --activation relu --depth 20 --code torch > init.py")]
+    Advise(AdviseArgs),
+    /// Draw the weights of a model into a file that PyTorch, candle and NumPy read
+    #[command(after_help = "Examples:\n  \
+        firstguess init model.toml -o weights.safetensors\n  \
+        firstguess init model.toml --scheme advised --seed 7 -o weights.npz\n  \
+        firstguess init model.toml --scheme orthogonal --lsuv -o weights.safetensors")]
+    Init(InitArgs),
     /// Theory alone: fixed points, phase, depth scales, and every layer's variance and bias
     #[command(override_usage = "firstguess predict [OPTIONS] <MODEL>\n       \
         firstguess predict [OPTIONS] --activation <A> --weight-variance <W> --bias-variance <B>")]
     #[command(after_help = "Examples:\n  \
         firstguess predict model.toml\n  \
+        firstguess predict model.onnx\n  \
         firstguess predict --activation tanh --weight-variance 3 --bias-variance 0.1 --depth 50")]
     Predict(PredictArgs),
     /// The critical weight variances: edge of chaos and neutrality

@@ -81,6 +81,8 @@ fn parse() -> Args {
 fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     match command {
         Command::Check(args) => commands::check::run(args, out),
+        Command::Advise(args) => commands::advise::run(args, out),
+        Command::Init(args) => commands::init::run(args, out),
         Command::Train(args) => commands::train::run(args, out),
         Command::Variance(args) => commands::variance::run(args, out),
         Command::Losses(args) => commands::losses::run(args, out),

@@ -5,6 +5,7 @@
 
 mod answers;
 mod data;
+mod losses;
 mod observer;
 mod report;
 mod specs;
@@ -22,6 +23,8 @@ fn refuse(error: impl std::fmt::Display) -> PyErr {
 mod _core {
     #[pymodule_export]
     use super::answers::{answer, findings};
+    #[pymodule_export]
+    use super::losses::loss;
     #[pymodule_export]
     use super::observer::Observer;
     #[pymodule_export]

@@ -123,6 +123,24 @@ def test_nonsense_is_refused_with_what_is_allowed() -> None:
             call()
 
 
+ONNX = Path(__file__).resolve().parents[2] / "firstguess-io/tests/onnx"
+
+
+def test_onnx_models_are_checked_as_on_the_command_line() -> None:
+    path = ONNX / "mlp_opset17.onnx"
+    report = fg.check(path, draws=4, samples=30, seed=2)
+    call = ["check", str(path), "--draws", "4", "--samples", "30", "--seed", "2", "--fail-on", "never"]
+    assert report.to_dict() == json.loads(fg._core.answer(call))
+    assert [row["kind"] for row in report.rows()] == ["dense"] * 3
+    x = np.random.default_rng(0).normal(size=(20, 1, 4, 4)).astype(np.float32)
+    given = fg.check(str(path), x, np.arange(20) % 5, draws=4).to_dict()
+    assert given["data"]["examples"] == 20 and given["data"]["classes"] == 5
+    with pytest.raises(ValueError, match=r"\[1, 4, 4\]"):
+        fg.check(path, x[:, :, :3])
+    predicted = fg.predict(path)
+    assert len(predicted["layers"]) == 3 and predicted["layers"][2]["q"] > 0
+
+
 def test_a_report_says_what_was_found() -> None:
     report = fg.check(SPEC)
     assert not report.ok and report.worst == "error"

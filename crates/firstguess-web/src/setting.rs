@@ -168,7 +168,7 @@ impl Setting {
                 Layer::Activation(activation.clone()),
             ];
             if let Some((kind, size)) = self.function.pool {
-                block.push(Layer::Pool { kind, size, stride: size });
+                block.push(Layer::Pool { kind, size, stride: size, padding: 0 });
             }
             block
         };

@@ -14,9 +14,12 @@ use super::values::{
 /// One kind of layer, repeated.
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct PredictArgs {
-    /// A spec file (TOML); or give the flags of one kind of layer
+    /// A spec file (TOML) or an ONNX model (.onnx); or give the flags of one kind of layer
     #[arg(value_name = "MODEL", required_unless_present = "activation")]
     pub(crate) model: Option<PathBuf>,
+    /// Inputs instead of the spec's, or of standard normal ones for an ONNX model
+    #[arg(long, value_name = "DATA", requires = "model", conflicts_with = "activation")]
+    pub(crate) data: Option<String>,
     /// Name, such as relu, tanh or leaky_relu(0.1), or an expression in x
     #[arg(long, value_name = "A", value_parser = activation, conflicts_with = "model")]
     #[arg(requires_all = ["weight_variance", "bias_variance"])]

@@ -1,9 +1,9 @@
 //! What a value on the command line may be: one parser for each kind, with the sentence that refuses.
 
 use firstguess::measure::laboratory;
-use firstguess::spec::Activation;
 use firstguess::spec::layer::PoolKind;
 use firstguess::spec::weights::{WeightError, WeightFamily};
+use firstguess::spec::{Activation, Standardize};
 use firstguess::theory::dual::MAX_POOL;
 
 pub(super) fn activation(text: &str) -> Result<Activation, String> {
@@ -27,6 +27,17 @@ pub(super) fn pool(text: &str) -> Result<PoolArg, String> {
         _ => return Err("the kind is one of max, average and min".to_owned()),
     };
     Ok(PoolArg { kind, size: count(size, 1, MAX_POOL)? })
+}
+
+pub(super) fn standardize(text: &str) -> Result<Standardize, String> {
+    match text.trim() {
+        "none" => Ok(Standardize::None),
+        "unit_range" => Ok(Standardize::UnitRange),
+        "global" => Ok(Standardize::Global),
+        "channel" => Ok(Standardize::Channel),
+        "feature" => Ok(Standardize::Feature),
+        _ => Err("the choice is none, unit_range, global, channel or feature".to_owned()),
+    }
 }
 
 pub(super) fn number(text: &str) -> Result<f64, String> {

@@ -33,6 +33,20 @@ impl Model {
         Self::of(file)
     }
 
+    /// The same on other data.
+    pub(crate) fn load_on(
+        path: &Path,
+        data: Option<&str>,
+        seed: Option<u64>,
+    ) -> anyhow::Result<Self> {
+        let mut file = load_spec(path)?;
+        file.spec.measure.seed = seed.unwrap_or(file.spec.measure.seed);
+        if let Some(name) = data {
+            replace_data(&mut file.spec, name);
+        }
+        Self::of(file)
+    }
+
     /// A model on which something is tried: the data and their number may be others, all of them unless limited.
     pub(crate) fn for_trial(
         path: &Path,
@@ -43,15 +57,10 @@ impl Model {
         if let Some(seed) = seed {
             file.spec.measure.seed = seed;
         }
-        let data = &mut file.spec.data;
         if let Some(name) = &trial.data {
-            data.dataset = Some(name.clone());
-            (data.synthetic, data.features) = (None, None);
-            // A choice of classes holds for any data; their number was that of synthetic ones.
-            if let Some(Classes::Count(_)) = data.classes {
-                data.classes = None;
-            }
+            replace_data(&mut file.spec, name);
         }
+        let data = &mut file.spec.data;
         if data.dataset.is_some() {
             data.samples = trial.samples.or(data.samples).or(Some(MAX_SAMPLES));
         } else if trial.samples.is_some() {
@@ -82,6 +91,17 @@ pub(crate) fn official_test(spec: &Spec) -> anyhow::Result<Dataset> {
     }
     let load = |part| load_dataset_with(source, &ReadOptions { part, ..ReadOptions::default() });
     Ok(spec.data.prepare_test(&load(Part::Train)?, &load(Part::Test)?)?)
+}
+
+/// Puts another data set in place of the spec's.
+pub(crate) fn replace_data(spec: &mut Spec, name: &str) {
+    let data = &mut spec.data;
+    data.dataset = Some(name.to_owned());
+    (data.synthetic, data.features) = (None, None);
+    // A choice of classes holds for any data; their number was that of synthetic ones.
+    if let Some(Classes::Count(_)) = data.classes {
+        data.classes = None;
+    }
 }
 
 /// The inputs as the network sees them.

@@ -26,7 +26,7 @@ use crate::printer::Printer;
 
 pub(crate) fn run(args: &PredictArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let answer = match (&args.model, &args.activation, args.weight_variance, args.bias_variance) {
-        (Some(path), ..) => network::answer(path, out.settings().seed)?,
+        (Some(path), ..) => network::answer(path, args.data.as_deref(), out.settings().seed)?,
         (None, Some(activation), Some(weight), Some(bias)) => {
             equal_layers::answer(args, activation, LayerVariance { weight, bias })?
         }

@@ -14,12 +14,14 @@ __all__ = [
     "check_spec",
     "draw_weights",
     "findings",
+    "loss",
     "record_baseline",
 ]
 __version__: str
 
 def answer(arguments: Sequence[str]) -> str: ...
 def findings() -> List[str]: ...
+def loss(loss: str, logits: Sequence[float], label: int) -> Tuple[float, List[float]]: ...
 def check_spec(
     path: Optional[str],
     json: Optional[str],

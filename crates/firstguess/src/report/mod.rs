@@ -1,5 +1,7 @@
 //! What a check found, and the forms in which people and programs read it.
 
+mod advice;
+mod audit;
 mod html;
 mod json;
 mod label_errors;
@@ -11,6 +13,7 @@ mod spark;
 mod terminal;
 mod text;
 
+pub use audit::AuditReport;
 pub use json::{Fields, prediction_fields};
 pub use label_errors::{LabelReport, LabelledExample, MATRIX_CLASSES};
 pub use model::{AsFound, ModelSummary, ModuleSummary};

@@ -42,7 +42,7 @@ const PROSE: usize = 100;
 const ROOMY: usize = 120;
 
 impl Style {
-    fn paint(self, code: &str, text: &str) -> String {
+    pub(super) fn paint(self, code: &str, text: &str) -> String {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
@@ -61,15 +61,15 @@ impl Style {
         self.width.min(PROSE)
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(super) fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
 
-    fn severity(self, severity: Severity) -> String {
+    pub(super) fn severity(self, severity: Severity) -> String {
         let (code, mark) = match severity {
             Severity::Error => ("1;31", if self.unicode { "✗ error" } else { "error" }),
             Severity::Warning => ("1;33", if self.unicode { "▲ warning" } else { "warning" }),
@@ -79,7 +79,7 @@ impl Style {
     }
 
     /// What ASCII terminals see instead of Greek and signs.
-    fn finish(self, text: String) -> String {
+    pub(super) fn finish(self, text: String) -> String {
         if self.unicode {
             return text;
         }
@@ -449,7 +449,7 @@ impl Report {
     }
 }
 
-fn finding_text(finding: &Finding, style: Style) -> String {
+pub(super) fn finding_text(finding: &Finding, style: Style) -> String {
     let mut out = format!("  {}  {}\n", style.severity(finding.severity), style.bold(finding.id));
     out += &style.wrap(&finding.title, 4, style.prose());
     out += &style.wrap(&finding.explanation, 4, style.prose());
@@ -491,7 +491,7 @@ fn more_columns(predicted: &LayerPrediction, measured: &LayerMeasurement) -> Str
 }
 
 /// The last characters of a path: what tells modules apart.
-fn ending(path: &str, width: usize) -> String {
+pub(super) fn ending(path: &str, width: usize) -> String {
     let length = path.chars().count();
     if length < width {
         return path.to_owned();
@@ -532,7 +532,7 @@ pub(super) fn thousands(n: u64) -> String {
 }
 
 /// Positions to show of `n` rows when at most `rows` fit: the first three, evenly spaced ones, the last two.
-fn folded(n: usize, rows: usize) -> Vec<usize> {
+pub(super) fn folded(n: usize, rows: usize) -> Vec<usize> {
     if n <= rows {
         return (0..n).collect();
     }

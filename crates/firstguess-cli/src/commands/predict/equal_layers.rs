@@ -77,6 +77,7 @@ mod tests {
     fn relu(weight_variance: f64, depth: usize) -> Answer {
         let args = PredictArgs {
             model: None,
+            data: None,
             activation: None,
             weight_variance: None,
             bias_variance: None,
