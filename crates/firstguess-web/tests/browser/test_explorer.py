@@ -54,7 +54,7 @@ def test_the_page_loads_shows_the_servers_numbers_and_is_accessible(explorer):
     assert explorer.page.locator("#charts figure").count() == 6
     share = f"{100 * point['guess']['largest_share']:.1f} %"
     assert share in explorer.page.locator("#verdict").inner_text()
-    explorer.until("document.querySelectorAll('svg[data-name=\"Class shares\"] rect').length === 10")
+    explorer.until("document.querySelectorAll('svg[data-name=\"Class shares\"] rect').length === 10", 180)
     explorer.shot("light")
     assert serious(Axe().run(explorer.page)) == []
     explorer.clean()
@@ -319,7 +319,7 @@ def test_dark_mode_follows_the_system_and_the_button(explorer):
     page = explorer.page
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert sum(map(int, re.findall(r"\d+", dark)[:3])) < 150
-    explorer.until("document.querySelectorAll('svg[data-name=\"Class shares\"] rect').length === 10")
+    explorer.until("document.querySelectorAll('svg[data-name=\"Class shares\"] rect').length === 10", 180)
     explorer.shot("dark")
     assert serious(Axe().run(page)) == []
     page.click("#theme")
