@@ -5,6 +5,7 @@ mod check;
 mod data;
 mod gaussian;
 mod labels;
+mod sweep;
 mod theory;
 mod train;
 mod values;
@@ -16,6 +17,7 @@ pub(crate) use check::{CheckArgs, EngineArg, FailOn, GateArgs};
 pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
 pub(crate) use gaussian::{GaussianityArgs, LaboratoryArgs, PairArgs, PairBranch};
 pub(crate) use labels::{LabelsArgs, TrainingArgs};
+pub(crate) use sweep::{MergeArgs, StatusArgs, SweepArgs, SweepCommand};
 pub(crate) use theory::{ActivationArg, CriticalArgs, GuessArgs, PhaseArgs, PredictArgs};
 pub(crate) use train::{LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
 use values::threads;
@@ -128,6 +130,15 @@ pub(crate) enum Command {
         firstguess labels --train model.toml --corrupt 0.2 --loss piecewise_zero(0.2)@delay(10)\n  \
         firstguess labels --probabilities P.csv --labels y.csv --method prune_by_class -o issues.csv")]
     Labels(LabelsArgs),
+    /// A grid of any command's questions, in parallel and resumable, into Parquet
+    #[command(override_usage = "firstguess sweep [OPTIONS] <GRID> --output <DIR>\n       \
+        firstguess sweep status <DIR>\n       firstguess sweep merge <DIR>")]
+    #[command(after_help = "Examples:\n  \
+        firstguess sweep examples/phase_sweep.toml -o phases\n  \
+        firstguess sweep grid.toml -o results --shard 3/100\n  \
+        firstguess sweep status results\n  \
+        firstguess sweep merge results -o all.parquet")]
+    Sweep(SweepArgs),
     /// Data sets: what there is, and fetching it
     #[command(after_help = "Examples:\n  \
         firstguess data list\n  \

@@ -8,6 +8,7 @@ mod data;
 mod observer;
 mod report;
 mod specs;
+mod sweep;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -28,6 +29,8 @@ mod _core {
     use super::report::{Report, record_baseline};
     #[pymodule_export]
     use super::specs::{check_spec, draw_weights};
+    #[pymodule_export]
+    use super::sweep::{Sweep, SweepFolder, chunk_columns, sweep_columns};
 
     use pyo3::prelude::*;
 

@@ -12,6 +12,7 @@
 //! - [`train`]: small networks trained, to see what becomes of them, and what that says of the labels;
 //! - [`finding`]: verdicts that see both; [`loss_doctor`]: the verdict on a loss;
 //! - [`report`]: the forms in which people and programs read them;
+//! - [`sweep`]: grids of questions, point by point;
 //! - [`check()`]: the verb that ties them together.
 
 mod check;
@@ -22,6 +23,7 @@ pub mod measure;
 pub mod net;
 pub mod report;
 pub mod spec;
+pub mod sweep;
 pub mod theory;
 pub mod train;
 pub mod variance_panel;

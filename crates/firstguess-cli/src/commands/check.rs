@@ -7,11 +7,11 @@ use firstguess::report::Style;
 use firstguess::spec::Spec;
 use firstguess::spec::experiment::{Classes, Engine};
 use firstguess::{CheckError, Report};
-use firstguess_io::{load_spec, parse_spec};
+use firstguess_io::{SpecFile, load_spec, parse_spec};
 
 use crate::args::{CheckArgs, EngineArg, FailOn};
 use crate::commands::gate::Gate;
-use crate::commands::model::inputs;
+use crate::commands::model::{Sources, inputs};
 use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
 use crate::printer::Printer;
@@ -20,14 +20,24 @@ use crate::printer::Printer;
 const EXAMPLE: &str = include_str!("../../../../examples/he_relu.toml");
 
 pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let gate = Gate::new(&args.gate)?;
     let file = args.model.as_deref().map(load_spec).transpose()?;
+    run_on(args, file, &Sources::default(), out)
+}
+
+/// The same of a spec that has been read.
+pub(crate) fn run_on(
+    args: &CheckArgs,
+    file: Option<SpecFile>,
+    sources: &Sources,
+    out: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let gate = Gate::new(&args.gate)?;
     let mut spec = match &file {
         Some(file) => file.spec.clone(),
         None => parse_spec(EXAMPLE)?,
     };
     apply(args, out.settings().seed, &mut spec);
-    let data = inputs(&spec)?;
+    let data = inputs(&spec, sources)?;
     let mut progress = Bar::new(out.settings().quiet, "measuring", "networks")
         .spelled(out.settings().unicode)
         .within(args.budget);

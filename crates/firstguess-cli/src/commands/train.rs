@@ -59,6 +59,15 @@ pub(crate) fn optimizer(recipe: &RecipeArgs, rate: f64) -> anyhow::Result<Optimi
 
 pub(crate) fn run(args: &TrainArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let model = Model::for_trial(&args.model, &args.trial, out.settings().seed)?;
+    run_on(args, &model, out)
+}
+
+/// The same of a model that has been read.
+pub(crate) fn run_on(
+    args: &TrainArgs,
+    model: &Model,
+    out: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
     let seed = Seed(model.spec.measure.seed);
     let (train, held_out) = divided(&model.data, args.validation, seed)?;
     let probe = Probe::new(&train, args.probe, seed)?;
@@ -71,7 +80,7 @@ pub(crate) fn run(args: &TrainArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         (None, None) => STEPS,
     };
     let optimizer = optimizer(&args.recipe, args.lr.first().copied().unwrap_or(1e-3))?;
-    let arms = arms(args, &model, optimizer)?;
+    let arms = arms(args, model, optimizer)?;
     let lab = Lab {
         data: &train,
         probe: &probe,
@@ -110,7 +119,7 @@ pub(crate) fn run(args: &TrainArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         };
         out.seeded_object("train", seed.0, &answer)?;
     } else {
-        text::print(&model, &lab, &report, out)?;
+        text::print(model, &lab, &report, out)?;
     }
     Ok(ExitStatus::Fine)
 }

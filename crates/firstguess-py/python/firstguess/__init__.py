@@ -25,6 +25,7 @@ from . import _core
 from ._core import __version__
 from ._errors import FindingsError, ModelError
 from ._report import Finding, Report
+from ._sweep import SweepError, SweepProgress, SweepResult, load, sweep
 
 if TYPE_CHECKING:
     import torch as _torch
@@ -34,6 +35,9 @@ __all__ = [
     "FindingsError",
     "ModelError",
     "Report",
+    "SweepError",
+    "SweepProgress",
+    "SweepResult",
     "__version__",
     "check",
     "cite",
@@ -43,10 +47,12 @@ __all__ = [
     "findings",
     "guess",
     "init_",
+    "load",
     "losses",
     "pair",
     "phase",
     "predict",
+    "sweep",
 ]
 
 #: A pool over units: ``"max:2"`` or ``("max", 2)``.

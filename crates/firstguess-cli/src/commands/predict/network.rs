@@ -1,7 +1,5 @@
 //! MODEL: the network of a spec file, on its data.
 
-use std::path::Path;
-
 use firstguess::math::stream::Seed;
 use firstguess::predict_on;
 use firstguess::spec::weights::WeightFamily;
@@ -12,8 +10,8 @@ use super::{Answer, Bulk, Guess, LayerState};
 use crate::commands::model::Model;
 use crate::table::given;
 
-pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
-    let Model { spec, data, network, init, layers } = Model::load(path, seed)?;
+pub(super) fn answer(model: Model) -> Answer {
+    let Model { spec, data, network, init, layers } = model;
     // One logit classifies by its sign.
     let classes = network.logits().max(2);
     // The same prediction as in a check: that of these inputs, where their kernel can be carried along.
@@ -58,7 +56,7 @@ pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
         finite_width: Some(layer.finite_width),
         on_data: layer.on_data,
     });
-    Ok(Answer {
+    Answer {
         subject: format!(
             "{}: {} layers with weights on {}; {repeated}",
             spec.name,
@@ -73,5 +71,5 @@ pub(super) fn answer(path: &Path, seed: Option<u64>) -> anyhow::Result<Answer> {
         ended: None,
         two_classes: None,
         guess: Some(Guess { classes, prejudice: prediction.prejudice, loss: prediction.loss }),
-    })
+    }
 }
