@@ -17,8 +17,9 @@ use serde::Serialize;
 /// What counts as kept, relatively: ten layers change it by less than 1e-5.
 pub const KEPT: f64 = 1e-6;
 
-/// Points on each half-line for the law of one product, for continuous weights and for a random sign.
-const POINTS: [u32; 2] = [1 << 10, 1 << 14];
+/// Points on each half-line for the law of one product, to find the largest distance and to say how large it is: for continuous
+/// weights, and for a random sign.
+const POINTS: [[u32; 2]; 2] = [[1 << 7, 1 << 10], [1 << 12, 1 << 14]];
 
 /// What one layer does to the law of its pre-activations.
 #[derive(Debug, Clone, PartialEq)]
@@ -237,54 +238,76 @@ fn exactness(phi: &Dual, weights: &WeightFamily, q: f64) -> Result<&'static str,
     }
 }
 
-/// `sup |P(W φ(√q X)/s ≤ z) - Φ(z)|` with `s` the product's own standard deviation.
+/// `P(|W φ(√q X)| > z s)` with `s` the product's own standard deviation.
 ///
 /// ```text
 /// P(|W φ| > z s) = E S(z √(E φ²)/|φ(√q X)|),   S(t) = P(|W| > t) at unit variance
 /// ```
-fn product_distance(phi: &Dual, weights: &WeightFamily, q: f64) -> Predicted {
-    const SMALLEST: f64 = 1e-7;
-    const LARGEST: f64 = 8.5;
-    let sign = *weights == WeightFamily::Rademacher;
-    let points = POINTS[usize::from(sign)];
-    let (root, scale) = (q.sqrt(), phi.moments(q).second.sqrt());
-    // The midpoint rule in ln |x|: as many points where φ is next to nothing as where it is large, for every z.
-    let step = (LARGEST / SMALLEST).ln() / f64::from(points);
-    let table: Vec<(f64, f64)> = (0..points)
-        .flat_map(|i| {
+struct ProductTail<'a> {
+    weights: &'a WeightFamily,
+    /// `√(E φ²)/|φ|` and its probability.
+    table: Vec<(f64, f64)>,
+}
+
+impl<'a> ProductTail<'a> {
+    fn new(phi: &Dual, weights: &'a WeightFamily, q: f64, points: u32) -> Self {
+        // Nearer to zero lies a mass below 1e-6, farther out one below 1e-9.
+        const SMALLEST: f64 = 1e-6;
+        const LARGEST: f64 = 6.0;
+        let (root, scale) = (q.sqrt(), phi.moments(q).second.sqrt());
+        // The midpoint rule in ln |x|: as many points where φ is next to nothing as where it is large, for every z.
+        let step = (LARGEST / SMALLEST).ln() / f64::from(points);
+        let mut table = Vec::with_capacity(2 * points as usize);
+        for i in 0..points {
             let x = SMALLEST * (step * (f64::from(i) + 0.5)).exp();
             let weight = step * x * crate::math::special::normal_density(x);
-            [x, -x].map(|x| (scale / phi.function().value(root * x).abs(), weight))
-        })
-        .collect();
-    let difference = |z: f64| {
-        let tail: f64 = table
-            .iter()
-            .map(|(ratio, weight)| weight * weights.absolute_survival(z * ratio).unwrap_or(0.0))
-            .sum();
+            let ratio = |x: f64| scale / phi.function().value(root * x).abs();
+            let (right, left) = (ratio(x), ratio(-x));
+            if right == left {
+                table.push((right, 2.0 * weight));
+            } else {
+                table.extend([(right, weight), (left, weight)]);
+            }
+        }
+        // Where φ vanishes nothing lies beyond any z.
+        table.retain(|(ratio, _)| *ratio < f64::INFINITY);
+        Self { weights, table }
+    }
+
+    /// `|P(W φ/s ≤ z) - Φ(z)|`; both laws are symmetric.
+    fn difference(&self, z: f64) -> f64 {
+        let survival = |(ratio, weight): &(f64, f64)| {
+            weight * self.weights.absolute_survival(z * ratio).unwrap_or(0.0)
+        };
+        let tail: f64 = self.table.iter().map(survival).sum();
         0.5 * (tail - libm::erfc(z * std::f64::consts::FRAC_1_SQRT_2)).abs()
-    };
+    }
+}
+
+/// `sup |P(W φ(√q X)/s ≤ z) - Φ(z)|`.
+fn product_distance(phi: &Dual, weights: &WeightFamily, q: f64) -> Predicted {
+    let [coarse, fine] = POINTS[usize::from(*weights == WeightFamily::Rademacher)];
+    let coarse = ProductTail::new(phi, weights, q, coarse);
     // Down to the atom that a dead half makes at zero.
     let grid: Vec<f64> = (0..=72).map(|i| 1e-4 * 1.167_f64.powi(i)).collect();
-    let values: Vec<f64> = grid.iter().map(|z| difference(*z)).collect();
-    let best = values
-        .iter()
-        .enumerate()
-        .max_by(|a, b| a.1.total_cmp(b.1))
+    let best = (grid.iter().map(|z| coarse.difference(*z)).enumerate())
+        .max_by(|a, b| a.1.total_cmp(&b.1))
         .map_or(0, |(position, _)| position);
     let (mut low, mut high) = (grid[best.saturating_sub(1)], grid[(best + 1).min(grid.len() - 1)]);
-    let mut largest = values[best];
-    for _ in 0..12 {
+    for _ in 0..10 {
         // Thirds: the maximum is bracketed and single.
         let (a, b) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
-        let (at_a, at_b) = (difference(a), difference(b));
-        largest = largest.max(at_a).max(at_b);
-        if at_a > at_b {
+        if coarse.difference(a) > coarse.difference(b) {
             high = b;
         } else {
             low = a;
         }
     }
+    let fine = ProductTail::new(phi, weights, q, fine);
+    let largest = [grid[best], 0.5 * (low + high)]
+        .map(|z| fine.difference(z))
+        .into_iter()
+        .fold(0.0, f64::max);
     if largest.is_finite() { Ok(largest) } else { Err(NoTheory::new("the product has no law")) }
 }
 

@@ -13,8 +13,8 @@ use std::sync::OnceLock;
 /// Terms kept at most: enough for tanh up to a variance of 5.
 const TERMS: usize = 512;
 
-/// Terms computed before convergence is looked at again.
-const BLOCK: usize = 64;
+/// Terms computed before convergence is looked at again: the last block has to be negligible as a whole.
+const BLOCK: usize = 16;
 
 /// Inputs whose function values are held at once.
 const CHUNK: usize = 64;
@@ -171,6 +171,12 @@ impl Series {
             keep -= 1;
         }
         self.rows.truncate(keep * self.stride);
+    }
+
+    /// How many terms were kept.
+    #[cfg(test)]
+    pub(super) fn terms(&self) -> usize {
+        self.rows.len() / self.stride
     }
 
     /// Number of the term that row `k` stands for.
