@@ -115,7 +115,15 @@ fn points_are_the_commands_own_answers() {
     let options = [("tanh", "1.5", "0.1"), ("tanh", "3", "0"), ("x*sigmoid(x)", "1.5", "0.1")];
     for ((activation, weight, bias), row) in options.into_iter().zip(&rows) {
         let direct = json(&[
-            "predict", "--activation", activation, "--weight-variance", weight, "--bias-variance", bias, "--depth", "7",
+            "predict",
+            "--activation",
+            activation,
+            "--weight-variance",
+            weight,
+            "--bias-variance",
+            bias,
+            "--depth",
+            "7",
         ]);
         assert_eq!(row, &direct);
     }
@@ -176,19 +184,29 @@ fn hostile_grids_are_refused() {
     refused(&of("predict", &vast), &["1000000000000 points", "at most 1000000000"]);
     refused(&of("predict", &format!("{tanh}weight_variance = [1, nan]")), &["NaN"]);
     refused(&of("predict", &format!("{tanh}weight_variance = []")), &["empty list"]);
-    refused(&of("predict", &format!("{tanh}weihgt_variance = [1]")), &["did you mean `weight_variance`"]);
+    refused(
+        &of("predict", &format!("{tanh}weihgt_variance = [1]")),
+        &["did you mean `weight_variance`"],
+    );
     refused(&of("predict", &format!("{tanh}weight_variance = [1, 1.0]")), &["twice"]);
     refused(&of("predict", tanh), &["--weight-variance"]);
     refused(&of("check", &format!("{tanh}budget = 3")), &["asks of a network"]);
     refused(&of("phase-pont", tanh), &["did you mean `phase-point`"]);
-    refused(&of("phase-point", &format!("{tanh}weight_variance = 1\ndepth = 3")), &["no field `depth`"]);
+    refused(
+        &of("phase-point", &format!("{tanh}weight_variance = 1\ndepth = 3")),
+        &["no field `depth`"],
+    );
     refused(
         &of("predict", &format!("{tanh}\n[[zip]]\nweight_variance = [1, 2]\ndepth = [1, 2, 3]")),
         &["2 values", "has 3"],
     );
-    let spec = "spec = { init = { scheme = \"he_normal\" }, network = { layers = [\"relu\"] } }\n[grid]\n";
+    let spec =
+        "spec = { init = { scheme = \"he_normal\" }, network = { layers = [\"relu\"] } }\n[grid]\n";
     refused(&of("check", &format!("{spec}budget = 3")), &["no field `budget`"]);
-    refused(&of("check", &format!("{spec}init.bias_varaince = 3")), &["did you mean `bias_variance`"]);
+    refused(
+        &of("check", &format!("{spec}init.bias_varaince = 3")),
+        &["did you mean `bias_variance`"],
+    );
     refused(&of("check", &format!("{spec}network.layers.4.dense = 3")), &["list of 1"]);
     let list = "1,".repeat(9 << 20);
     refused(&of("predict", &format!("{tanh}depth = [{list}]")), &["larger than"]);
@@ -246,8 +264,11 @@ fn a_damaged_chunk_is_put_aside_and_computed_again() {
     let chunk = place.path("a/chunks/chunk-00000003.parquet");
     let half = &before["chunk-00000003.parquet"][..200];
     fs::write(&chunk, half).expect("writable");
-    fs::copy(place.path("a/chunks/chunk-00000001.parquet"), place.path("a/chunks/chunk-00000002.parquet"))
-        .expect("writable");
+    fs::copy(
+        place.path("a/chunks/chunk-00000001.parquet"),
+        place.path("a/chunks/chunk-00000002.parquet"),
+    )
+    .expect("writable");
     refused(&firstguess(&["sweep", "merge", &place.text("a")]), &["damaged"]);
     let again = place.sweep(GRID, "a", &["--json", "--quiet"]);
     assert!(again.stdout.contains("\"computed\": 10"), "{}", again.stdout);
@@ -322,7 +343,8 @@ fn kill_9_at_random_moments_loses_and_doubles_nothing() {
             let mut child = started(&place, SLOW, &out, &["--threads", "2"]);
             random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let part = (random >> 40) as f64 / (1_u64 << 24) as f64;
-            let until = Instant::now() + whole.mul_f64(if killed < kills { 0.6 * part } else { 60.0 });
+            let until =
+                Instant::now() + whole.mul_f64(if killed < kills { 0.6 * part } else { 60.0 });
             let mut over = child.try_wait().expect("asked").is_some();
             while !over && Instant::now() < until {
                 sleep(Duration::from_micros(300));
@@ -347,7 +369,9 @@ fn kill_9_at_random_moments_loses_and_doubles_nothing() {
         }
     }
     // Said where the test is run by hand.
-    println!("{killed} kills, {litter} half-written files seen and cleared, {finished} sweeps finished");
+    println!(
+        "{killed} kills, {litter} half-written files seen and cleared, {finished} sweeps finished"
+    );
 }
 
 #[cfg(unix)]
@@ -360,7 +384,15 @@ fn a_full_disk_and_a_folder_that_cannot_be_written_are_said_and_nothing_is_lost(
     let limited = |out: &str| {
         let script = "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"";
         let mut command = std::process::Command::new("sh");
-        command.args(["-c", script, env!("CARGO_BIN_EXE_firstguess"), "sweep", &place.grid(GRID), "-o", &place.text(out)]);
+        command.args([
+            "-c",
+            script,
+            env!("CARGO_BIN_EXE_firstguess"),
+            "sweep",
+            &place.grid(GRID),
+            "-o",
+            &place.text(out),
+        ]);
         common::outcome(&mut command)
     };
     refused(&limited("a"), &["the sweep stopped", "cannot write", "make room", "goes on with it"]);
@@ -370,7 +402,10 @@ fn a_full_disk_and_a_folder_that_cannot_be_written_are_said_and_nothing_is_lost(
     assert_eq!(files(&place.path("a")), reference);
     refused(&place.sweep(GRID, "grid.toml/inside", &[]), &["cannot", "grid.toml"]);
     // Not even root makes a folder there.
-    refused(&firstguess(&["sweep", &place.grid(GRID), "-o", "/proc/firstguess"]), &["cannot make the folder"]);
+    refused(
+        &firstguess(&["sweep", &place.grid(GRID), "-o", "/proc/firstguess"]),
+        &["cannot make the folder"],
+    );
 }
 
 #[test]
@@ -383,25 +418,45 @@ fn phase_diagrams_come_from_sweeps() {
     assert_eq!(diagram["weight_variance"], serde_json::json!([0.5, 1.0, 1.5, 2.0, 2.5, 3.0]));
     let last = &diagram["cells"][29];
     assert_eq!((&last["weight_variance"], &last["bias_variance"]), (&3.0.into(), &0.5.into()));
-    let direct = json(&["phase", "--activation", "tanh", "--weight-variance", "0.5:3", "--bias-variance", "0.001:0.5",
-        "--resolution", "6"]);
+    let direct = json(&[
+        "phase",
+        "--activation",
+        "tanh",
+        "--weight-variance",
+        "0.5:3",
+        "--bias-variance",
+        "0.001:0.5",
+        "--resolution",
+        "6",
+    ]);
     let corner = &direct["cells"][35];
     for field in ["phase", "prejudice"] {
         assert_eq!(corner[field], last[field], "{field}");
     }
     for field in ["q_star", "chi_1", "c_star"] {
-        let (a, b) = (corner[field].as_f64().expect("a number"), last[field].as_f64().expect("a number"));
+        let (a, b) =
+            (corner[field].as_f64().expect("a number"), last[field].as_f64().expect("a number"));
         assert!((a - b).abs() < 1e-8, "{field}: {a} {b}");
     }
     let csv = firstguess(&["phase", "--from", &place.text("a"), "--activation", "relu", "-o", "-"]);
-    assert_eq!(csv.stdout.lines().filter(|line| line.starts_with("cell,")).count(), 30, "{}", csv.stderr);
+    assert_eq!(
+        csv.stdout.lines().filter(|line| line.starts_with("cell,")).count(),
+        30,
+        "{}",
+        csv.stderr
+    );
     // The same by simulation: the factor on gradients per layer tells order from chaos.
     let spec = "command = \"check\"\nspec = { init = { scheme = \"explicit\", weight_variance = 1, bias_variance = 0 }, \
                 network = { layers = [{ repeat = 12, layers = [{ dense = 64 }, \"tanh\"] }, { dense = 10 }] } }\n[grid]\n\
                 draws = 3\ndata.samples = 40\ninit.bias_variance = [0.05]\ninit.weight_variance = [0.6, 6]\n";
     assert_eq!(place.sweep(spec, "b", &[]).code, Some(0));
     let diagram = json(&["phase", "--from", &place.text("b")]);
-    let phases: Vec<&str> = diagram["cells"].as_array().into_iter().flatten().filter_map(|cell| cell["phase"].as_str()).collect();
+    let phases: Vec<&str> = diagram["cells"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|cell| cell["phase"].as_str())
+        .collect();
     assert_eq!(phases, ["ordered", "chaotic"]);
     let guess = "command = \"guess\"\n[grid]\ngamma = [1, inf]\nclasses = 3\n";
     assert_eq!(place.sweep(guess, "c", &[]).code, Some(0));

@@ -95,6 +95,7 @@ pub fn load_spec(path: &Path) -> Result<SpecFile, LoadSpecError> {
 }
 
 /// Reads and checks a spec file, and gives back what it says in the words of the file.
+#[cfg(feature = "parquet")]
 pub(crate) fn load_spec_table(path: &Path) -> Result<serde_json::Value, LoadSpecError> {
     let file = load_spec(path)?;
     let table = DeTable::parse(&file.text).map_err(|error| of_toml(&file.text, &error));

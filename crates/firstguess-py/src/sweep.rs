@@ -39,7 +39,8 @@ impl Sweep {
     fn new(py: Python<'_>, text: &str, folder: &str) -> PyResult<Self> {
         py.detach(|| {
             let grid = parse_grid(text, Path::new(folder)).map_err(|fault| {
-                let help = fault.help.as_ref().map_or_else(String::new, |help| format!("\n  {help}"));
+                let help =
+                    fault.help.as_ref().map_or_else(String::new, |help| format!("\n  {help}"));
                 refuse(format!("{fault}{help}"))
             })?;
             Ok(Self { answers: Answers::new(grid).map_err(refuse)? })
@@ -129,9 +130,8 @@ impl SweepFolder {
     /// Begins a sweep there, or goes on with it.
     #[new]
     fn new(py: Python<'_>, path: &str, sweep: &Sweep) -> PyResult<Self> {
-        let folder = py.detach(|| {
-            Folder::open(Path::new(path), sweep.answers.grid().clone(), Share::Whole)
-        });
+        let folder =
+            py.detach(|| Folder::open(Path::new(path), sweep.answers.grid().clone(), Share::Whole));
         Ok(Self { folder: Mutex::new(Some(folder.map_err(os_error)?)) })
     }
 

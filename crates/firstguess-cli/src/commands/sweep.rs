@@ -41,7 +41,9 @@ pub(crate) fn run(args: &SweepArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     let share = args.shard.unwrap_or(Share::Whole);
     let folder = SweepFolder::open(folder, sweep.grid().clone(), share)?;
     if !folder.is_locked() {
-        out.note("this file system knows no locks: nothing keeps a second sweep out of the folder")?;
+        out.note(
+            "this file system knows no locks: nothing keeps a second sweep out of the folder",
+        )?;
     }
     compute(&sweep, &folder, share, args.retry_failed, out)
 }
@@ -65,12 +67,15 @@ fn compute(
             there[usize::try_from(chunk.chunk)?] = true;
         }
     }
-    let todo: Vec<u64> =
-        (0..).zip(&there).filter(|(chunk, there)| share.has(*chunk) && !**there).map(|(c, _)| c).collect();
+    let todo: Vec<u64> = (0..)
+        .zip(&there)
+        .filter(|(chunk, there)| share.has(*chunk) && !**there)
+        .map(|(c, _)| c)
+        .collect();
     let done = work::run(sweep, folder, &todo, rayon::current_num_threads(), out.settings())
-        .with_context(|| {
-            "the sweep stopped; what is finished is kept, and the same command goes on with it"
-        })?;
+        .with_context(
+            || "the sweep stopped; what is finished is kept, and the same command goes on with it",
+        )?;
     let after = folder.status()?;
     let mine = || after.done.iter().filter(|chunk| share.has(chunk.chunk));
     let failed: u64 = mine().map(|chunk| chunk.failed).sum();

@@ -12,7 +12,7 @@ use firstguess::theory::phase::asymptotics;
 use firstguess_io::SpecFile;
 use serde_json::Value;
 
-use super::question::{self, MODEL};
+use super::question::{self, MODEL, Parser};
 use crate::args::PredictArgs;
 use crate::commands::model::{Model, Sources};
 use crate::commands::{check, critical, dual, gaussianity, guess, losses, pair, predict, train};
@@ -24,6 +24,7 @@ use crate::settings::Settings;
 /// Answers the points of one grid.
 pub(super) struct Evaluator {
     command: Command,
+    parser: Parser,
     sources: Sources,
 }
 
@@ -31,14 +32,18 @@ impl Evaluator {
     /// Looks at the fields, and at the first point as far as all points share it.
     pub(super) fn new(grid: &Grid) -> Result<Self, String> {
         question::check_fields(grid).map_err(|error| error.to_string())?;
-        let evaluator = Self { command: grid.command(), sources: Sources::kept() };
+        let command = grid.command();
+        let evaluator = Self { command, parser: Parser::new(command), sources: Sources::kept() };
         let first = grid.point(0);
         if let Some(spec) = &first.spec {
             read_spec(spec)?;
         }
-        let tried = question::definition(grid.command()).try_get_matches_from(question::words(&first));
+        let tried =
+            question::definition(grid.command()).try_get_matches_from(question::words(&first));
         match tried {
-            Err(error) if question::is_incomplete(&error) => Err(plain(&error.render().to_string())),
+            Err(error) if question::is_incomplete(&error) => {
+                Err(plain(&error.render().to_string()))
+            }
             _ => Ok(evaluator),
         }
     }
@@ -90,9 +95,7 @@ impl Evaluator {
             (Command::Guess, _) => guess::run(&self.parse(&words)?, out),
             (Command::Pair, _) => pair::run(&self.parse(&words)?, out),
             (Command::Gaussianity, _) => gaussianity::run(&self.parse(&words)?, out),
-            (Command::Check, file) => {
-                check::run_on(&self.parse(&words)?, file, &self.sources, out)
-            }
+            (Command::Check, file) => check::run_on(&self.parse(&words)?, file, &self.sources, out),
             (Command::Train, Some(file)) => {
                 let args: crate::args::TrainArgs = self.parse(&words)?;
                 let model = Model::on_trial(file, &args.trial, seed, &self.sources)?;
@@ -109,7 +112,7 @@ impl Evaluator {
     }
 
     fn parse<A: Arguments>(&self, words: &[String]) -> anyhow::Result<A> {
-        Ok(question::parse(self.command, words)?)
+        Ok(self.parser.parse(words)?)
     }
 }
 

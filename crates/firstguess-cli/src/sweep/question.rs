@@ -1,5 +1,7 @@
 //! Which fields a command has, and the words that a point is asked in.
 
+use std::sync::{Mutex, PoisonError};
+
 use clap::error::ErrorKind;
 use clap::{Arg, Args as Arguments};
 use firstguess::spec::error::nearest;
@@ -7,12 +9,24 @@ use firstguess::sweep::{Command, Grid, GridError, Point, canonical};
 use serde_json::Value;
 
 use crate::args::{
-    CheckArgs, CriticalArgs, GaussianityArgs, GuessArgs, LossesArgs, PairArgs, PredictArgs, TrainArgs,
+    CheckArgs, CriticalArgs, GaussianityArgs, GuessArgs, LossesArgs, PairArgs, PredictArgs,
+    TrainArgs,
 };
 
 /// Options that write files or set an exit status: no part of a question. `budget` makes the answer depend on the clock.
 const NOT_ASKED: [&str; 13] = [
-    "output", "csv", "sarif", "baseline", "write_baseline", "state", "fail_on", "select", "ignore", "html", "budget", "help",
+    "output",
+    "csv",
+    "sarif",
+    "baseline",
+    "write_baseline",
+    "state",
+    "fail_on",
+    "select",
+    "ignore",
+    "html",
+    "budget",
+    "help",
     "version",
 ];
 
@@ -97,16 +111,34 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// The arguments of a command, from its words.
-pub(super) fn parse<A: Arguments>(command: Command, words: &[String]) -> Result<A, clap::Error> {
-    let matches = definition(command).try_get_matches_from(words)?;
-    A::from_arg_matches(&matches)
+/// Turns words into the arguments of one command. Definitions are made once per thread, not once per point.
+pub(super) struct Parser {
+    command: Command,
+    idle: Mutex<Vec<clap::Command>>,
+}
+
+impl Parser {
+    pub(super) fn new(command: Command) -> Self {
+        Self { command, idle: Mutex::default() }
+    }
+
+    /// The arguments in these words.
+    pub(super) fn parse<A: Arguments>(&self, words: &[String]) -> Result<A, clap::Error> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = idle().pop();
+        let mut definition = ready.unwrap_or_else(|| definition(self.command));
+        let matches = definition.try_get_matches_from_mut(words);
+        idle().push(definition);
+        A::from_arg_matches(&matches?)
+    }
 }
 
 /// Whether a point fails for what it lacks, which then all points lack.
 pub(super) fn is_incomplete(error: &clap::Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::MissingRequiredArgument | ErrorKind::ArgumentConflict | ErrorKind::UnknownArgument
+        ErrorKind::MissingRequiredArgument
+            | ErrorKind::ArgumentConflict
+            | ErrorKind::UnknownArgument
     )
 }

@@ -151,7 +151,8 @@ impl SweepFolder {
             folder.matches(known)?;
         }
         let chunks = path.join(CHUNKS);
-        fs::create_dir_all(&chunks).map_err(|why| SweepError::io("make the folder", &chunks, why))?;
+        fs::create_dir_all(&chunks)
+            .map_err(|why| SweepError::io("make the folder", &chunks, why))?;
         folder.locks = Some(Locks::take(path, share)?);
         folder.clear(share)?;
         if known.is_none() {
@@ -159,8 +160,8 @@ impl SweepFolder {
             text.push(b'\n');
             folder.pin(&text)?;
         }
-        let pinned = read_manifest(path)?
-            .ok_or_else(|| SweepError::NoSweep { folder: path.to_owned() })?;
+        let pinned =
+            read_manifest(path)?.ok_or_else(|| SweepError::NoSweep { folder: path.to_owned() })?;
         folder.matches(&pinned)?;
         Ok(folder)
     }
@@ -256,7 +257,10 @@ impl SweepFolder {
                 Err(error) => return Err(failed(error.error)),
             }
         }
-        Err(failed(io::Error::new(io::ErrorKind::NotFound, "the file went away while it was written")))
+        Err(failed(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the file went away while it was written",
+        )))
     }
 
     fn temporary(&self, folder: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
@@ -330,8 +334,10 @@ impl SweepFolder {
             Err(why) => return Err(SweepError::io("read", &folder, why)),
         };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let mut numbers: Vec<u64> =
-            names.filter_map(|name| chunk_number(&name)).filter(|n| *n < self.grid.chunks()).collect();
+        let mut numbers: Vec<u64> = names
+            .filter_map(|name| chunk_number(&name))
+            .filter(|n| *n < self.grid.chunks())
+            .collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
@@ -413,7 +419,9 @@ fn read_manifest(folder: &Path) -> Result<Option<Value>, SweepError> {
     let path = folder.join(MANIFEST);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
-        Err(why) if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(why)
+            if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
             return Ok(None);
         }
         Err(why) => return Err(SweepError::io("read", &path, why)),
@@ -436,10 +444,14 @@ fn refuse_foreign(path: &Path) -> Result<(), SweepError> {
         if name == MANIFEST {
             return Ok(());
         }
-        let ours = OURS.contains(&name.as_str()) || name.starts_with(".lock") || name.starts_with(TEMPORARY);
+        let ours = OURS.contains(&name.as_str())
+            || name.starts_with(".lock")
+            || name.starts_with(TEMPORARY);
         let filled = name == CHUNKS
             && fs::read_dir(entry.path()).is_ok_and(|inside| {
-                inside.flatten().any(|file| !file.file_name().to_string_lossy().starts_with(TEMPORARY))
+                inside
+                    .flatten()
+                    .any(|file| !file.file_name().to_string_lossy().starts_with(TEMPORARY))
             });
         if !ours || filled {
             foreign = Some(name);
@@ -455,11 +467,19 @@ fn refuse_foreign(path: &Path) -> Result<(), SweepError> {
 fn difference(theirs: &Value, ours: &Value) -> String {
     let shown = |value: &Value| {
         let text: String = value.to_string();
-        if text.chars().count() > 60 { text.chars().take(57).collect::<String>() + "..." } else { text }
+        if text.chars().count() > 60 {
+            text.chars().take(57).collect::<String>() + "..."
+        } else {
+            text
+        }
     };
     for key in ["command", "chunk", "json"] {
         if theirs[key] != ours[key] {
-            return format!("its `{key}` is {}, here it is {}", shown(&theirs[key]), shown(&ours[key]));
+            return format!(
+                "its `{key}` is {}, here it is {}",
+                shown(&theirs[key]),
+                shown(&ours[key])
+            );
         }
     }
     if theirs["data"] != ours["data"] {
@@ -472,7 +492,9 @@ fn difference(theirs: &Value, ours: &Value) -> String {
     let fields = |grid: &Value| -> Vec<(String, Value)> {
         let axes = grid["axes"].as_array().into_iter().flatten();
         axes.flat_map(|axis| axis.as_array().into_iter().flatten())
-            .map(|field| (field["name"].as_str().unwrap_or("?").to_owned(), field["values"].clone()))
+            .map(|field| {
+                (field["name"].as_str().unwrap_or("?").to_owned(), field["values"].clone())
+            })
             .collect()
     };
     let (theirs, ours) = (fields(theirs), fields(ours));
@@ -485,12 +507,10 @@ fn difference(theirs: &Value, ours: &Value) -> String {
             Some(_) => {}
         }
     }
-    theirs
-        .iter()
-        .find(|(name, _)| ours.iter().all(|(other, _)| other != name))
-        .map_or_else(|| "its axes are in another order".to_owned(), |(name, _)| {
-            format!("it has a field `{name}`")
-        })
+    theirs.iter().find(|(name, _)| ours.iter().all(|(other, _)| other != name)).map_or_else(
+        || "its axes are in another order".to_owned(),
+        |(name, _)| format!("it has a field `{name}`"),
+    )
 }
 
 fn first_difference(path: &str, theirs: &Value, ours: &Value) -> (String, Value, Value) {

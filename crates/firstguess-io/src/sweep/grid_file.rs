@@ -32,11 +32,8 @@ type Fault = SpecFileError;
 ///
 /// [`LoadSpecError`] if the file cannot be read, is larger than [`MAX_GRID_BYTES`], or as [`parse_grid`].
 pub fn load_grid(path: &Path) -> Result<Grid, LoadSpecError> {
-    let refused = |text: Option<String>, fault: Fault| LoadSpecError {
-        path: path.to_owned(),
-        text,
-        fault,
-    };
+    let refused =
+        |text: Option<String>, fault: Fault| LoadSpecError { path: path.to_owned(), text, fault };
     let text = read(path).map_err(|fault| refused(None, fault))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     parse_grid(&text, folder).map_err(|fault| refused(Some(text), fault))
@@ -98,9 +95,9 @@ pub fn parse_grid(text: &str, folder: &Path) -> Result<Grid, SpecFileError> {
             return Err(unknown(key.get_ref(), &KEYS, key.span()));
         }
     }
-    let command = root.get("command").ok_or_else(|| {
-        Fault::new("the key `command` is missing").help(SMALLEST)
-    })?;
+    let command = root
+        .get("command")
+        .ok_or_else(|| Fault::new("the key `command` is missing").help(SMALLEST))?;
     let command_name = string(command, "command")?;
     let mut axes = Axes::default();
     if let Some(grid) = root.get("grid") {
@@ -169,7 +166,9 @@ fn fields<'a, 'i>(table: Found<'a, 'i>, what: &str) -> Result<Vec<(String, Found
         }
     }
     let inside = table.get_ref().as_table().ok_or_else(|| {
-        Fault::new(format!("`{what}` must be a table of fields")).at(Some(table.span())).help(SMALLEST)
+        Fault::new(format!("`{what}` must be a table of fields"))
+            .at(Some(table.span()))
+            .help(SMALLEST)
     })?;
     let mut found = Vec::new();
     collect(inside, "", &mut found);
@@ -179,10 +178,7 @@ fn fields<'a, 'i>(table: Found<'a, 'i>, what: &str) -> Result<Vec<(String, Found
 
 /// A table with values in place of a value: where nothing of a range is in it, it is a part of a path.
 fn is_range(table: &DeTable<'_>) -> bool {
-    let near = |key: &str| nearest(key, RANGE_KEYS.into_iter()).is_some();
-    let exact = table.iter().any(|(key, _)| RANGE_KEYS.contains(&key.get_ref().as_ref()));
-    // `{ strat = 1, stop = 2 }` is a misspelt range; `{ zzz = 1 }` is a path.
-    exact || (!table.is_empty() && table.iter().all(|(key, _)| near(key.get_ref())))
+    ["start", "stop", "num"].iter().any(|key| table.get(*key).is_some())
 }
 
 fn zips<'a, 'i>(root: &'a DeTable<'i>) -> Result<Vec<Found<'a, 'i>>, Fault> {
@@ -243,8 +239,10 @@ fn spec(found: Found<'_, '_>, folder: &Path) -> Result<Value, Fault> {
         DeValue::String(path) => load_spec_table(&folder.join(path.as_ref()))
             .map_err(|error| Fault::new(error.to_string()).at(Some(found.span()))),
         DeValue::Table(_) => json("spec", found),
-        _ => Err(Fault::new("`spec` must be the path of a spec file, or a table with what one holds")
-            .at(Some(found.span()))),
+        _ => Err(Fault::new(
+            "`spec` must be the path of a spec file, or a table with what one holds",
+        )
+        .at(Some(found.span()))),
     }
 }
 
@@ -293,9 +291,8 @@ fn string<'a>(found: Found<'a, '_>, key: &str) -> Result<&'a str, Fault> {
 
 fn whole(found: Found<'_, '_>, key: &str) -> Result<u64, Fault> {
     let number = json(key, found)?.as_u64();
-    let refuse = || {
-        Fault::new(format!("`{key}` must be a whole number, at least 0")).at(Some(found.span()))
-    };
+    let refuse =
+        || Fault::new(format!("`{key}` must be a whole number, at least 0")).at(Some(found.span()));
     number.ok_or_else(refuse)
 }
 

@@ -42,9 +42,8 @@ impl Locks {
     /// A whole sweep has the folder for itself. Shards share it with other shards of the same division.
     pub(super) fn take(folder: &Path, share: Share) -> Result<Self, SweepError> {
         let mut locks = Self { _held: Vec::new(), effective: true };
-        let in_use = |by: String, hint| {
-            Err(SweepError::InUse { folder: folder.to_owned(), by, hint })
-        };
+        let in_use =
+            |by: String, hint| Err(SweepError::InUse { folder: folder.to_owned(), by, hint });
         let (index, count) = match share {
             Share::Whole => {
                 if !locks.hold(folder, WHOLE, &Way::Exclusive)? {

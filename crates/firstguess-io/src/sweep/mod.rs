@@ -16,8 +16,6 @@ mod lock;
 mod merge;
 mod status;
 mod table;
-#[cfg(test)]
-mod tests;
 
 pub use error::SweepError;
 pub use folder::{Share, SweepFolder, chunk_name, decode_chunk, encode_chunk, manifest};
@@ -54,7 +52,8 @@ pub fn bind_data(grid: Grid) -> Result<Grid, SweepError> {
         see(name);
     }
     for field in grid.axes().iter().flat_map(|axis| &axis.fields) {
-        if let ("data" | "data.dataset", Values::List(values)) = (field.name.as_str(), &field.values)
+        if let ("data" | "data.dataset", Values::List(values)) =
+            (field.name.as_str(), &field.values)
         {
             values.iter().for_each(&mut see);
         }
@@ -63,8 +62,8 @@ pub fn bind_data(grid: Grid) -> Result<Grid, SweepError> {
     for name in names {
         let path = Path::new(&name);
         if path.is_file() {
-            let digest = fingerprint(path)
-                .map_err(|source| SweepError::io("read", path, source))?;
+            let digest =
+                fingerprint(path).map_err(|source| SweepError::io("read", path, source))?;
             // Writing to a string cannot fail.
             let _ = writeln!(lines, "{digest} {name}");
         }

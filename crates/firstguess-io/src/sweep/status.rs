@@ -58,8 +58,10 @@ impl SweepFolder {
             match self.footer(chunk) {
                 Ok(footer) => {
                     let note = |name: &str| footer.notes.get(&format!("firstguess.{name}"));
-                    let failures = note("failures").and_then(|text| serde_json::from_str(text).ok());
-                    let modified = fs::metadata(self.chunk_path(chunk)).and_then(|of| of.modified());
+                    let failures =
+                        note("failures").and_then(|text| serde_json::from_str(text).ok());
+                    let modified =
+                        fs::metadata(self.chunk_path(chunk)).and_then(|of| of.modified());
                     status.done.push(ChunkState {
                         chunk,
                         points: footer.rows,

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use ::parquet::basic::{Compression, LogicalType, Repetition, Type as Physical, ZstdLevel};
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use ::parquet::column::writer::ColumnCloseResult;
-use ::parquet::data_type::{
-    BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int64Type,
-};
+use ::parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -111,9 +109,7 @@ fn footer_of<R: ChunkReader + 'static>(reader: &SerializedFileReader<R>) -> Foot
     let notes = metadata.key_value_metadata().into_iter().flatten();
     Footer {
         rows: u64::try_from(metadata.num_rows()).unwrap_or(0),
-        notes: notes
-            .filter_map(|note| Some((note.key.clone(), note.value.clone()?)))
-            .collect(),
+        notes: notes.filter_map(|note| Some((note.key.clone(), note.value.clone()?))).collect(),
     }
 }
 
@@ -257,7 +253,10 @@ mod tests {
                     "init.bias_variance",
                     ColumnData::Number(vec![Some(f64::INFINITY), None, Some(-0.5)]),
                 ),
-                column("text", ColumnData::Text(vec![None, Some("é".to_owned()), Some(String::new())])),
+                column(
+                    "text",
+                    ColumnData::Text(vec![None, Some("é".to_owned()), Some(String::new())]),
+                ),
                 column("flag", ColumnData::Flag(vec![Some(true), Some(false), None])),
             ],
         }

@@ -246,9 +246,9 @@ impl Range {
             let part = index as f64 / last as f64;
             match self.scale {
                 Scale::Linear => self.start * (1.0 - part) + self.stop * part,
-                Scale::Log => libm::exp(
-                    libm::log(self.start) * (1.0 - part) + libm::log(self.stop) * part,
-                ),
+                Scale::Log => {
+                    libm::exp(libm::log(self.start) * (1.0 - part) + libm::log(self.stop) * part)
+                }
             }
         };
         number(if self.round { value.round() } else { value })

@@ -203,10 +203,11 @@ fn look_up(answer: &Value, path: &[Step]) -> Option<Cell> {
             Step::Last => place.as_array().and_then(|items| items.last()),
             Step::Each => {
                 let items = place.as_array()?;
-                let parts = items.iter().filter_map(|item| match look_up(item, &path[depth + 1..]) {
-                    Some(cell) => text(cell),
-                    None => None,
-                });
+                let parts =
+                    items.iter().filter_map(|item| match look_up(item, &path[depth + 1..]) {
+                        Some(cell) => text(cell),
+                        None => None,
+                    });
                 return Some(Cell::Plain(parts.collect::<Vec<String>>().join(",").into()));
             }
         };

@@ -27,7 +27,9 @@ pub enum GridError {
     Empty { field: String },
 
     /// The same value twice on one axis.
-    #[error("the field `{field}` has the value {value} twice: the same point would be computed twice")]
+    #[error(
+        "the field `{field}` has the value {value} twice: the same point would be computed twice"
+    )]
     RepeatedValue { field: String, value: String },
 
     /// A range without meaning.

@@ -22,7 +22,7 @@ pub const MAX_CHUNK_POINTS: u64 = 65_536;
 pub const MAX_CHUNKS: u64 = 1_000_000;
 
 /// Chunks that are aimed at, so that every worker has some and a folder is still quick to list.
-const FEWEST_CHUNKS: u64 = 64;
+const FEWEST_CHUNKS: u64 = 16;
 const USUAL_MOST_CHUNKS: u64 = 20_000;
 
 /// A grid before it is checked: what a file, Python or a manifest holds.

@@ -40,7 +40,7 @@ pub(super) fn diagram(folder: &Path, wanted: Option<&Activation>) -> anyhow::Res
     };
     let table = folder.table(None)?;
     let columns = Columns(&table);
-    let axis = |names: [&str; 2]| {
+    let axis = |names: [&'static str; 2]| {
         let found = names.iter().find(|name| folder.grid().fields().any(|field| field == **name));
         let found = found.with_context(|| {
             format!("the sweep in `{}` has no field `{}`", folder.path().display(), names[0])
@@ -64,10 +64,8 @@ pub(super) fn diagram(folder: &Path, wanted: Option<&Activation>) -> anyhow::Res
         Ok(values)
     };
     let (weights, biases) = (values(across)?, values(up)?);
-    let mut cells: Vec<Cell> = biases
-        .iter()
-        .flat_map(|bias| weights.iter().map(|weight| empty(*weight, *bias)))
-        .collect();
+    let mut cells: Vec<Cell> =
+        biases.iter().flat_map(|bias| weights.iter().map(|weight| empty(*weight, *bias))).collect();
     for row in rows.rows {
         let place = |name: &str, values: &[f64]| {
             let value = columns.number(name, row)?;
@@ -84,7 +82,8 @@ pub(super) fn diagram(folder: &Path, wanted: Option<&Activation>) -> anyhow::Res
     }
     // Theory's lines over the cells, whatever these are.
     let phi = rows.activation.parse::<Activation>().ok().map(|activation| Dual::new(&activation));
-    let unknown = || NoTheory::new(format!("`{}` is no activation that theory knows", rows.activation));
+    let unknown =
+        || NoTheory::new(format!("`{}` is no activation that theory knows", rows.activation));
     let pooled = folder.grid().fields().any(|field| field == "pool");
     let phi = phi.filter(|_| !pooled).ok_or_else(|| {
         if pooled { NoTheory::new("not drawn over a sweep with pools") } else { unknown() }
@@ -101,7 +100,11 @@ pub(super) fn diagram(folder: &Path, wanted: Option<&Activation>) -> anyhow::Res
             .iter()
             .map(|bias| line(bias).and_then(|(phi, bias)| neutrality(phi, bias)))
             .collect(),
-        homogeneous: phi.ok().as_ref().and_then(homogeneous_criticality).filter(|both| both.eta != 1.0),
+        homogeneous: phi
+            .ok()
+            .as_ref()
+            .and_then(homogeneous_criticality)
+            .filter(|both| both.eta != 1.0),
         weight_variances: weights,
         bias_variances: biases,
         cells,
@@ -223,15 +226,16 @@ fn computed(columns: &Columns<'_>, row: usize) -> Cell {
 /// The value that is written so in JSON.
 fn named<T: Copy + serde::Serialize>(all: &[T], name: Option<&str>) -> Option<T> {
     let name = name?;
-    all.iter().copied().find(|value| {
-        serde_json::to_value(value).is_ok_and(|text| text.as_str() == Some(name))
-    })
+    all.iter()
+        .copied()
+        .find(|value| serde_json::to_value(value).is_ok_and(|text| text.as_str() == Some(name)))
 }
 
 /// What a network of finite depth shows.
 fn measured(columns: &Columns<'_>, row: usize) -> Cell {
     let number = |name: &str| columns.number(name, row);
-    let factors = number("weight_layers").map(|layers| layers - 1.0).filter(|factors| *factors > 0.0);
+    let factors =
+        number("weight_layers").map(|layers| layers - 1.0).filter(|factors| *factors > 0.0);
     let chi = number("ln_first_gradient")
         .zip(number("ln_last_gradient"))
         .zip(factors)

@@ -56,7 +56,9 @@ pub(super) fn run(args: &StatusArgs, out: &mut Printer) -> anyhow::Result<ExitSt
     if status.missing_chunks() > 0 {
         text += &format!("{} points remain", status.points - done);
         text += &match estimate {
-            Some(estimate) => format!(", {} at the pace of the latest chunks\n", duration(estimate)),
+            Some(estimate) => {
+                format!(", {} at the pace of the latest chunks\n", duration(estimate))
+            }
             None => "; too few chunks yet to tell for how long\n".to_owned(),
         };
     }

@@ -40,7 +40,8 @@ pub(super) fn run(
     let mut done = Done { threads, ..Done::default() };
     let mut failure = None;
     let mut bar = Bar::new(settings.quiet, "computing", "points").spelled(settings.unicode);
-    let total = todo.iter().map(|chunk| sweep.grid().chunk(*chunk)).map(|r| r.end - r.start).sum::<u64>();
+    let total =
+        todo.iter().map(|chunk| sweep.grid().chunk(*chunk)).map(|r| r.end - r.start).sum::<u64>();
     let total = usize::try_from(total)?;
     bar.advance(0, total);
     thread::scope(|scope| {
@@ -49,7 +50,9 @@ pub(super) fn run(
             scope.spawn(move || {
                 on_one_thread(|| {
                     while !stop.load(Ordering::Relaxed) {
-                        let Some(chunk) = todo.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                        let Some(chunk) = todo.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                            break;
+                        };
                         if said.send(one(sweep, folder, *chunk)).is_err() {
                             break;
                         }
