@@ -131,7 +131,7 @@ fn points_are_the_commands_own_answers() {
                 { layers = [{ dense = 16 }, \"relu\", { dense = 10 }] } }\n[grid]\ndraws = 3\n\
                 network.layers.0.dense = [8, 16]\nseed = [5]\ndata.samples = 50\n";
     assert_eq!(place.sweep(spec, "b", &[]).code, Some(0));
-    let model = "[data]\nsamples = 50\n[init]\nscheme = \"he_normal\"\n[network]\n\
+    let model = "[data]\ndataset = \"digits\"\nstandardize = \"feature\"\nsamples = 50\n[init]\nscheme = \"he_normal\"\n[network]\n\
                  layers = [{ dense = 16 }, \"relu\", { dense = 10 }]\n";
     fs::write(place.path("m.toml"), model).expect("writable");
     let direct = json(&["check", &place.text("m.toml"), "--draws", "3", "--seed", "5"]);
@@ -198,7 +198,7 @@ fn hostile_grids_are_refused() {
     );
     refused(
         &of("predict", &format!("{tanh}\n[[zip]]\nweight_variance = [1, 2]\ndepth = [1, 2, 3]")),
-        &["2 values", "has 3"],
+        &["side by side", "`depth` has 3"],
     );
     let spec =
         "spec = { init = { scheme = \"he_normal\" }, network = { layers = [\"relu\"] } }\n[grid]\n";

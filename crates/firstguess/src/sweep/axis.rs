@@ -37,8 +37,8 @@ pub enum Values {
 /// Evenly spaced numbers, both ends included.
 ///
 /// ```text
-/// linear: x_i = start (1 - i/(num - 1)) + stop i/(num - 1)
-/// log:    x_i = exp of the same in ln start and ln stop
+/// linear: x_i = start + i (stop - start)/(num - 1)
+/// log:    x_i = exp(ln start (1 - i/(num - 1)) + ln stop i/(num - 1))
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -240,12 +240,11 @@ impl Range {
             self.start
         } else if index >= last {
             self.stop
-        } else if let Some(step) = self.whole_step() {
-            self.start + step * index as f64
         } else {
             let part = index as f64 / last as f64;
             match self.scale {
-                Scale::Linear => self.start * (1.0 - part) + self.stop * part,
+                // As NumPy's linspace, digit for digit.
+                Scale::Linear => self.start + (self.stop - self.start) / last as f64 * index as f64,
                 Scale::Log => {
                     libm::exp(libm::log(self.start) * (1.0 - part) + libm::log(self.stop) * part)
                 }

@@ -11,6 +11,7 @@ use super::axis::Axis;
 use super::command::{Command, Spec};
 use super::error::GridError;
 use super::key;
+use crate::spec::experiment::DataSpec;
 
 /// Points of one grid at most.
 pub const MAX_POINTS: u64 = 1_000_000_000;
@@ -122,6 +123,7 @@ impl Grid {
             return Err(GridError::TooMany { found: points, allowed: MAX_POINTS });
         };
         let chunk = chunk_points(parts.chunk, points, command)?;
+        let parts = with_data(parts);
         let grid = Self { parts, command, points, chunk };
         grid.fields_are_apart()?;
         if let Some(mut spec) = grid.parts.spec.clone() {
@@ -266,6 +268,23 @@ impl Grid {
 
 fn is_path(name: &str) -> bool {
     name.contains('.')
+}
+
+/// A spec without data has the embedded digits. A path into the data of such a spec means them, not data without a name.
+fn with_data(mut parts: GridParts) -> GridParts {
+    let names = parts.axes.iter().flat_map(|axis| &axis.fields).map(|field| field.name.as_str());
+    let inside: Vec<&str> = names.filter(|name| name.starts_with("data.")).collect();
+    let other = ["data.dataset", "data.synthetic", "data.features"];
+    let other = inside.iter().any(|name| other.contains(name));
+    if let Some(Value::Object(spec)) = &mut parts.spec
+        && !inside.is_empty()
+        && !other
+        && !spec.contains_key("data")
+    {
+        let data = serde_json::to_value(DataSpec::default()).unwrap_or_default();
+        spec.insert("data".to_owned(), data);
+    }
+    parts
 }
 
 fn spec_fits(command: Command, parts: &GridParts) -> Result<(), GridError> {

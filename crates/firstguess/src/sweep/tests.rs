@@ -120,6 +120,11 @@ fn paths_lead_into_the_spec() {
     assert!(point.options.is_empty());
     let made = Grid::new(with("measure.draws", json!(4))).unwrap();
     assert_eq!(made.point(0).spec.unwrap()["measure"]["draws"], 4);
+    let digits = Grid::new(with("data.samples", json!(7))).unwrap().point(0).spec.unwrap();
+    assert_eq!(
+        (&digits["data"]["samples"], &digits["data"]["dataset"]),
+        (&json!(7), &json!("digits"))
+    );
     refused(with("network.layers.7.dense", json!(1)), "list of 2");
     refused(with("init.scheme.gain", json!(1)), "has no parts");
     let inside = GridParts {
