@@ -19,7 +19,7 @@ pub(crate) use gaussian::{GaussianityArgs, LaboratoryArgs, PairArgs, PairBranch}
 pub(crate) use labels::{LabelsArgs, TrainingArgs};
 pub(crate) use sweep::{MergeArgs, StatusArgs, SweepArgs, SweepCommand};
 pub(crate) use theory::{ActivationArg, CriticalArgs, GuessArgs, PhaseArgs, PredictArgs};
-pub(crate) use train::{LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
+pub(crate) use train::{HeldOut, LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
 use values::threads;
 pub(crate) use values::{PoolArg, Range};
 pub(crate) use variance::{Profile, VarianceArgs};

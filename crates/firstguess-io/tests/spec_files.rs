@@ -7,7 +7,7 @@ use proptest::prelude::*;
 const DOCUMENTED: &str = r#"name = "deep-relu"
 [data]           # or: { synthetic = "gaussian", features = 784, classes = 10, samples = 1000, shift = 0.0 }
 dataset = "digits"            # digits (embedded) | mnist | fashion_mnist | cifar10 | path to npz/csv/parquet
-standardize = "feature"       # none | global | channel | feature
+standardize = "feature"       # none | unit_range | global | channel | feature
 [init]
 scheme = "he_normal"          # he_* glorot_* lecun_* orthogonal delta_orthogonal torch_default critical gaussian_pair(2) explicit …
 bias_variance = 0.0

@@ -70,9 +70,9 @@ pub(crate) struct TrainArgs {
     /// Steps between two looks at the network [default: a fiftieth of the training]
     #[arg(long, value_name = "N", value_parser = steps, allow_negative_numbers = true)]
     pub(crate) every: Option<usize>,
-    /// Share of the data kept apart, on which arms are compared; 0 compares on training data
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share, allow_negative_numbers = true)]
-    pub(crate) validation: f64,
+    /// Share of the data kept apart, or test for the official test part, on which arms are compared; 0 compares on training data
+    #[arg(long, value_name = "SHARE|test", default_value = "0.2", value_parser = held_out, allow_negative_numbers = true)]
+    pub(crate) validation: HeldOut,
     /// Examples that are looked at, as many of each class
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = samples, allow_negative_numbers = true)]
     pub(crate) probe: usize,
@@ -191,6 +191,24 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
 
 fn decay(text: &str) -> Result<f64, String> {
     bounded(text, 0.0, 1e6, "at least 0 and at most 1e6")
+}
+
+/// What a training does not see.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum HeldOut {
+    /// A random share of the data.
+    Share(f64),
+    /// The official test part.
+    Test,
+}
+
+pub(super) fn held_out(text: &str) -> Result<HeldOut, String> {
+    match text.trim() {
+        "test" => Ok(HeldOut::Test),
+        other => share(other)
+            .map(HeldOut::Share)
+            .map_err(|why| format!("{why}, or `test` for the official test part")),
+    }
 }
 
 pub(super) fn share(text: &str) -> Result<f64, String> {

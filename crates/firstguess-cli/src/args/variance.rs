@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args as Arguments;
 use firstguess::spec::{InitScheme, LossSchedule, SpecError};
 
-use super::train::{TrialArgs, batch, epochs, loss_schedule, positive, seeds, share, steps};
+use super::train::{
+    HeldOut, TrialArgs, batch, epochs, held_out, loss_schedule, positive, seeds, steps,
+};
 use super::values::{bounded, count};
 
 /// What is searched, with which trainings.
@@ -47,6 +49,9 @@ pub(crate) struct VarianceArgs {
     /// Gains of the scan
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = scan, allow_negative_numbers = true)]
     pub(crate) scan: usize,
+    /// Train at these gains in full too: the curve of loss and accuracy over the gain
+    #[arg(long, value_name = "G1,G2,...", value_delimiter = ',', value_parser = gain, allow_negative_numbers = true)]
+    pub(crate) curve: Vec<f64>,
     /// Largest mean of ln(V_T/V_0) that counts as zero
     #[arg(long, value_name = "F", default_value_t = 5e-4, value_parser = positive, allow_negative_numbers = true)]
     pub(crate) tolerance: f64,
@@ -56,9 +61,9 @@ pub(crate) struct VarianceArgs {
     /// Count biases in V beside weights
     #[arg(long)]
     pub(crate) include_biases: bool,
-    /// Share of the data kept apart, on which the gain is judged
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share, allow_negative_numbers = true)]
-    pub(crate) validation: f64,
+    /// Share of the data kept apart, or test for the official test part, on which the gain is judged
+    #[arg(long, value_name = "SHARE|test", default_value = "0.2", value_parser = held_out, allow_negative_numbers = true)]
+    pub(crate) validation: HeldOut,
     /// Examples whose gradients are taken one by one for the panel of the theory
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = examples, allow_negative_numbers = true)]
     pub(crate) examples: usize,
@@ -105,13 +110,16 @@ fn profile(text: &str) -> Result<Profile, String> {
 
 fn gains(text: &str) -> Result<Gains, String> {
     let (low, high) = text.split_once(':').ok_or("write both ends, such as 0.25:8")?;
-    let end = |text| bounded(text, 1e-4, 1e3, "from 1e-4 to 1e3");
-    let (low, high) = (end(low)?, end(high)?);
+    let (low, high) = (gain(low)?, gain(high)?);
     if low < high {
         Ok(Gains { low, high })
     } else {
         Err("the first end must be below the second".to_owned())
     }
+}
+
+fn gain(text: &str) -> Result<f64, String> {
+    bounded(text, 1e-4, 1e3, "from 1e-4 to 1e3")
 }
 
 fn shorten(text: &str) -> Result<f64, String> {

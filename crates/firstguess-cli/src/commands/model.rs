@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::bail;
+use firstguess::spec::dataset::Part;
 use firstguess::spec::experiment::{Classes, MAX_SAMPLES};
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::{Dataset, InitScheme, Network, Part, Spec, SpecError};
@@ -107,6 +109,20 @@ impl Sources {
         kept.insert((source.to_owned(), part), Arc::clone(&found));
         Ok(found)
     }
+}
+
+/// The official test part of the data that a spec trains on, as the network sees it.
+pub(crate) fn official_test(spec: &Spec) -> anyhow::Result<Dataset> {
+    let Some(source) = &spec.data.dataset else {
+        bail!(
+            "synthetic data have no test part; give a share to keep apart, such as --validation 0.2"
+        );
+    };
+    if spec.data.part == Part::Test {
+        bail!("the spec trains on the test part (data.part), so that it cannot be kept apart");
+    }
+    let load = |part| load_dataset_with(source, &ReadOptions { part, ..ReadOptions::default() });
+    Ok(spec.data.prepare_test(&load(Part::Train)?, &load(Part::Test)?)?)
 }
 
 /// The inputs as the network sees them.

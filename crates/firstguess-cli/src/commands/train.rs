@@ -10,8 +10,8 @@ use firstguess::{concrete_init, layer_inits};
 use firstguess_io::write_atomically;
 use serde::Serialize;
 
-use crate::args::{RecipeArgs, TrainArgs};
-use crate::commands::model::Model;
+use crate::args::{HeldOut, RecipeArgs, TrainArgs};
+use crate::commands::model::{Model, official_test};
 use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
 use crate::printer::Printer;
@@ -69,7 +69,7 @@ pub(crate) fn run_on(
     out: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let seed = Seed(model.spec.measure.seed);
-    let (train, held_out) = divided(&model.data, args.validation, seed)?;
+    let (train, held_out) = divided(&model, args.validation, seed)?;
     let probe = Probe::new(&train, args.probe, seed)?;
     let steps_per_epoch =
         firstguess::train::batches::Batches::new(train.examples(), args.batch(), seed, 0)
@@ -158,13 +158,16 @@ fn arms(args: &TrainArgs, model: &Model, optimizer: Optimizer) -> anyhow::Result
 
 /// Training data, and what is kept apart.
 pub(crate) fn divided(
-    data: &Dataset,
-    share: f64,
+    model: &Model,
+    held_out: HeldOut,
     seed: Seed,
 ) -> anyhow::Result<(Dataset, Option<Dataset>)> {
-    if share == 0.0 {
-        return Ok((data.clone(), None));
+    match held_out {
+        HeldOut::Test => Ok((model.data.clone(), Some(official_test(&model.spec)?))),
+        HeldOut::Share(0.0) => Ok((model.data.clone(), None)),
+        HeldOut::Share(share) => {
+            let (train, rest) = firstguess::train::lab::hold_out(&model.data, share, seed)?;
+            Ok((train, Some(rest)))
+        }
     }
-    let (train, held_out) = firstguess::train::lab::hold_out(data, share, seed)?;
-    Ok((train, Some(held_out)))
 }

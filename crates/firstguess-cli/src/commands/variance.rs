@@ -25,6 +25,9 @@ use state::State;
 /// Steps where neither steps nor epochs are given.
 const STEPS: usize = 3000;
 
+/// Before the gain of a point of the curve.
+const CURVE: &str = "gain ";
+
 /// Probes of the Hessian.
 const PROBES: usize = 16;
 
@@ -76,7 +79,7 @@ struct Answer<'a> {
 pub(crate) fn run(args: &VarianceArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let model = Model::for_trial(&args.model, &args.trial, out.settings().seed)?;
     let seed = Seed(model.spec.measure.seed);
-    let (train, held_out) = divided(&model.data, args.validation, seed)?;
+    let (train, held_out) = divided(&model, args.validation, seed)?;
     let per_epoch =
         firstguess::train::batches::Batches::new(train.examples(), args.batch, seed, 0).per_epoch();
     let steps = match (args.steps, args.epochs) {
@@ -120,6 +123,7 @@ pub(crate) fn run(args: &VarianceArgs, out: &mut Printer) -> anyhow::Result<Exit
     if he != base {
         rivals.push(("he_normal".to_owned(), he));
     }
+    rivals.extend(args.curve.iter().map(|gain| (format!("{CURVE}{gain}"), search.inits(*gain))));
     let mut bar = Bar::new(out.settings().quiet, "comparing", "trainings");
     let (starts, end) = search.compare(crossing.gain, &rivals, &mut bar)?;
     bar.finish();
@@ -232,7 +236,9 @@ fn verdict(starts: &[StartReport], held_out: Option<&Dataset>) -> (bool, String)
     if base.is_beaten() {
         // A simple rule may do as well as a searched gain.
         let mean = |start: &StartReport| start.validation_accuracy.map_or(0.0, |band| band.mean);
-        let rival = starts.iter().skip(2).find(|start| mean(start) >= mean(&starts[0]));
+        let unsearched = |start: &&StartReport| !start.name.starts_with(CURVE);
+        let rival = (starts.iter().skip(2).filter(unsearched))
+            .find(|start| mean(start) >= mean(&starts[0]));
         let rival = rival.map_or_else(String::new, |start| {
             format!(", but `{}` without a search does at least as well", start.name)
         });

@@ -1,6 +1,8 @@
 //! The whole question: network, init, data, seed and budget.
 
-use super::dataset::{Binarize, Dataset, DatasetError, LabelNoise, MAX_CLASSES, Part, Standardize};
+use super::dataset::{
+    Binarize, Dataset, DatasetError, LabelNoise, MAX_CLASSES, Part, Standardize, Standardizer,
+};
 use super::error::SpecError;
 use super::network::{Architecture, Network};
 use super::scheme::InitScheme;
@@ -235,6 +237,18 @@ impl DataSpec {
             labelled
         };
         if self.shift == 0.0 { Ok(part) } else { part.shifted(self.shift) }
+    }
+
+    /// The official test part beside the training part: classes chosen alike, brought to the scale of the training part, shifted;
+    /// its labels as they are, and all of it.
+    ///
+    /// # Errors
+    ///
+    /// [`DatasetError`] of the single steps, and where the two parts have different shapes.
+    pub fn prepare_test(&self, train: &Dataset, test: &Dataset) -> Result<Dataset, DatasetError> {
+        let scale = Standardizer::fit(&self.relabel(train)?, self.standardize);
+        let scaled = scale.apply(&self.relabel(test)?)?;
+        if self.shift == 0.0 { Ok(scaled) } else { scaled.shifted(self.shift) }
     }
 
     /// The examples of the classes that are kept, binarized where that is asked for. Inputs stay as they are.

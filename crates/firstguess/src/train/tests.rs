@@ -80,6 +80,51 @@ fn update_rules_follow_their_recurrences() {
     }
 }
 
+/// Three weights, six given gradients: where torch 2.15 puts them, in doubles. Its clipping divides by the norm plus 1e-6.
+#[test]
+fn update_rules_end_where_those_of_torch_do() {
+    let data = blobs(2, 2, 3);
+    let (network, inits) = network(r#"{"layers":[{"dense":1}]}"#, &data);
+    for (text, weight_decay, clip, expected) in [
+        ("sgd", 0.0, None, [0.5030976154542964, -0.9924898667526112, 1.937]),
+        ("sgd", 0.1, Some(0.7), [0.49148476651833467, -0.9809564435968445, 1.9232703297926017]),
+        ("sgd(0.9)", 0.05, None, [0.3683777177522446, -0.9000220995090319, 1.798675678894141]),
+        (
+            "nesterov(0.8)",
+            0.02,
+            None,
+            [0.4331214272494873, -0.9359196141789532, 1.8099118398524645],
+        ),
+        ("adam", 0.0, None, [0.41398330421646407, -0.9289875818245716, 1.825182111780852]),
+        (
+            "adam(0.8,0.95)",
+            0.1,
+            None,
+            [0.4215561270146587, -0.9176824769615625, 1.8172082154409472],
+        ),
+        ("adam", 0.0, Some(0.7), [0.41475905824740106, -0.9326392536845504, 1.8254090861011163]),
+        ("adamw", 0.1, None, [0.40612603121887036, -0.9119588873921252, 1.7907617982997515]),
+        ("adamw(0.7,0.9)", 0.3, None, [0.417611065542084, -0.8877000632132814, 1.714198472164931]),
+    ] {
+        let method = text.parse().unwrap();
+        let optimizer = Optimizer { method, weight_decay, clip, ..Optimizer::sgd(0.03) };
+        let mut weights: Weights<f64> = Weights::draw(&network, &inits, Seed(0), 0).unwrap();
+        weights.layers[0].weight.copy_from_slice(&[0.5, -1.0, 2.0]);
+        let mut gradient = weights.clone();
+        let mut memory = Memory::new(&optimizer, &weights);
+        for step in 1..=6 {
+            let t = f64::from(step);
+            gradient.layers[0].weight.copy_from_slice(&[t.sin(), (2.0 * t).cos(), 0.1 * t]);
+            gradient.layers[0].bias.fill(0.0);
+            memory.update(&optimizer, 0.03, 0.0, &mut weights, &mut gradient).unwrap();
+        }
+        let allowed = if clip.is_some() { 1e-6 } else { 1e-12 };
+        for (found, expected) in weights.layers[0].weight.iter().zip(expected) {
+            assert!((found - expected).abs() < allowed, "{text}: {found} vs {expected}");
+        }
+    }
+}
+
 #[test]
 fn the_gradient_is_clipped_to_its_norm_and_penalties_pull_to_zero() {
     let data = blobs(2, 2, 1);

@@ -3,7 +3,6 @@
 use firstguess::math::stream::Seed;
 use firstguess::predict_on;
 use firstguess::spec::weights::WeightFamily;
-use firstguess::theory::dual::Dual;
 use serde_json::json;
 
 use super::{Answer, Bulk, Guess, LayerState};
@@ -18,7 +17,7 @@ pub(super) fn answer(model: Model) -> Answer {
     let prediction = predict_on(&network, &layers, &data, classes, Seed(spec.measure.seed));
     let bulk = prediction.bulk.map(|bulk| {
         let (weight_variance, bias_variance) = (bulk.layer.weight, bulk.layer.bias);
-        let phi = Dual::of(bulk.function);
+        let phi = bulk.dual();
         Bulk { phi, weight_variance, bias_variance, limit: bulk.limit }
     });
     let repeated = bulk.as_ref().map_or_else(ToString::to_string, |bulk| {

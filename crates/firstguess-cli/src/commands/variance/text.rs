@@ -78,6 +78,7 @@ pub(super) fn print(
         .map(|start| {
             vec![
                 start.name.clone(),
+                start.ratio.map_or_else(|| "-".to_owned(), |band| digits(band.mean)),
                 loss(start.train_loss),
                 percent(start.train_accuracy),
                 loss(start.validation_loss),
@@ -85,7 +86,7 @@ pub(super) fn print(
             ]
         })
         .collect();
-    let headings = ["start", "loss", "accuracy", "validation loss", "validation accuracy"];
+    let headings = ["start", "r", "loss", "accuracy", "validation loss", "validation accuracy"];
     let table = columns(out, &headings, rows);
     out.verbatim(table.as_bytes())?;
     if let Some(panel) = panel {

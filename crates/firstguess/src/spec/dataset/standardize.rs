@@ -1,15 +1,17 @@
-//! Inputs of mean 0 and variance 1, with the statistics of the same or of another set.
+//! Inputs of mean 0 and variance 1, or from 0 to 1, with the statistics of the same or of another set.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Dataset, DatasetError, Shape, to_f32};
 
-/// How inputs are brought to mean 0 and variance 1.
+/// How inputs are brought to mean 0 and variance 1, or from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standardize {
     /// Inputs as they are.
     None,
+    /// The smallest value of all becomes 0 and the largest 1: pixels as many programs take them, not centred.
+    UnitRange,
     /// One mean and one standard deviation over all values. Leaves the mean image, hence a drift in the first layer.
     Global,
     /// One of each per channel of an image. A vector is one channel: the same as [`Standardize::Global`].
@@ -47,6 +49,7 @@ impl Standardizer {
         let channels = shape.as_image().map_or(1, |[channels, ..]| channels);
         let groups = match how {
             Standardize::None => return Self { shape, mean: Vec::new(), scale: Vec::new() },
+            Standardize::UnitRange => return Self::unit_range(data),
             Standardize::Global => 1,
             Standardize::Channel => channels,
             Standardize::Feature => features,
@@ -82,6 +85,14 @@ impl Standardizer {
         Self { shape, mean, scale }
     }
 
+    fn unit_range(data: &Dataset) -> Self {
+        let ends = data.inputs().iter().map(|&x| f64::from(x));
+        let (low, high) = ends
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+        let scale = if high > low { (high - low).recip() } else { 0.0 };
+        Self { shape: data.shape(), mean: vec![low], scale: vec![scale] }
+    }
+
     /// The same examples with each value less the mean of its group, times the scale of its group.
     ///
     /// # Errors
@@ -109,7 +120,8 @@ impl Standardizer {
 }
 
 impl Dataset {
-    /// The same examples brought to mean 0 and variance 1 (divisor: the number of values) within each group of values that `how` names.
+    /// The same examples brought to mean 0 and variance 1 (divisor: the number of values) within each group of values that `how` names,
+    /// or to the range from 0 to 1.
     ///
     /// ```text
     /// x ← (x - mean) / std

@@ -153,6 +153,21 @@ fn standardize_survives_the_ends_of_the_range() {
     }
 }
 
+/// Pixels from 0 to 255 become pixels from 0 to 1; the test part goes by the ends of the training part, and may lie outside.
+#[test]
+fn unit_range_maps_the_ends_of_the_set_it_was_fitted_to() {
+    let train = flat(2, &[0.0, 255.0, 51.0, 102.0]);
+    let same = train.standardize(Standardize::UnitRange).unwrap();
+    assert_eq!(same.inputs(), [0.0, 1.0, 0.2, 0.4]);
+    let scale = Standardizer::fit(&train, Standardize::UnitRange);
+    assert_eq!(scale.apply(&flat(2, &[-51.0, 510.0])).unwrap().inputs(), [-0.2, 2.0]);
+    let shifted = flat(1, &[-3.0, 5.0, 1.0]).standardize(Standardize::UnitRange).unwrap();
+    assert_eq!(shifted.inputs(), [0.0, 1.0, 0.5]);
+    assert_eq!(flat(2, &[7.0; 4]).standardize(Standardize::UnitRange).unwrap().inputs(), [0.0; 4]);
+    let extreme = flat(1, &[f32::MAX, -f32::MAX]).standardize(Standardize::UnitRange).unwrap();
+    assert_eq!(extreme.inputs(), [1.0, 0.0]);
+}
+
 #[test]
 fn offset_compares_the_mean_with_the_spread() {
     // Mean (2, 4): |mean|² = 20; variances 1 and 4.
