@@ -129,7 +129,7 @@ def test_a_killed_worker_and_a_killed_driver_lose_nothing(tmp_path: Path, cluste
 def test_clients_and_their_executors(tmp_path: Path) -> None:
     grid = {"command": "guess", "chunk": 2, "grid": {"gamma": [0.1, 1.0, 10.0], "classes": [2, 3]}}
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, host="127.0.0.1"
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
     ) as local, distributed.Client(local) as client:
         seen: List[int] = []
         assert fg.sweep(grid, client, tmp_path / "client", progress=lambda now: seen.append(now.done)).complete

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::bail;
-use firstguess::spec::dataset::Part;
 use firstguess::spec::experiment::{Classes, MAX_SAMPLES};
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::{Dataset, InitScheme, Network, Part, Spec, SpecError};

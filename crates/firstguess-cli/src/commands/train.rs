@@ -69,7 +69,7 @@ pub(crate) fn run_on(
     out: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let seed = Seed(model.spec.measure.seed);
-    let (train, held_out) = divided(&model, args.validation, seed)?;
+    let (train, held_out) = divided(model, args.validation, seed)?;
     let probe = Probe::new(&train, args.probe, seed)?;
     let steps_per_epoch =
         firstguess::train::batches::Batches::new(train.examples(), args.batch(), seed, 0)

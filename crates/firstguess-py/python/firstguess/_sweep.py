@@ -482,17 +482,15 @@ def load(
     if frame not in (None, "pandas", "polars", "numpy"):
         raise ValueError(f"there is no frame {frame!r}; allowed: 'pandas', 'polars', 'numpy'")
     place = _Place.of(os.fspath(folder), storage_options)
-    if columns is None:
-        question = _core.Sweep.from_manifest(place.manifest())
-        columns = [name for name in question.columns() if name != "json"]
-    wanted = list(dict.fromkeys(columns))
+    known = _core.Sweep.from_manifest(place.manifest()).columns()
+    wanted = [name for name in known if name != "json"] if columns is None else list(dict.fromkeys(columns))
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"there is no column `{name}`; there are: {', '.join(known)}")
     parts = place.columns(wanted)
     data: Dict[str, Any] = {}
     for name in wanted:
         pieces = [_array(values) for part in parts for there, values in part if there == name]
-        if not pieces and any(parts):
-            known = ", ".join(_core.Sweep.from_manifest(place.manifest()).columns())
-            raise ValueError(f"there is no column `{name}`; there are: {known}")
         data[name] = np.concatenate(pieces) if pieces else np.empty(0)
     if frame in (None, "pandas"):
         try:
