@@ -3,6 +3,7 @@
 //! A step that runs tests in Python is a [`Suite`]. Where the environment variable `FIRSTGUESS_PYTHON` names an interpreter,
 //! suites run in that one, which must have what they import, and nothing is installed.
 
+mod browser;
 mod package;
 
 use std::env;
@@ -11,6 +12,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+pub(crate) use browser::browser;
 pub(crate) use package::package;
 
 use crate::step::Outcome;
@@ -103,6 +105,20 @@ pub(crate) fn torch(workspace: &Workspace) -> Result<Outcome> {
     TORCH.run(workspace)
 }
 
+/// Wrong labels against cleanlab, whose choices the tests repeat one by one: the release is pinned.
+const CLEANLAB: Suite = Suite {
+    folder: "crates/firstguess-cli/tests/python",
+    requirements: &["cleanlab==2.9.0", "numpy"],
+    modules: &["cleanlab", "numpy"],
+    example: None,
+};
+
+/// The command line against cleanlab.
+pub(crate) fn cleanlab(workspace: &Workspace) -> Result<Outcome> {
+    let command_line = workspace.firstguess()?;
+    CLEANLAB.run_with(workspace, &[("FIRSTGUESS", command_line.as_path())])
+}
+
 const PYTEST: &str = "pytest==9.1.1";
 
 impl Suite {
@@ -113,10 +129,19 @@ impl Suite {
 
     /// The same with these environment variables.
     fn run_with(&self, workspace: &Workspace, variables: &[(&str, &Path)]) -> Result<Outcome> {
-        let python = match self.python() {
-            Ok(python) => python,
-            Err(error) => return left_out_unless_ci(error),
-        };
+        match self.python() {
+            Ok(python) => self.run_in(&python, workspace, variables),
+            Err(error) => left_out_unless_ci(error),
+        }
+    }
+
+    /// Runs the tests in this interpreter.
+    fn run_in(
+        &self,
+        python: &Path,
+        workspace: &Workspace,
+        variables: &[(&str, &Path)],
+    ) -> Result<Outcome> {
         let mut tests = Command::new(python);
         tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", self.folder]);
         tests.current_dir(&workspace.root).env("PYTHONDONTWRITEBYTECODE", "1");
@@ -135,28 +160,37 @@ impl Suite {
         Ok(Outcome::Passed(last.trim_matches(['=', ' ']).to_owned()))
     }
 
+    /// What the tests import, and what runs them.
+    fn imports(&self) -> String {
+        [self.modules, &["pytest"]].concat().join(", ")
+    }
+
+    fn can_run_in(&self, python: &Path) -> Result<String> {
+        stdout_of(Command::new(python).args(["-c", &format!("import {}", self.imports())]))
+    }
+
     /// An interpreter that has everything.
     fn python(&self) -> Result<PathBuf> {
-        let modules = [self.modules, &["pytest"]].concat();
-        let has_all = |python: &Path| {
-            let import = format!("import {}", modules.join(", "));
-            stdout_of(Command::new(python).args(["-c", &import]))
-        };
         if let Some(given) = env::var_os("FIRSTGUESS_PYTHON").filter(|given| !given.is_empty()) {
             let python = PathBuf::from(given);
-            has_all(&python).with_context(|| {
-                let needed = modules.join(", ");
+            self.can_run_in(&python).with_context(|| {
+                let needed = self.imports();
                 format!("FIRSTGUESS_PYTHON is {}, which must have {needed}", python.display())
             })?;
             return Ok(python);
         }
+        self.own_python()
+    }
+
+    /// That of the project's virtual environment, whatever `FIRSTGUESS_PYTHON` says.
+    fn own_python(&self) -> Result<PathBuf> {
         let environment = environment()?;
         let python = environment.program("python");
-        if has_all(&python).is_err() {
+        if self.can_run_in(&python).is_err() {
             for requirement in self.requirements.iter().chain(&[PYTEST]) {
                 environment.install(requirement)?;
             }
-            has_all(&python)?;
+            self.can_run_in(&python)?;
         }
         for (module, requirement) in self.optional {
             let there = stdout_of(Command::new(&python).args(["-c", &format!("import {module}")]));
@@ -204,12 +238,17 @@ fn typos_program() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// A machine without Python or without a package index may leave the step out; continuous
+/// A machine without Python or a package index may leave the step out; continuous
 /// integration, which sets `CI`, may not.
 fn left_out_unless_ci(error: anyhow::Error) -> Result<Outcome> {
+    required_in_ci("python3, pip or the package index is out of reach", error)
+}
+
+/// The same for another reason.
+fn required_in_ci(reason: &str, error: anyhow::Error) -> Result<Outcome> {
     let ci = env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
     if ci {
-        return Err(error.context("this step is required where `CI` is set"));
+        return Err(error.context(format!("{reason}; this step is required where `CI` is set")));
     }
-    Ok(Outcome::LeftOut(format!("python3, pip or the package index is out of reach: {error:#}")))
+    Ok(Outcome::LeftOut(format!("{reason}: {error:#}")))
 }

@@ -23,6 +23,8 @@ const STEPS: &[Step] = &[
     Step { name: "command line smoke", run: smoke::run },
     Step { name: "Python package", run: python::package },
     Step { name: "networks against torch", run: python::torch },
+    Step { name: "labels against cleanlab", run: python::cleanlab },
+    Step { name: "explorer in a browser", run: python::browser },
     Step { name: "spelling", run: python::spelling },
 ];
 

@@ -1,10 +1,13 @@
 //! The one definition of the command line: what is accepted and how it is explained.
 #![expect(clippy::doc_markdown, reason = "these comments are the help, where backticks would show")]
 
+mod advise;
 mod check;
 mod data;
 mod gaussian;
 mod labels;
+mod plot;
+mod serve;
 mod sweep;
 mod theory;
 mod train;
@@ -13,15 +16,18 @@ mod variance;
 
 use clap::{Args as Arguments, Parser, Subcommand};
 
+pub(crate) use advise::{AdviseArgs, ArchitectureArg, InitArgs, SchemeArg};
 pub(crate) use check::{CheckArgs, EngineArg, FailOn, GateArgs};
 pub(crate) use data::{DataArgs, DataCommand, FetchArgs};
 pub(crate) use gaussian::{GaussianityArgs, LaboratoryArgs, PairArgs, PairBranch};
 pub(crate) use labels::{LabelsArgs, TrainingArgs};
+pub(crate) use plot::{PlotArgs, PlotFormat};
+pub(crate) use serve::ServeArgs;
 pub(crate) use sweep::{MergeArgs, StatusArgs, SweepArgs, SweepCommand};
 pub(crate) use theory::{ActivationArg, CriticalArgs, GuessArgs, PhaseArgs, PredictArgs};
 pub(crate) use train::{HeldOut, LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
 use values::threads;
-pub(crate) use values::{PoolArg, Range};
+pub(crate) use values::{Point, PoolArg, Range};
 pub(crate) use variance::{Profile, VarianceArgs};
 
 /// Predicts, measures and judges the initialization of a neural network
@@ -63,15 +69,34 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         firstguess check\n  \
         firstguess check model.toml --data images.npz --draws 100\n  \
+        firstguess check model.onnx --data images.npz\n  \
         firstguess check model.toml --precision 0.01 --budget 60\n  \
         firstguess check model.toml --json --fail-on warning\n  \
-        firstguess check model.toml --sarif findings.sarif --baseline known.json")]
+        firstguess check model.toml --html report.html --plot pictures\n  \
+        firstguess check model.toml --sarif findings.sarif --baseline known.json\n  \
+        firstguess check model.toml --weights start.safetensors")]
     Check(CheckArgs),
+    /// The better start: which initialization meets an explicit objective best, by theory and measured
+    #[command(override_usage = "firstguess advise [OPTIONS] <MODEL>\n       \
+        firstguess advise [OPTIONS] --activation <A> --depth <L>")]
+    #[command(after_help = "Examples:\n  \
+        firstguess advise model.toml --data images.npz\n  \
+        firstguess advise --activation tanh --depth 60\n  \
+        firstguess advise --activation gelu --depth 50 --architecture resnet --loss blurry(0.3)\n  \
+        firstguess advise --activation relu --depth 20 --code torch > init.py")]
+    Advise(AdviseArgs),
+    /// Draw the weights of a model into a file that PyTorch, candle and NumPy read
+    #[command(after_help = "Examples:\n  \
+        firstguess init model.toml -o weights.safetensors\n  \
+        firstguess init model.toml --scheme advised --seed 7 -o weights.npz\n  \
+        firstguess init model.toml --scheme orthogonal --lsuv -o weights.safetensors")]
+    Init(InitArgs),
     /// Theory alone: fixed points, phase, depth scales, and every layer's variance and bias
     #[command(override_usage = "firstguess predict [OPTIONS] <MODEL>\n       \
         firstguess predict [OPTIONS] --activation <A> --weight-variance <W> --bias-variance <B>")]
     #[command(after_help = "Examples:\n  \
         firstguess predict model.toml\n  \
+        firstguess predict model.onnx\n  \
         firstguess predict --activation tanh --weight-variance 3 --bias-variance 0.1 --depth 50")]
     Predict(PredictArgs),
     /// The critical weight variances: edge of chaos and neutrality
@@ -86,6 +111,7 @@ pub(crate) enum Command {
     /// The phase diagram: order, chaos and bias over a grid of variances, with both lines
     #[command(after_help = "Examples:\n  \
         firstguess phase --activation tanh\n  \
+        firstguess phase --activation tanh --point 2,0.1 -o tanh.svg\n  \
         firstguess phase --activation relu --pool max:2 --weight-variance 0:3 -o relu_pool.csv\n  \
         firstguess phase --activation gelu --resolution 20 --json")]
     Phase(PhaseArgs),
@@ -130,6 +156,11 @@ pub(crate) enum Command {
         firstguess labels --train model.toml --corrupt 0.2 --loss piecewise_zero(0.2)@delay(10)\n  \
         firstguess labels --probabilities P.csv --labels y.csv --method prune_by_class -o issues.csv")]
     Labels(LabelsArgs),
+    /// The explorer in your browser: phases, profiles and guesses under your hand, ensembles, reports
+    #[command(after_help = "Examples:\n  \
+        firstguess serve --open\n  \
+        firstguess serve --port 9000")]
+    Serve(ServeArgs),
     /// A grid of any command's questions, in parallel and resumable, into Parquet
     #[command(override_usage = "firstguess sweep [OPTIONS] <GRID> --output <DIR>\n       \
         firstguess sweep status <DIR>\n       firstguess sweep merge <DIR>")]

@@ -1,5 +1,7 @@
 //! One file per command: each turns its arguments into a question to the library, and the answer into text or JSON.
 
+pub(crate) mod advise;
+mod audit;
 pub(crate) mod check;
 pub(crate) mod cite;
 pub(crate) mod completions;
@@ -9,15 +11,19 @@ pub(crate) mod explain;
 mod gate;
 pub(crate) mod gaussianity;
 pub(crate) mod guess;
+pub(crate) mod init;
 pub(crate) mod labels;
 pub(crate) mod labels_by_training;
 pub(crate) mod losses;
 pub(crate) mod model;
+pub(crate) mod onnx;
 pub(crate) mod pair;
 pub(crate) mod phase;
+mod pictures;
 pub(crate) mod predict;
 pub(crate) mod preserved;
 pub(crate) mod progress;
+pub(crate) mod serve;
 pub(crate) mod sweep;
 pub(crate) mod train;
 pub(crate) mod variance;

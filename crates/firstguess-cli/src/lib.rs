@@ -51,6 +51,9 @@ pub fn answer(arguments: &[String]) -> Result<String, String> {
     let matches = Args::command().try_get_matches_from(program.iter().chain(arguments));
     let args = matches.and_then(|matches| Args::from_arg_matches(&matches));
     let args = args.map_err(|error| plain(&error.render().to_string()))?;
+    if matches!(args.command, Command::Serve(_)) {
+        return Err("`serve` answers in a browser: run it as a command".to_owned());
+    }
     let mut out = Printer::in_memory(Settings::resolve(&args.global).unicode());
     match run(&args.command, &mut out) {
         Ok(_) => Ok(out.into_text()),
@@ -79,11 +82,14 @@ fn parse() -> Args {
 fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     match command {
         Command::Check(args) => commands::check::run(args, out),
+        Command::Advise(args) => commands::advise::run(args, out),
+        Command::Init(args) => commands::init::run(args, out),
         Command::Train(args) => commands::train::run(args, out),
         Command::Sweep(args) => commands::sweep::run(args, out),
         Command::Variance(args) => commands::variance::run(args, out),
         Command::Losses(args) => commands::losses::run(args, out),
         Command::Labels(args) => commands::labels::run(args, out),
+        Command::Serve(args) => commands::serve::run(args, out),
         Command::Data(args) => commands::data::run(args, out),
         Command::Explain(args) => commands::explain::run(args, out),
         Command::Predict(args) => commands::predict::run(args, out),

@@ -150,7 +150,8 @@ impl Printer {
     /// Lines of text, broken where they are too long.
     pub(crate) fn lines(&mut self, text: &str) -> io::Result<()> {
         let text = self.spelled(text);
-        text.lines().try_for_each(|line| writeln!(self.data, "{}", wrapped(line, "  ")))
+        let width = self.settings.width;
+        text.lines().try_for_each(|line| writeln!(self.data, "{}", filled(line, "  ", width)))
     }
 
     /// What to do, or what to keep in mind; not with `--quiet`, nor beside JSON, which says it in fields.
@@ -207,7 +208,11 @@ impl Printer {
 }
 
 fn wrapped(text: &str, indent: &str) -> String {
-    textwrap::fill(text, textwrap::Options::new(WIDTH).subsequent_indent(indent))
+    filled(text, indent, WIDTH)
+}
+
+fn filled(text: &str, indent: &str, width: usize) -> String {
+    textwrap::fill(text, textwrap::Options::new(width).subsequent_indent(indent))
 }
 
 #[cfg(test)]

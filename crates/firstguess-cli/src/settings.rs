@@ -39,7 +39,7 @@ impl Settings {
             seed: global.seed,
             quiet: global.quiet,
             unicode: cfg!(windows) || speaks_utf8(variable),
-            width: width(),
+            width: width(variable),
             color_data: color && std::io::stdout().is_terminal(),
             color_notes: color && std::io::stderr().is_terminal(),
         }
@@ -84,16 +84,17 @@ fn speaks_utf8(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     })
 }
 
-/// Wider lines are hard to read.
-const WIDEST: usize = 110;
+/// Wider tables are hard to read.
+const WIDEST: usize = 140;
 
-/// The terminal's columns; [`WIDTH`] where a file or a program reads.
-fn width() -> usize {
-    if !std::io::stdout().is_terminal() {
-        return WIDTH;
-    }
-    let columns = terminal_size::terminal_size().map(|(columns, _)| usize::from(columns.0));
-    columns.map_or(WIDTH, |columns| columns.clamp(WIDTH, WIDEST))
+/// The terminal's columns; else those that the variable COLUMNS names; else [`WIDTH`], where a file or a program reads.
+fn width(variable: impl Fn(&str) -> Option<OsString>) -> usize {
+    let terminal = || {
+        let columns = terminal_size::terminal_size().map(|(columns, _)| usize::from(columns.0));
+        columns.filter(|_| std::io::stdout().is_terminal())
+    };
+    let named = variable("COLUMNS").and_then(|text| text.to_str()?.trim().parse().ok());
+    named.or_else(terminal).map_or(WIDTH, |columns: usize| columns.clamp(WIDTH, WIDEST))
 }
 
 /// Gives every parallel part of the library so many threads.
@@ -119,6 +120,16 @@ mod tests {
         assert!(color_allowed(environment(&[("NO_COLOR", ""), ("TERM", "xterm")])));
         assert!(!color_allowed(environment(&[("NO_COLOR", "0")])));
         assert!(!color_allowed(environment(&[("TERM", "dumb")])));
+    }
+
+    #[test]
+    fn the_width_that_is_named_counts_within_reason() {
+        for (columns, found) in [("100", 100), ("20", WIDTH), ("9999", WIDEST), (" 90 ", 90)] {
+            assert_eq!(width(environment(&[("COLUMNS", columns)])), found);
+        }
+        if !std::io::stdout().is_terminal() {
+            assert_eq!(width(environment(&[("COLUMNS", "wide")])), WIDTH);
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod parts;
 mod spec_file;
 #[cfg(feature = "parquet")]
 pub mod sweep;
+mod tensors;
 mod unpack;
 mod write;
 
@@ -33,8 +34,14 @@ pub use fetch::{FetchError, FetchEvent, fetch};
 pub use known::{Archive, KnownFile, KnownSource, Origin, known_sources};
 pub use load::{EMBEDDED, ReadOptions, dataset_from_bytes, load_dataset, load_dataset_with};
 pub use matrix::{Matrix, load_labels, load_matrix};
-pub use onnx::{FoundWeights, MAX_MODEL_BYTES, OnnxError, OnnxModel, Operator, Translation};
+pub use onnx::{
+    FoundWeights, MAX_MODEL_BYTES, OnnxError, OnnxModel, OnnxStudy, Operator, Translation,
+};
 pub use spec_file::{
-    LoadSpecError, MAX_SPEC_BYTES, SpecFile, SpecFileError, load_spec, parse_spec,
+    LoadSpecError, MAX_SPEC_BYTES, SpecFile, SpecFileError, load_spec, parse_spec, spec_text,
+};
+pub use tensors::{
+    MAX_WEIGHT_BYTES, SaveError, Tensor, Tensors, WeightFormat, load_tensors, save_tensors,
+    tensors_from_bytes,
 };
 pub use write::{WriteError, write_atomically};

@@ -114,6 +114,11 @@ impl<'a> Array<'a> {
         })
     }
 
+    /// Whether the elements are floating-point numbers.
+    pub(crate) const fn is_float(&self) -> bool {
+        matches!(self.element, Element::F32 | Element::F64)
+    }
+
     /// Where the element with this row-major index is stored.
     fn position(&self, mut index: usize) -> usize {
         if !self.column_major {
@@ -160,7 +165,7 @@ impl<'a> Array<'a> {
     clippy::cast_possible_truncation,
     reason = "networks compute in f32; infinities are refused later"
 )]
-fn to_f32(x: f64) -> f32 {
+pub(crate) fn to_f32(x: f64) -> f32 {
     x as f32
 }
 

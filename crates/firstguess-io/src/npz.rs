@@ -16,7 +16,7 @@ const INPUT_NAMES: [&str; 7] = ["x", "X", "inputs", "data", "images", "x_train",
 const LABEL_NAMES: [&str; 5] = ["y", "labels", "targets", "y_train", "Y"];
 
 /// More arrays than any data set has; a forged archive may claim millions.
-const MAX_ARRAYS: usize = 1000;
+const MAX_ARRAYS: usize = 10_000;
 
 /// Reads inputs and, where there are any, labels.
 pub(crate) fn dataset(name: &str, bytes: &[u8], options: &ReadOptions) -> Result<Dataset, Problem> {
@@ -78,6 +78,23 @@ pub(crate) fn array(
     }
 }
 
+/// The name and the bytes of every array, in the order of the directory.
+pub(crate) fn all(bytes: &[u8], options: &ReadOptions) -> Result<Vec<(String, Vec<u8>)>, Problem> {
+    let archive = ZipArchive::from_slice(bytes).map_err(|error| damaged(&error))?;
+    let mut left = options.max_bytes;
+    let mut arrays = Vec::new();
+    for (index, name) in names(&archive)?.into_iter().enumerate() {
+        // Together no more than one array might hold.
+        let bytes = entry(&archive, index, &ReadOptions { max_bytes: left, ..options.clone() })?;
+        left = left.saturating_sub(bytes.len() as u64);
+        if arrays.iter().any(|(known, _)| *known == name) {
+            return Err(Problem::new("a name that stands twice", "arrays with different names"));
+        }
+        arrays.push((name, bytes));
+    }
+    Ok(arrays)
+}
+
 /// The names of the arrays in the order of the directory, without `.npy`.
 fn names(archive: &ZipSliceArchive<&[u8]>) -> Result<Vec<String>, Problem> {
     let mut names = Vec::new();
@@ -86,7 +103,7 @@ fn names(archive: &ZipSliceArchive<&[u8]>) -> Result<Vec<String>, Problem> {
         if names.len() == MAX_ARRAYS {
             return Err(Problem::new(
                 format!("more than {MAX_ARRAYS} arrays"),
-                "an archive with one array of inputs and one of labels",
+                "an archive of fewer arrays",
             ));
         }
         let path = header.file_path();

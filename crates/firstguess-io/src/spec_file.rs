@@ -199,6 +199,15 @@ fn check_layers(spec: &Spec) -> Result<(), SpecError> {
     }
 }
 
+/// A spec as the text of a file that [`parse_spec`] reads back.
+///
+/// # Errors
+///
+/// [`SpecFileError`] for a spec that TOML cannot hold.
+pub fn spec_text(spec: &Spec) -> Result<String, SpecFileError> {
+    toml::to_string(spec).map_err(|error| SpecFileError::new(error.to_string()))
+}
+
 /// The words of the TOML reader, without the names of Rust's types.
 fn of_toml(text: &str, error: &toml::de::Error) -> SpecFileError {
     let span = error.span().map(|span| within(text, span));

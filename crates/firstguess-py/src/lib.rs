@@ -5,6 +5,7 @@
 
 mod answers;
 mod data;
+mod losses;
 mod observer;
 mod report;
 mod specs;
@@ -24,9 +25,11 @@ mod _core {
     #[pymodule_export]
     use super::answers::{answer, findings};
     #[pymodule_export]
+    use super::losses::loss;
+    #[pymodule_export]
     use super::observer::Observer;
     #[pymodule_export]
-    use super::report::{Report, record_baseline};
+    use super::report::{Picture, Report, record_baseline};
     #[pymodule_export]
     use super::specs::{check_spec, draw_weights};
     #[pymodule_export]

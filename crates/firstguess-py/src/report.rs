@@ -2,7 +2,9 @@
 
 use firstguess::finding::{Baseline, Selection, Severity};
 use firstguess::report::Style;
+use firstguess::report::picture::{Picture as Drawn, Theme};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::refuse;
 
@@ -49,6 +51,17 @@ impl Report {
         format!("{:#}\n", self.report.to_sarif(location))
     }
 
+    /// The report as one self-contained HTML page.
+    fn to_html(&self, py: Python<'_>) -> String {
+        py.detach(|| self.report.to_html())
+    }
+
+    /// Its pictures.
+    fn pictures(&self, py: Python<'_>) -> Vec<Picture> {
+        let drawn = py.detach(|| self.report.pictures());
+        drawn.into_iter().map(|picture| Picture { picture }).collect()
+    }
+
     /// The report with the findings that count: those selected, not ignored, and not in the baseline.
     #[pyo3(signature = (select, ignore, baseline))]
     fn narrow(
@@ -62,6 +75,45 @@ impl Report {
         let mut report = self.report.clone();
         report.narrow(&selection, baseline.as_ref());
         Ok(Self { report })
+    }
+}
+
+/// One picture, drawn without any library of Python's.
+#[pyclass(frozen, module = "firstguess._core")]
+pub(crate) struct Picture {
+    picture: Drawn,
+}
+
+#[pymethods]
+impl Picture {
+    /// Its name among the pictures of a report.
+    #[getter]
+    fn name(&self) -> &'static str {
+        self.picture.name()
+    }
+
+    /// What it shows, in one line.
+    #[getter]
+    fn title(&self) -> &str {
+        self.picture.title()
+    }
+
+    /// How to read it.
+    #[getter]
+    fn description(&self) -> &str {
+        self.picture.description()
+    }
+
+    /// The text of an SVG file.
+    fn to_svg(&self) -> String {
+        self.picture.to_svg()
+    }
+
+    /// The bytes of a PNG file of `720 * scale` pixels across.
+    #[pyo3(signature = (dark, scale))]
+    fn to_png<'py>(&self, py: Python<'py>, dark: bool, scale: f64) -> Bound<'py, PyBytes> {
+        let theme = if dark { Theme::Dark } else { Theme::Light };
+        PyBytes::new(py, &py.detach(|| self.picture.to_png(theme, scale)))
     }
 }
 

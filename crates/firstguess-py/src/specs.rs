@@ -5,11 +5,11 @@ use std::path::Path;
 use firstguess::math::stream::Seed;
 use firstguess::measure::Progress;
 use firstguess::net::Weights;
-use firstguess::spec::experiment::Classes;
+use firstguess::spec::experiment::{Classes, MeasureSpec};
 use firstguess::spec::network::{Network, Op};
 use firstguess::spec::{Architecture, Dataset, InitScheme, Shape, Spec};
 use firstguess::{concrete_init, layer_inits};
-use firstguess_io::{ReadOptions, load_dataset_with, load_spec};
+use firstguess_io::{OnnxModel, ReadOptions, load_dataset_with, load_spec};
 use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 
@@ -81,9 +81,24 @@ pub(crate) fn check_spec(
     samples: Option<usize>,
     seed: Option<u64>,
 ) -> PyResult<Report> {
-    let mut spec = spec(path, json)?;
     let labels = labels.as_ref().map(|labels| (labels, classes));
     let given = inputs.as_ref().map(|x| dataset("the given inputs", x, labels)).transpose()?;
+    let mut progress = Interruptible { stopped: false };
+    if let Some(path) = path.map(Path::new).filter(|path| is_onnx(path)) {
+        let defaults = MeasureSpec::default();
+        let measure = MeasureSpec {
+            seed: seed.unwrap_or(defaults.seed),
+            draws: draws.unwrap_or(defaults.draws),
+            ..defaults
+        };
+        let report = py.detach(|| {
+            let read = |name: String| load_dataset_with(&name, &ReadOptions::default());
+            let data = given.map_or_else(|| source.map(read).transpose(), |data| Ok(Some(data)));
+            check_onnx(path, data.map_err(refuse)?.as_ref(), samples, &measure, &mut progress)
+        });
+        return interruptible(py, &progress, report);
+    }
+    let mut spec = spec(path, json)?;
     if source.is_some() || given.is_some() {
         spec.data.dataset = source.or_else(|| Some("the given inputs".to_owned()));
         spec.data.synthetic = None;
@@ -96,16 +111,42 @@ pub(crate) fn check_spec(
     spec.measure.draws = draws.unwrap_or(spec.measure.draws);
     spec.data.samples = samples.or(spec.data.samples);
     spec.measure.seed = seed.unwrap_or(spec.measure.seed);
-    let mut progress = Interruptible { stopped: false };
     let report = py.detach(|| {
         let data = self::inputs(&spec, given.as_ref())?;
         firstguess::check(&spec, &data, &mut progress).map_err(refuse)
     });
+    interruptible(py, &progress, report)
+}
+
+/// The report, or Ctrl-C.
+fn interruptible(
+    py: Python<'_>,
+    progress: &Interruptible,
+    report: PyResult<firstguess::Report>,
+) -> PyResult<Report> {
     if progress.stopped {
         py.check_signals()?;
         return Err(pyo3::exceptions::PyKeyboardInterrupt::new_err(()));
     }
     Ok(Report { report: report? })
+}
+
+fn is_onnx(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
+}
+
+/// A model file, on inputs as they are.
+fn check_onnx(
+    path: &Path,
+    data: Option<&Dataset>,
+    samples: Option<usize>,
+    measure: &MeasureSpec,
+    progress: &mut Interruptible,
+) -> PyResult<firstguess::Report> {
+    let model = OnnxModel::load(path).map_err(refuse)?;
+    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+    let study = model.study(&name, data, samples, measure).map_err(refuse)?;
+    study.check(measure, progress).map_err(refuse)
 }
 
 type Arrays<'py> = Vec<(Bound<'py, PyArray1<f32>>, Vec<usize>, Bound<'py, PyArray1<f32>>)>;

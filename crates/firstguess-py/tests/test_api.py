@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import html
 import importlib.util
 import json
 import math
@@ -122,6 +123,24 @@ def test_nonsense_is_refused_with_what_is_allowed() -> None:
             call()
 
 
+ONNX = Path(__file__).resolve().parents[2] / "firstguess-io/tests/onnx"
+
+
+def test_onnx_models_are_checked_as_on_the_command_line() -> None:
+    path = ONNX / "mlp_opset17.onnx"
+    report = fg.check(path, draws=4, samples=30, seed=2)
+    call = ["check", str(path), "--draws", "4", "--samples", "30", "--seed", "2", "--fail-on", "never"]
+    assert report.to_dict() == json.loads(fg._core.answer(call))
+    assert [row["kind"] for row in report.rows()] == ["dense"] * 3
+    x = np.random.default_rng(0).normal(size=(20, 1, 4, 4)).astype(np.float32)
+    given = fg.check(str(path), x, np.arange(20) % 5, draws=4).to_dict()
+    assert given["data"]["examples"] == 20 and given["data"]["classes"] == 5
+    with pytest.raises(ValueError, match=r"\[1, 4, 4\]"):
+        fg.check(path, x[:, :, :3])
+    predicted = fg.predict(path)
+    assert len(predicted["layers"]) == 3 and predicted["layers"][2]["q"] > 0
+
+
 def test_a_report_says_what_was_found() -> None:
     report = fg.check(SPEC)
     assert not report.ok and report.worst == "error"
@@ -133,10 +152,36 @@ def test_a_report_says_what_was_found() -> None:
     quiet.raise_for_findings()
     assert "NOT OK" in report.to_text() and "\x1b" not in report.to_text()
     assert report.to_text(unicode=False).isascii()
-    html = report._repr_html_()
-    assert "frozen-bias" in html and "<script" not in html and "http" not in html
+    page = report.to_html()
+    assert page.startswith("<!doctype html>") and "frozen-bias" in page and len(page) < 500_000
+    assert "http://" not in page and "https://" not in page
+    frame = report._repr_html_()
+    assert frame.startswith("<iframe") and "<script" not in frame and html.unescape(frame.split('srcdoc="')[1][:-11]) == page
     assert json.loads(report.to_sarif("a.toml"))["version"] == "2.1.0"
     assert repr(report) == "<firstguess.Report 'deep': error>"
+
+
+def test_pictures_need_no_other_library(tmp_path: Path) -> None:
+    report = fg.check(SPEC)
+    assert list(report.pictures)[:4] == ["signal", "correlation", "drift", "gradient"]
+    picture = report.plot("drift")
+    assert picture.to_svg() == picture._repr_svg_() and "<title" in picture.to_svg()
+    assert picture.title in picture.to_svg() and repr(picture).startswith("<firstguess.Picture 'drift'")
+    assert picture.to_png(dark=True) != picture.to_png() and len(picture.to_png(scale=1.0)) < 100_000
+    for name in ("a.svg", "a.PNG"):
+        picture.save(tmp_path / name)
+    assert (tmp_path / "a.svg").read_text(encoding="utf-8") == picture.to_svg()
+    assert (tmp_path / "a.PNG").read_bytes() == picture.to_png()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.PNG", "a.svg"]
+    with pytest.raises(ValueError, match="it has signal"):
+        report.plot("nothing")
+    with pytest.raises(ValueError, match=r"\.svg or \.png"):
+        picture.save(tmp_path / "a.pdf")
+    target = tmp_path / "phases.svg"
+    diagram = fg.phase("tanh", resolution=8, point=(2.0, 0.1), output=target)
+    assert diagram["point"]["phase"] == "chaotic" and "edge of chaos" in target.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="file"):
+        fg.phase("tanh", output="-")
 
 
 def test_frames_have_a_row_per_layer() -> None:

@@ -47,6 +47,15 @@ NETS = {
             nn.Conv2d(8, 12, 3, 2, 1), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 6),
         ),
     ),
+    "padded pools": (
+        [3, 9, 9],
+        [{"conv": 8, "kernel": 3}, "relu", {"max_pool": 3, "stride": 2, "padding": 1}, {"conv": 6}, "tanh",
+         {"average_pool": 2, "padding": 1}, "flatten", {"dense": 4}],
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(8, 6, 3, padding=1), nn.Tanh(),
+            nn.AvgPool2d(2, padding=1), nn.Flatten(), nn.Linear(54, 4),
+        ),
+    ),
     "layer norm": (
         [16], [{"dense": 32}, "layer_norm", "silu", {"dense": 32}, "elu", {"dense": 4}],
         lambda: nn.Sequential(

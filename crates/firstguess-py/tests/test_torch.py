@@ -42,6 +42,41 @@ def test_losses_have_the_values_and_gradients_of_the_theory(row: int) -> None:
     assert z.grad is not None and z.grad[0].tolist() == pytest.approx(gradient, abs=2e-6)
 
 
+# The same losses by their names in specs, whose formulas are Rust's.
+NAMED = [
+    (fgt.CrossEntropyLoss(), "cross_entropy"),
+    (fgt.FocalLoss(2.0), "focal(2)"),
+    (fgt.BlurryLoss(0.3), "blurry(0.3)"),
+    (fgt.BlurryLoss(0.5, detach_weight=True), "blurry(0.5,detach_weight)"),
+    (fgt.PiecewiseZeroLoss(0.05), "piecewise_zero(0.05)"),
+    (fgt.MAELoss(), "mae"),
+    (fgt.GCELoss(0.7), "gce(0.7)"),
+    (fgt.RCELoss(), "rce"),
+    (fgt.SCELoss(0.1, 1.0), "sce(0.1,1)"),
+    (fgt.AGCELoss(6.0, 1.5), "agce(6,1.5)"),
+    (fgt.NCELoss(), "nce"),
+    (fgt.NFLLoss(0.5), "nfl(0.5)"),
+    (fgt.NNCELoss(), "nnce"),
+    (fgt.ActiveNegativeLoss(1.0, 2.0), "anl_ce(1,2,0)"),
+    (fgt.ActiveNegativeLoss(1.0, 2.0, focal=True), "anl_fl(1,2,0,0.5)"),
+]
+
+
+@pytest.mark.parametrize("loss, name", NAMED, ids=[name for _, name in NAMED])
+def test_losses_are_those_of_the_library(loss: nn.Module, name: str) -> None:
+    generator = torch.Generator().manual_seed(3)
+    for scale in (0.1, 1.0, 5.0):
+        z = (scale * torch.randn(7, 6, generator=generator, dtype=torch.float64)).requires_grad_()
+        for y in range(6):
+            values = type(loss).value(loss, torch.log_softmax(z, 1), torch.full((7,), y))
+            (gradients,) = torch.autograd.grad(values.sum(), z, allow_unused=True)
+            for row in range(7):
+                value, gradient = fg._core.loss(name, z[row].tolist(), y)
+                assert float(values[row]) == pytest.approx(value, rel=1e-10, abs=1e-13)
+                found = torch.zeros(6) if gradients is None else gradients[row]
+                assert found.tolist() == pytest.approx(gradient, rel=1e-8, abs=1e-12)
+
+
 ALL = [row[0] for row in TABLE] + [fgt.RCELoss(), fgt.NFLLoss(), fgt.NNFLLoss(), fgt.ActiveNegativeLoss(), fgt.ActiveNegativeLoss(focal=True)]
 
 

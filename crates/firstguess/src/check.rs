@@ -103,6 +103,7 @@ pub fn check_with_loss(
         prediction: &prediction,
         measurement: &measurement,
         loss: loss.zip(diagnosis.as_ref().and_then(|diagnosis| diagnosis.losses.first())),
+        model: None,
     });
     Ok(Report::new(spec, data, &network, &init, prediction, measurement, findings))
 }

@@ -10,11 +10,14 @@
 //! - [`theory`]: what infinite width predicts; deterministic f64;
 //! - [`net`] and [`measure`]: finite random networks, and estimates with standard errors;
 //! - [`train`]: small networks trained, to see what becomes of them, and what that says of the labels;
+//! - [`audit`]: the weights of a file against the law they should follow;
 //! - [`finding`]: verdicts that see both; [`loss_doctor`]: the verdict on a loss;
 //! - [`report`]: the forms in which people and programs read them;
 //! - [`sweep`]: grids of questions, point by point;
-//! - [`check()`]: the verb that ties them together.
+//! - [`check()`]: the verb that ties them together; [`advise`]: what to do instead.
 
+pub mod advise;
+pub mod audit;
 mod check;
 pub mod finding;
 pub mod loss_doctor;

@@ -3,21 +3,28 @@
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, ValueEnum};
-use firstguess::spec::LossSchedule;
+use firstguess::spec::{InitScheme, LossSchedule, Standardize};
 
+use super::advise::init_scheme;
+use super::plot::PlotArgs;
 use super::train::loss_schedule;
-use super::values::{draws, precision, samples, seconds};
+use super::values::{draws, precision, samples, seconds, standardize};
 
 /// What to check, on what, and when to fail.
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct CheckArgs {
-    /// A spec file (TOML); the embedded example on the embedded digits unless given
+    /// A spec file (TOML) or an ONNX model (.onnx); the embedded example on the embedded digits unless given
     #[arg(value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
     /// Inputs instead of the spec's: a known data set (digits; mnist, fashion_mnist, cifar10 once
-    /// fetched), a file (npz, npy, csv, parquet, idx) or a folder of images
+    /// fetched), a file (npz, npy, csv, parquet, idx) or a folder of images. An ONNX model gets
+    /// standard normal inputs of its shape unless given
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<String>,
+    /// Scale the inputs: none, unit_range, global, channel or feature [default: the spec's; none with an ONNX
+    /// model, whose preprocessing lies outside]
+    #[arg(long, value_name = "HOW", value_parser = standardize)]
+    pub(crate) standardize: Option<Standardize>,
     /// Networks to draw instead of the spec's number
     #[arg(long, value_name = "N", value_parser = draws, allow_negative_numbers = true)]
     pub(crate) draws: Option<usize>,
@@ -40,9 +47,25 @@ pub(crate) struct CheckArgs {
     /// Look at the logits only: class shares and loss, no layers, no gradients
     #[arg(long)]
     pub(crate) shares_only: bool,
+    /// Write the ONNX model as a spec file, with the variances read off its weights
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_spec: Option<PathBuf>,
+    /// Audit the weights in this file (safetensors or npz) instead of measuring: do they follow the law of MODEL, or of
+    /// --scheme?
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["draws", "samples", "loss", "precision", "budget", "engine", "shares_only", "html", "plot"])]
+    pub(crate) weights: Option<PathBuf>,
+    /// Scheme that the weights should follow where there is no MODEL, such as he_normal or explicit(2,0.1)
+    #[arg(long, value_name = "S", value_parser = init_scheme, requires = "weights", conflicts_with = "model")]
+    pub(crate) scheme: Option<InitScheme>,
     /// Gravity of a finding from which the exit status is 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error)]
     pub(crate) fail_on: FailOn,
+    /// Write the report as one HTML page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) plot: PlotArgs,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
 }

@@ -4,6 +4,7 @@ use clap::{Args as Arguments, ValueEnum};
 use firstguess::spec::weights::WeightFamily;
 
 use super::ActivationArg;
+use super::plot::PlotArgs;
 use super::values::{depth, layer, narrow, networks, number, variance, weight_law, width};
 
 #[derive(Debug, Clone, Arguments)]
@@ -73,6 +74,8 @@ pub(crate) struct GaussianityArgs {
     /// Divide the activations by their root mean square over the layer
     #[arg(long)]
     pub(crate) rms_norm: bool,
+    #[command(flatten)]
+    pub(crate) plot: PlotArgs,
     #[command(flatten)]
     pub(crate) laboratory: LaboratoryArgs,
 }

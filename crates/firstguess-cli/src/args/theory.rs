@@ -7,16 +7,19 @@ use firstguess::spec::Activation;
 use firstguess::spec::weights::WeightFamily;
 
 use super::values::{
-    PoolArg, Range, activation, classes, correlation, depth, gamma, pool, range, resolution,
-    variance, weight_law,
+    Point, PoolArg, Range, activation, classes, correlation, depth, gamma, point, pool, range,
+    resolution, variance, weight_law,
 };
 
 /// One kind of layer, repeated.
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct PredictArgs {
-    /// A spec file (TOML); or give the flags of one kind of layer
+    /// A spec file (TOML) or an ONNX model (.onnx); or give the flags of one kind of layer
     #[arg(value_name = "MODEL", required_unless_present = "activation")]
     pub(crate) model: Option<PathBuf>,
+    /// Inputs instead of the spec's, or of standard normal ones for an ONNX model
+    #[arg(long, value_name = "DATA", requires = "model", conflicts_with = "activation")]
+    pub(crate) data: Option<String>,
     /// Name, such as relu, tanh or leaky_relu(0.1), or an expression in x
     #[arg(long, value_name = "A", value_parser = activation, conflicts_with = "model")]
     #[arg(requires_all = ["weight_variance", "bias_variance"])]
@@ -80,7 +83,7 @@ pub(crate) struct PhaseArgs {
     #[arg(long, value_name = "A", value_parser = activation, required_unless_present = "from")]
     pub(crate) activation: Option<Activation>,
     /// A diagram of the points of a sweep: of phase-point or predict, or of check, whose cells are then measured
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["pool", "weight_variance", "bias_variance", "resolution"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["pool", "weight_variance", "bias_variance", "resolution", "point"])]
     pub(crate) from: Option<PathBuf>,
     /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
     #[arg(long, value_name = "KIND:K", value_parser = pool)]
@@ -97,7 +100,10 @@ pub(crate) struct PhaseArgs {
     /// Cells along each side, both ends of the ranges included
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = resolution, allow_negative_numbers = true)]
     pub(crate) resolution: usize,
-    /// Write every cell and both lines to a file, by its ending .csv or .json; `-` writes CSV to stdout
+    /// A point to mark and describe: weight variance and bias variance
+    #[arg(long, value_name = "W,B", value_parser = point, allow_hyphen_values = true)]
+    pub(crate) point: Option<Point>,
+    /// Draw the diagram (.svg, .png) or write every cell and both lines (.csv, .json); `-` writes CSV to stdout
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -6,6 +6,7 @@ use clap::Args as Arguments;
 use firstguess::spec::{InitScheme, Loss, LossSchedule, SpecError};
 use firstguess::train::{Method, RateSchedule};
 
+use super::plot::PlotArgs;
 use super::values::{bounded, count, draws, samples};
 
 /// A model and the data that it is to be tried on.
@@ -79,6 +80,8 @@ pub(crate) struct TrainArgs {
     /// Write every trajectory to a file as CSV
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) plot: PlotArgs,
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
 }

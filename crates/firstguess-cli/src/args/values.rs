@@ -1,9 +1,9 @@
 //! What a value on the command line may be: one parser for each kind, with the sentence that refuses.
 
 use firstguess::measure::laboratory;
-use firstguess::spec::Activation;
 use firstguess::spec::layer::PoolKind;
 use firstguess::spec::weights::{WeightError, WeightFamily};
+use firstguess::spec::{Activation, Standardize};
 use firstguess::theory::dual::MAX_POOL;
 
 pub(super) fn activation(text: &str) -> Result<Activation, String> {
@@ -27,6 +27,17 @@ pub(super) fn pool(text: &str) -> Result<PoolArg, String> {
         _ => return Err("the kind is one of max, average and min".to_owned()),
     };
     Ok(PoolArg { kind, size: count(size, 1, MAX_POOL)? })
+}
+
+pub(super) fn standardize(text: &str) -> Result<Standardize, String> {
+    match text.trim() {
+        "none" => Ok(Standardize::None),
+        "unit_range" => Ok(Standardize::UnitRange),
+        "global" => Ok(Standardize::Global),
+        "channel" => Ok(Standardize::Channel),
+        "feature" => Ok(Standardize::Feature),
+        _ => Err("the choice is none, unit_range, global, channel or feature".to_owned()),
+    }
 }
 
 pub(super) fn number(text: &str) -> Result<f64, String> {
@@ -59,6 +70,20 @@ pub(super) fn range(text: &str) -> Result<Range, String> {
     } else {
         Err("the first end must be below the second".to_owned())
     }
+}
+
+/// A point of a phase diagram.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Point {
+    pub(crate) weight_variance: f64,
+    pub(crate) bias_variance: f64,
+}
+
+pub(super) fn point(text: &str) -> Result<Point, String> {
+    let (weight, bias) = text
+        .split_once(',')
+        .ok_or("write the weight variance and the bias variance, such as 2,0.1")?;
+    Ok(Point { weight_variance: variance(weight)?, bias_variance: variance(bias)? })
 }
 
 pub(super) fn resolution(text: &str) -> Result<usize, String> {
@@ -143,6 +168,10 @@ mod tests {
         assert_eq!(pool("avg:4"), Ok(PoolArg { kind: PoolKind::Average, size: 4 }));
         for text in ["max", "max:0", "top:2", "max:two", "max:99999999"] {
             assert!(pool(text).is_err(), "{text}");
+        }
+        assert_eq!(point("2, 0.1"), Ok(Point { weight_variance: 2.0, bias_variance: 0.1 }));
+        for text in ["2", "2,", "2,-1", "nan,0", "1,2,3"] {
+            assert!(point(text).is_err(), "{text}");
         }
         for text in ["0", "-3", "1.5", "1000001", "99999999999999999999999"] {
             assert!(depth(text).is_err(), "{text}");

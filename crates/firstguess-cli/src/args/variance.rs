@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as Arguments;
 use firstguess::spec::{InitScheme, LossSchedule, SpecError};
 
+use super::plot::PlotArgs;
 use super::train::{
     HeldOut, TrialArgs, batch, epochs, held_out, loss_schedule, positive, seeds, steps,
 };
@@ -70,6 +71,8 @@ pub(crate) struct VarianceArgs {
     /// Keep the pilots here, and go on from those that are there
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) plot: PlotArgs,
 }
 
 /// What a gain scales.

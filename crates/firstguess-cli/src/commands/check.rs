@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
+use anyhow::bail;
 use firstguess::finding::Severity;
 use firstguess::report::Style;
 use firstguess::spec::Spec;
-use firstguess::spec::experiment::{Classes, Engine};
+use firstguess::spec::experiment::{Engine, MeasureSpec};
 use firstguess::{CheckError, Report};
-use firstguess_io::{SpecFile, load_spec, parse_spec};
+use firstguess_io::{SpecFile, load_spec, parse_spec, write_atomically};
 
 use crate::args::{CheckArgs, EngineArg, FailOn};
 use crate::commands::gate::Gate;
-use crate::commands::model::{Sources, inputs};
+use crate::commands::model::{Sources, inputs_from, replace_data};
+use crate::commands::onnx::{Question, is_onnx};
+use crate::commands::pictures::Folder;
 use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
 use crate::printer::Printer;
@@ -20,36 +23,30 @@ use crate::printer::Printer;
 const EXAMPLE: &str = include_str!("../../../../examples/he_relu.toml");
 
 pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let file = args.model.as_deref().map(load_spec).transpose()?;
-    run_on(args, file, &Sources::default(), out)
-}
-
-/// The same of a spec that has been read.
-pub(crate) fn run_on(
-    args: &CheckArgs,
-    file: Option<SpecFile>,
-    sources: &Sources,
-    out: &mut Printer,
-) -> anyhow::Result<ExitStatus> {
     let gate = Gate::new(&args.gate)?;
-    let mut spec = match &file {
-        Some(file) => file.spec.clone(),
-        None => parse_spec(EXAMPLE)?,
-    };
-    apply(args, out.settings().seed, &mut spec);
-    let data = inputs(&spec, sources)?;
+    if let Some(weights) = &args.weights {
+        return super::audit::run(args, weights, &gate, out);
+    }
+    let folder = Folder::of(&args.plot)?;
     let mut progress = Bar::new(out.settings().quiet, "measuring", "networks")
         .spelled(out.settings().unicode)
         .within(args.budget);
-    let mut report = firstguess::check_with_loss(&spec, &data, args.loss.as_ref(), &mut progress)
-        .map_err(|error| match (error, &file) {
-        // Shapes that the data do not fit have a place in the file.
-        (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
-        (error, _) => error.into(),
-    })?;
+    let mut report = match args.model.as_deref().filter(|path| is_onnx(path)) {
+        Some(path) => of_onnx(path, args, &mut progress, out)?,
+        None => {
+            let file = args.model.as_deref().map(load_spec).transpose()?;
+            of_spec(args, file, &Sources::default(), &mut progress, out)?
+        }
+    };
     progress.finish();
     let location = args.model.as_deref().unwrap_or(Path::new("firstguess"));
     gate.pass(&mut report, &location.to_string_lossy(), out)?;
+    if let Some(path) = &args.html {
+        write_atomically(path, report.to_html().as_bytes())?;
+    }
+    if let Some(folder) = &folder {
+        folder.write(&report.pictures(), out)?;
+    }
     if out.json() {
         out.value(&report.to_json())?;
     } else {
@@ -58,7 +55,76 @@ pub(crate) fn run_on(
             Style { width: settings.width, color: settings.color_data, unicode: settings.unicode };
         out.verbatim(report.to_terminal(style).as_bytes())?;
     }
-    Ok(status(&report, args.fail_on))
+    Ok(status(report.worst(), args.fail_on))
+}
+
+/// The report on a spec that has been read, for a point of a sweep: nothing is written, and findings do not fail.
+pub(crate) fn run_on(
+    args: &CheckArgs,
+    file: Option<SpecFile>,
+    sources: &Sources,
+    out: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let mut progress = Bar::new(true, "measuring", "networks");
+    let report = of_spec(args, file, sources, &mut progress, out)?;
+    out.value(&report.to_json())?;
+    Ok(ExitStatus::Fine)
+}
+
+fn of_spec(
+    args: &CheckArgs,
+    file: Option<SpecFile>,
+    sources: &Sources,
+    progress: &mut Bar,
+    out: &Printer,
+) -> anyhow::Result<Report> {
+    if args.write_spec.is_some() {
+        bail!("--write-spec turns an ONNX model into a spec file; MODEL is one already");
+    }
+    let mut spec = match &file {
+        Some(file) => file.spec.clone(),
+        None => parse_spec(EXAMPLE)?,
+    };
+    apply(args, out.settings().seed, &mut spec);
+    let data = inputs_from(&spec, sources)?;
+    firstguess::check_with_loss(&spec, &data, args.loss.as_ref(), progress).map_err(|error| {
+        match (error, &file) {
+            // Shapes that the data do not fit have a place in the file.
+            (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
+            (error, _) => error.into(),
+        }
+    })
+}
+
+fn of_onnx(
+    path: &Path,
+    args: &CheckArgs,
+    progress: &mut Bar,
+    out: &mut Printer,
+) -> anyhow::Result<Report> {
+    if args.loss.is_some() {
+        bail!("--loss takes a spec file: write one with --write-spec and check that");
+    }
+    let mut asked = Spec { measure: MeasureSpec::default(), ..parse_spec(EXAMPLE)? };
+    apply(args, out.settings().seed, &mut asked);
+    let question = Question {
+        path,
+        data: args.data.as_deref(),
+        standardize: args.standardize,
+        samples: args.samples,
+        measure: asked.measure,
+    };
+    question.ask(|study| {
+        if let Some(file) = &args.write_spec {
+            for note in question.write_spec(study, file)? {
+                out.note(&note)?;
+            }
+            out.note(&format!("wrote the model as a spec to `{}`", file.display()))?;
+        }
+        let mut report = study.check(&question.measure, progress)?;
+        report.data.standardize = args.standardize.unwrap_or(report.data.standardize);
+        Ok(report)
+    })
 }
 
 /// Networks at most where something else ends the measurement.
@@ -67,13 +133,10 @@ const UNTIL_STOPPED: usize = 100_000;
 /// What the flags say instead of the spec.
 fn apply(args: &CheckArgs, seed: Option<u64>, spec: &mut Spec) {
     if let Some(data) = &args.data {
-        spec.data.dataset = Some(data.clone());
-        spec.data.synthetic = None;
-        spec.data.features = None;
-        // A choice of classes holds for any data; their number was that of synthetic ones.
-        if let Some(Classes::Count(_)) = spec.data.classes {
-            spec.data.classes = None;
-        }
+        replace_data(spec, data);
+    }
+    if let Some(standardize) = args.standardize {
+        spec.data.standardize = standardize;
     }
     if let Some(engine) = args.engine {
         spec.measure.engine = match engine {
@@ -100,11 +163,12 @@ fn apply(args: &CheckArgs, seed: Option<u64>, spec: &mut Spec) {
     }
 }
 
-fn status(report: &Report, fail_on: FailOn) -> ExitStatus {
+/// How the program ends where this is the gravest finding.
+pub(super) fn status(worst: Option<Severity>, fail_on: FailOn) -> ExitStatus {
     let limit = match fail_on {
         FailOn::Error => Severity::Error,
         FailOn::Warning => Severity::Warning,
         FailOn::Never => return ExitStatus::Fine,
     };
-    if report.worst() >= Some(limit) { ExitStatus::Findings } else { ExitStatus::Fine }
+    if worst >= Some(limit) { ExitStatus::Findings } else { ExitStatus::Fine }
 }

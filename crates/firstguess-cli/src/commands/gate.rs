@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use firstguess::Report;
 use firstguess::finding::{Baseline, Selection};
+use firstguess::report::AuditReport;
 use firstguess_io::write_atomically;
 
 use crate::args::GateArgs;
@@ -36,6 +37,32 @@ impl<'a> Gate<'a> {
             // What other reports have in the file stays.
             let mut known = if path.exists() { read(path)? } else { Baseline::default() };
             known.record(&report.name, &report.findings);
+            write_atomically(path, known.to_json().as_bytes())?;
+            report.narrow(&self.selection, Some(&known));
+            out.note(&format!("wrote the known findings to `{}`", path.display()))?;
+        }
+        report.narrow(&self.selection, self.baseline.as_ref());
+        if let Some(path) = &self.args.sarif {
+            let mut text = serde_json::to_string_pretty(&report.to_sarif(location))?;
+            text.push('\n');
+            write_atomically(path, text.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+impl Gate<'_> {
+    /// The same for the audit of a weight file.
+    pub(super) fn pass_audit(
+        &self,
+        report: &mut AuditReport,
+        location: &str,
+        out: &mut Printer,
+    ) -> anyhow::Result<()> {
+        report.narrow(&self.selection, None);
+        if let Some(path) = &self.args.write_baseline {
+            let mut known = if path.exists() { read(path)? } else { Baseline::default() };
+            known.record(&report.audit.name, &report.findings);
             write_atomically(path, known.to_json().as_bytes())?;
             report.narrow(&self.selection, Some(&known));
             out.note(&format!("wrote the known findings to `{}`", path.display()))?;

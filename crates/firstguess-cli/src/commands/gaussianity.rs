@@ -2,10 +2,12 @@
 
 use firstguess::math::stream::Seed;
 use firstguess::measure::laboratory::{Cell, Laboratory};
+use firstguess::report::picture;
 use firstguess::theory::dual::Dual;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::args::{GaussianityArgs, LaboratoryArgs};
+use crate::commands::pictures::Folder;
 use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
 use crate::json::Fields;
@@ -13,6 +15,7 @@ use crate::printer::{Printer, Tone};
 use crate::table::{columns, digits, given};
 
 pub(crate) fn run(args: &GaussianityArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let folder = Folder::of(&args.plot)?;
     let activation = args.activation.activation.clone();
     let second = Dual::new(&activation).moments(1.0).second;
     let weight_variance = match args.weight_variance {
@@ -29,6 +32,10 @@ pub(crate) fn run(args: &GaussianityArgs, out: &mut Printer) -> anyhow::Result<E
         ..Laboratory::new(activation, Seed(out.settings().seed.unwrap_or_default()))
     };
     let scan = Scan::new(laboratory, &args.laboratory, out)?;
+    if let Some(folder) = &folder {
+        let picture = picture::gaussianity(&scan.cells, &scan.subject());
+        folder.write(picture.as_slice(), out)?;
+    }
     if out.json() {
         out.object("gaussianity", &scan)?;
     } else {

@@ -39,12 +39,26 @@ impl Model {
         if let Some(seed) = seed {
             file.spec.measure.seed = seed;
         }
-        let data = inputs(&file.spec, sources)?;
+        let data = inputs_from(&file.spec, sources)?;
         let in_file = |error: SpecError| file.fault(&error);
         let network = file.spec.network_for(&data).map_err(in_file)?;
         let init = concrete_init(&file.spec.init, &network).map_err(in_file)?;
         let layers = layer_inits(&init, &network).map_err(in_file)?;
         Ok(Self { spec: file.spec, data, network, init, layers })
+    }
+
+    /// The same on other data.
+    pub(crate) fn load_on(
+        path: &Path,
+        data: Option<&str>,
+        seed: Option<u64>,
+    ) -> anyhow::Result<Self> {
+        let mut file = load_spec(path)?;
+        file.spec.measure.seed = seed.unwrap_or(file.spec.measure.seed);
+        if let Some(name) = data {
+            replace_data(&mut file.spec, name);
+        }
+        Self::of(file, None, &Sources::default())
     }
 
     /// A model on which something is tried: the data and their number may be others, all of them unless limited.
@@ -63,15 +77,10 @@ impl Model {
         seed: Option<u64>,
         sources: &Sources,
     ) -> anyhow::Result<Self> {
-        let data = &mut file.spec.data;
         if let Some(name) = &trial.data {
-            data.dataset = Some(name.clone());
-            (data.synthetic, data.features) = (None, None);
-            // A choice of classes holds for any data; their number was that of synthetic ones.
-            if let Some(Classes::Count(_)) = data.classes {
-                data.classes = None;
-            }
+            replace_data(&mut file.spec, name);
         }
+        let data = &mut file.spec.data;
         if data.dataset.is_some() {
             data.samples = trial.samples.or(data.samples).or(Some(MAX_SAMPLES));
         } else if trial.samples.is_some() {
@@ -124,8 +133,24 @@ pub(crate) fn official_test(spec: &Spec) -> anyhow::Result<Dataset> {
     Ok(spec.data.prepare_test(&load(Part::Train)?, &load(Part::Test)?)?)
 }
 
+/// Puts another data set in place of the spec's.
+pub(crate) fn replace_data(spec: &mut Spec, name: &str) {
+    let data = &mut spec.data;
+    data.dataset = Some(name.to_owned());
+    (data.synthetic, data.features) = (None, None);
+    // A choice of classes holds for any data; their number was that of synthetic ones.
+    if let Some(Classes::Count(_)) = data.classes {
+        data.classes = None;
+    }
+}
+
 /// The inputs as the network sees them.
-pub(crate) fn inputs(spec: &Spec, sources: &Sources) -> anyhow::Result<Dataset> {
+pub(crate) fn inputs(spec: &Spec) -> anyhow::Result<Dataset> {
+    inputs_from(spec, &Sources::default())
+}
+
+/// The same, from data sets that may have been read before.
+pub(crate) fn inputs_from(spec: &Spec, sources: &Sources) -> anyhow::Result<Dataset> {
     spec.validate()?;
     let Some(source) = &spec.data.dataset else {
         return Ok(spec.data.synthesize(spec.measure.seed)?);

@@ -7,11 +7,12 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use firstguess::report::phase_diagram::{FORMATS, Format, fields, format};
 use firstguess::spec::Activation;
+use firstguess::theory::mean_field::LayerVariance;
 use firstguess::theory::phase::{Phase, Prejudice};
 use firstguess::theory::phase_diagram::{Axis, Cell, PhaseDiagram};
 use firstguess_io::write_atomically;
 
-use crate::args::{PhaseArgs, Range};
+use crate::args::{PhaseArgs, Point, Range};
 use crate::commands::dual;
 use crate::exit::ExitStatus;
 use crate::printer::{Printer, Tone};
@@ -32,7 +33,11 @@ pub(crate) fn run(args: &PhaseArgs, out: &mut Printer) -> anyhow::Result<ExitSta
             if out.json() {
                 out.value(&fields(&diagram).into_value())?;
             }
-            out.note(&format!("wrote {} cells to `{}`", diagram.cells.len(), path.display()))?;
+            let what = match form.extension {
+                "svg" | "png" => "the picture".to_owned(),
+                _ => format!("{} cells", diagram.cells.len()),
+            };
+            out.note(&format!("wrote {what} to `{}`", path.display()))?;
         }
         None if out.json() => out.value(&fields(&diagram).into_value())?,
         None => print(&diagram, out)?,
@@ -43,7 +48,13 @@ pub(crate) fn run(args: &PhaseArgs, out: &mut Printer) -> anyhow::Result<ExitSta
 fn computed(args: &PhaseArgs, activation: &Activation) -> anyhow::Result<PhaseDiagram> {
     let phi = dual(activation, args.pool, args.pool_correlation)?;
     let axis = |Range { low, high }| Axis { low, high, points: args.resolution };
-    Ok(PhaseDiagram::new(&phi, axis(args.weight_variance), axis(args.bias_variance)))
+    let diagram = PhaseDiagram::new(&phi, axis(args.weight_variance), axis(args.bias_variance));
+    Ok(match args.point {
+        Some(Point { weight_variance: weight, bias_variance: bias }) => {
+            diagram.with_point(&phi, LayerVariance { weight, bias })
+        }
+        None => diagram,
+    })
 }
 
 enum Target<'a> {
@@ -68,9 +79,11 @@ fn target(path: &Path) -> anyhow::Result<Target<'_>> {
     Ok(Target::File(path, form))
 }
 
-/// Rows and columns of the map on a terminal.
+/// Rows of the map on a terminal.
 const ROWS: usize = 11;
-const COLUMNS: usize = 61;
+
+/// Columns beside it: its axis and a margin.
+const BESIDE: usize = 19;
 
 /// Its letters.
 const LEGEND: [(char, &str); 5] = [
@@ -104,7 +117,7 @@ fn print(diagram: &PhaseDiagram, out: &mut Printer) -> anyhow::Result<()> {
         (0..shown).map(|i| i * (of - 1) / (shown - 1).max(1)).collect()
     };
     let (columns_shown, rows_shown) =
-        (sampled(COLUMNS, weights.len()), sampled(ROWS, biases.len()));
+        (sampled(out.settings().width - BESIDE, weights.len()), sampled(ROWS, biases.len()));
     let mut map = String::from("\n  bias variance upwards, weight variance to the right\n");
     let mut seen = Vec::new();
     for row in rows_shown.iter().rev() {
@@ -128,9 +141,29 @@ fn print(diagram: &PhaseDiagram, out: &mut Printer) -> anyhow::Result<()> {
     if let Some(both) = &diagram.homogeneous {
         out.lines(&format!("{both}\n"))?;
     }
+    if let Some(point) = &diagram.point {
+        out.lines(&described(point))?;
+    }
     out.lines(&lines(diagram, out))?;
-    out.note("-o FILE.csv or FILE.json writes every cell and both lines")?;
+    out.note(
+        "-o FILE.svg or FILE.png draws it, FILE.csv or FILE.json holds every cell and both lines",
+    )?;
     Ok(())
+}
+
+/// The point that was asked about, in words.
+fn described(point: &Cell) -> String {
+    let meaning = LEGEND.iter().find(|(known, _)| *known == letter(point));
+    let meaning = meaning.map_or("theory says nothing of it", |(_, meaning)| meaning);
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), digits);
+    format!(
+        "at σ_w² = {}, σ_b² = {}: {meaning}\n  χ₁ = {}, q* = {}, c* = {}\n\n",
+        given(point.weight_variance),
+        given(point.bias_variance),
+        number(point.chi_1),
+        number(point.q_star),
+        number(point.c_star()),
+    )
 }
 
 /// Both lines at a few bias variances.

@@ -27,7 +27,7 @@ use crate::printer::Printer;
 
 pub(crate) fn run(args: &PredictArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let answer = match (&args.model, &args.activation, args.weight_variance, args.bias_variance) {
-        (Some(path), ..) => return run_on(Model::load(path, out.settings().seed)?, out),
+        (Some(path), ..) => network::answer(path, args.data.as_deref(), out.settings().seed)?,
         (None, Some(activation), Some(weight), Some(bias)) => {
             equal_layers::answer(args, activation, LayerVariance { weight, bias })?
         }
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &PredictArgs, out: &mut Printer) -> anyhow::Result<ExitS
 
 /// The same of a network that has been read.
 pub(crate) fn run_on(model: Model, out: &mut Printer) -> anyhow::Result<ExitStatus> {
-    network::answer(model).show(out)
+    network::answer_on(model).show(out)
 }
 
 /// What theory says, of either kind of question.

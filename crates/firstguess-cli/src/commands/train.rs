@@ -4,6 +4,7 @@ mod text;
 
 use anyhow::Context;
 use firstguess::math::stream::Seed;
+use firstguess::report::picture::training;
 use firstguess::spec::{Dataset, InitScheme};
 use firstguess::train::{Arm, Lab, LabReport, Optimizer, Probe};
 use firstguess::{concrete_init, layer_inits};
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 use crate::args::{HeldOut, RecipeArgs, TrainArgs};
 use crate::commands::model::{Model, official_test};
+use crate::commands::pictures::Folder;
 use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
 use crate::printer::Printer;
@@ -58,6 +60,7 @@ pub(crate) fn optimizer(recipe: &RecipeArgs, rate: f64) -> anyhow::Result<Optimi
 }
 
 pub(crate) fn run(args: &TrainArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let folder = Folder::of(&args.plot)?;
     let model = Model::for_trial(&args.model, &args.trial, out.settings().seed)?;
     run_on(args, &model, out)
 }
@@ -98,6 +101,9 @@ pub(crate) fn run_on(
     if let Some(path) = &args.csv {
         write_atomically(path, report.csv().as_bytes())
             .with_context(|| "the trajectories were not written")?;
+    }
+    if let Some(folder) = &folder {
+        folder.write(&[training(&report)], out)?;
     }
     if out.json() {
         let answer = Answer {

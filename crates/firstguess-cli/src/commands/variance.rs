@@ -5,6 +5,7 @@ mod text;
 
 use anyhow::Context;
 use firstguess::math::stream::Seed;
+use firstguess::report::picture::variance_search;
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::{Dataset, InitScheme};
 use firstguess::train::noise::Point;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use crate::args::{Profile, VarianceArgs};
 use crate::commands::model::Model;
+use crate::commands::pictures::Folder;
 use crate::commands::progress::Bar;
 use crate::commands::train::divided;
 use crate::exit::ExitStatus;
@@ -77,6 +79,7 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &VarianceArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let folder = Folder::of(&args.plot)?;
     let model = Model::for_trial(&args.model, &args.trial, out.settings().seed)?;
     let seed = Seed(model.spec.measure.seed);
     let (train, held_out) = divided(&model, args.validation, seed)?;
@@ -133,6 +136,9 @@ pub(crate) fn run(args: &VarianceArgs, out: &mut Printer) -> anyhow::Result<Exit
     };
     let layers = layers(&search, &crossing);
     let (take, reason) = verdict(&starts, held_out.as_ref());
+    if let Some(folder) = &folder {
+        folder.write(&[variance_search(&crossing)], out)?;
+    }
     if out.json() {
         let answer = Answer {
             name: &model.spec.name,

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::question::{self, MODEL, Parser};
 use crate::args::PredictArgs;
-use crate::commands::model::{Model, Sources};
+use crate::commands::model::{Model, Sources, replace_data};
 use crate::commands::{check, critical, dual, gaussianity, guess, losses, pair, predict, train};
 use crate::exit::ExitStatus;
 use crate::plain;
@@ -84,7 +84,11 @@ impl Evaluator {
             (Command::PhasePoint, _) => cell(&self.parse(&words)?, out),
             (Command::Predict, None) => predict::run(&self.parse(&words)?, out),
             (Command::Predict, Some(file)) => {
-                let _: PredictArgs = self.parse(&words)?;
+                let args: PredictArgs = self.parse(&words)?;
+                let mut file = file;
+                if let Some(name) = &args.data {
+                    replace_data(&mut file.spec, name);
+                }
                 predict::run_on(Model::of(file, seed, &self.sources)?, out)
             }
             (Command::Critical, None) => critical::run(&self.parse(&words)?, out),

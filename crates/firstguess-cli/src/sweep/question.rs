@@ -14,7 +14,12 @@ use crate::args::{
 };
 
 /// Options that write files or set an exit status: no part of a question. `budget` makes the answer depend on the clock.
-const NOT_ASKED: [&str; 13] = [
+const NOT_ASKED: [&str; 18] = [
+    "plot",
+    "plot_format",
+    "write_spec",
+    "weights",
+    "scheme",
     "output",
     "csv",
     "sarif",

@@ -30,6 +30,17 @@ pub enum OnnxError {
     /// A node whose inputs or attributes do not fit it.
     #[error("the ONNX model cannot be run: {operator}: {problem}")]
     Run { operator: Operator, problem: String },
+
+    /// Inputs of another shape.
+    #[error(
+        "the ONNX model takes inputs of shape {expected}, the data have {found}. Give an array [examples, ...] of the shape that the model \
+         takes, as in numpy.savez(\"data.npz\", x=inputs, y=labels)"
+    )]
+    Inputs { expected: String, found: String },
+
+    /// The check itself could not be made.
+    #[error(transparent)]
+    Check(#[from] firstguess::CheckError),
 }
 
 /// A node of the graph, as it is named in messages.

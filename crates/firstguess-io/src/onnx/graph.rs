@@ -1,6 +1,6 @@
 //! The graph of a model: numbered values, nodes in an order in which they can be run, functions written out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::error::{OnnxError, Operator};
@@ -26,6 +26,8 @@ pub(super) struct Graph {
     /// Version of the operator set.
     pub(super) opset: i64,
     pub(super) producer: String,
+    /// Files beside the model that hold tensors.
+    pub(super) outside: Vec<String>,
 }
 
 /// What a model is fed.
@@ -107,7 +109,13 @@ impl Graph {
                 .collect(),
         };
         let mut constants = HashMap::new();
+        let mut outside: Vec<String> = Vec::new();
         for initializer in &graph.initializer {
+            if let Some(location) = tensor::location(initializer)
+                && !outside.iter().any(|known| known == location)
+            {
+                outside.push(location.to_owned());
+            }
             let value = builder.number(&initializer.name);
             constants.insert(value, tensor::read(initializer, folder)?);
         }
@@ -135,7 +143,7 @@ impl Graph {
         let output = builder.number(&output.name);
         let Builder { names, nodes, .. } = builder;
         check_order(&nodes, &names, &constants, &input, output)?;
-        let graph = Self { nodes, names, constants, input, output, opset, producer };
+        let graph = Self { nodes, names, constants, input, output, opset, producer, outside };
         Ok(graph.without_unused())
     }
 
@@ -155,6 +163,17 @@ impl Graph {
         let mut keep = keep.into_iter();
         self.nodes.retain(|_| keep.next().unwrap_or(false));
         self
+    }
+
+    /// Floating-point numbers in the file that some node reads.
+    pub(super) fn parameters(&self) -> u64 {
+        let read: HashSet<usize> =
+            self.nodes.iter().flat_map(|node| node.inputs.iter().flatten().copied()).collect();
+        let floats = self
+            .constants
+            .iter()
+            .filter(|(value, array)| read.contains(value) && array.float().is_ok());
+        floats.map(|(_, array)| array.shape().iter().product::<usize>() as u64).sum()
     }
 
     /// The node that makes each value.

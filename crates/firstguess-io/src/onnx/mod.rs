@@ -1,16 +1,23 @@
 //! ONNX models: bytes to a graph that can be run as found, and to layers that can be drawn anew.
 //!
 //! [`proto`] are the messages of the format, [`graph`] numbers the values, [`evaluate`] runs a graph, [`translate`] finds the layers
-//! of our vocabulary in it. Nothing in a file is trusted: sizes are bounded before anything is allocated.
+//! of our vocabulary in it; [`layers`] are those with weights, of the vocabulary or not, [`observe`] adds up what they do, and
+//! [`study`] is the question and the verdict. Nothing in a file is trusted: sizes are bounded before anything is allocated.
 
 mod error;
 mod evaluate;
 mod graph;
+mod layers;
+mod notes;
+mod observe;
 mod proto;
+mod spec;
+mod study;
 mod tensor;
 mod translate;
 
 pub use error::{OnnxError, Operator};
+pub use study::OnnxStudy;
 pub use translate::{FoundWeights, Translation};
 
 use std::fs::File;
@@ -80,7 +87,13 @@ impl OnnxModel {
         }
         let input = tensor::array(shape, inputs.to_vec())
             .map_err(|problem| OnnxError::malformed(problem, "inputs that fill their shape"))?;
-        let output = evaluate::run(&self.graph, input, |_, _| ())?;
+        let changes = evaluate::Changes::default();
+        let output = evaluate::run(&self.graph, input, changes, |_, _| ())?.ok_or_else(|| {
+            OnnxError::malformed(
+                "never makes its output",
+                "graphs whose output depends on the input",
+            )
+        })?;
         Ok((output.iter().copied().collect(), output.shape().to_vec()))
     }
 

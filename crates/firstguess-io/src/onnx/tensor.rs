@@ -222,6 +222,12 @@ fn half_to_f32(bits: u16) -> f32 {
     }
 }
 
+/// The file beside the model that holds the data of a tensor.
+pub(super) fn location(tensor: &TensorProto) -> Option<&str> {
+    let entry = tensor.external_data.iter().find(|entry| entry.key == "location")?;
+    (tensor.data_location == 1).then_some(entry.value.as_str())
+}
+
 /// Data beside the model file. The location may not leave the folder of the model.
 fn external(tensor: &TensorProto, folder: Option<&Path>, bytes: usize) -> Result<Vec<u8>, String> {
     let entry = |key: &str| {

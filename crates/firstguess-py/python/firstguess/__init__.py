@@ -24,6 +24,7 @@ import numpy as np
 from . import _core
 from ._core import __version__
 from ._errors import FindingsError, ModelError
+from ._picture import Picture
 from ._report import Finding, Report
 from ._sweep import SweepError, SweepProgress, SweepResult, load, sweep
 
@@ -34,11 +35,13 @@ __all__ = [
     "Finding",
     "FindingsError",
     "ModelError",
+    "Picture",
     "Report",
     "SweepError",
     "SweepProgress",
     "SweepResult",
     "__version__",
+    "advise",
     "check",
     "cite",
     "critical",
@@ -79,11 +82,12 @@ def check(
     Parameters
     ----------
     model
-        A ``torch.nn.Module``; a function or class without arguments that makes one; the path of a spec file; or a mapping
-        with what a spec file holds.
+        A ``torch.nn.Module``; a function or class without arguments that makes one; the path of a spec file or of an ONNX
+        model (``.onnx``); or a mapping with what a spec file holds.
     x
         The inputs. For modules a batch: a tensor or array, a tuple of arguments, or a mapping of keyword arguments (such as
-        a tokenizer's). For specs an array ``[examples, ...]`` or the name of a data set; the spec's own data unless given.
+        a tokenizer's). For specs and ONNX models an array ``[examples, ...]`` or the name of a data set; unless given, the
+        spec's own data, and standard normal inputs for an ONNX model.
     y
         Class labels, one per row of class scores; negative where a row has none. Without them there is no loss.
     draws
@@ -91,7 +95,7 @@ def check(
     seed
         Fixes every random number; 0, or the spec's.
     samples
-        Of a spec's data, how many inputs to use at most.
+        Of a spec's or an ONNX model's data, how many inputs to use at most.
     redraw
         Whether weights are drawn anew. ``False`` measures the one network at hand.
     output
@@ -132,7 +136,7 @@ def check(
     """
     if isinstance(model, (str, os.PathLike, Mapping)):
         if not redraw or output is not None:
-            raise ValueError("`redraw` and `output` go with torch modules; a spec's networks are always drawn")
+            raise ValueError("`redraw` and `output` go with torch modules; networks of files are always drawn anew")
         if name is not None and isinstance(model, Mapping):
             model = {**model, "name": name}
         path, text = _spec(model)
@@ -150,14 +154,12 @@ def check(
         raise ValueError("a model needs inputs: check(model, x)")
     if samples is not None:
         raise ValueError("`samples` goes with specs; give a model the batch that it is to see")
-    from ._model import check_model
+    from ._model import Asked, check_model
 
     count, key = _whole("draws", draws), _whole("seed", seed)
     if count is not None and not 1 <= count <= 10_000_000:
         raise ValueError(f"`draws` must be between 1 and 10000000, got {count}; two or more give a standard error")
-    return check_model(
-        model, x, y, draws=32 if count is None else count, seed=key or 0, redraw=redraw, output=output, name=name
-    )
+    return check_model(model, x, y, Asked(32 if count is None else count, key or 0, redraw, output, name))
 
 
 def predict(
@@ -230,6 +232,52 @@ def critical(
     )
 
 
+def advise(
+    model: Optional[SpecLike] = None,
+    *,
+    activation: Optional[str] = None,
+    depth: Optional[int] = None,
+    width: Optional[int] = None,
+    architecture: Optional[str] = None,
+    data: Optional[str] = None,
+    samples: Optional[int] = None,
+    loss: Optional[str] = None,
+    draws: Optional[int] = None,
+    code: Optional[str] = None,
+    seed: Optional[int] = None,
+) -> Dict[str, Any]:
+    """The better start, measured: the object that ``firstguess advise --json`` prints.
+
+    With ``code`` (``"torch"``, ``"flax"``, ``"keras"``, ``"burn"`` or ``"candle"``) the object has the source text that draws the
+    recommended weights under ``"code"``.
+
+    Examples
+    --------
+    >>> import firstguess as fg
+    >>> found = fg.advise(activation="tanh", depth=10, width=32, samples=60, draws=4)
+    >>> found["recommended"]["trainable"], found["present"]["trainable"]
+    (True, False)
+    """
+    options = {
+        "activation": activation,
+        "depth": depth,
+        "width": width,
+        "architecture": architecture,
+        "data": data,
+        "samples": samples,
+        "loss": loss,
+        "draws": draws,
+        "code": code,
+        "seed": seed,
+    }
+    if model is None:
+        if activation is None or depth is None:
+            raise ValueError("give a model, or `activation` and `depth`")
+        return _answer("advise", **options)
+    with _file(model) as path:
+        return _answer("advise", path, **options)
+
+
 def guess(
     classes: int,
     *,
@@ -277,10 +325,13 @@ def phase(
     resolution: int = 100,
     pool: Pool = None,
     pool_correlation: Optional[float] = None,
+    point: Optional[Tuple[float, float]] = None,
+    output: Union[None, str, "os.PathLike[str]"] = None,
 ) -> Dict[str, Any]:
     """A phase diagram: the object that ``firstguess phase --json`` prints.
 
-    :func:`firstguess.plot.phase` draws it.
+    ``point`` is a pair of variances, weight then bias, to be marked; ``output`` a file to draw or write it to, by its ending
+    ``.svg``, ``.png``, ``.csv`` or ``.json``. :func:`firstguess.plot.phase` draws it with matplotlib.
 
     Examples
     --------
@@ -289,6 +340,8 @@ def phase(
     >>> len(diagram["cells"])
     16
     """
+    if output is not None and os.fspath(output) == "-":
+        raise ValueError("the output is a file: the object itself is what this function returns")
     return _answer(
         "phase",
         activation=activation,
@@ -297,6 +350,8 @@ def phase(
         resolution=resolution,
         pool=_pool(pool),
         pool_correlation=pool_correlation,
+        point=None if point is None else ",".join(repr(float(part)) for part in point),
+        output=None if output is None else os.fspath(output),
     )
 
 

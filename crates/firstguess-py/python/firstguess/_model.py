@@ -344,17 +344,18 @@ class _Run:
         return gradient
 
 
-def check_model(
-    target: Any,
-    x: Any,
-    y: Any,
-    *,
-    draws: int,
-    seed: int,
-    redraw: bool,
-    output: Output,
-    name: Optional[str],
-) -> Report:
+@dataclass(frozen=True)
+class Asked:
+    """How a model is to be looked at: the options of :func:`firstguess.check`."""
+
+    draws: int
+    seed: int
+    redraw: bool
+    output: Output
+    name: Optional[str]
+
+
+def check_model(target: Any, x: Any, y: Any, asked: Asked) -> Report:
     """See :func:`firstguess.check`."""
     with random_state():
         factory: Optional[Callable[[], nn.Module]] = None
@@ -363,10 +364,10 @@ def check_model(
             model = getattr(target, "_orig_mod", target)
         else:
             factory = target
-            seed_everything(seed, 0)
+            seed_everything(asked.seed, 0)
             model = _made_by(target)
         with borrowed(model) as twin:
-            return _check(model, twin, factory, x, y, draws, seed, redraw, output, name)
+            return _check(model, twin, factory, x, y, asked)
 
 
 def _made_by(factory: Callable[[], Any]) -> nn.Module:
@@ -382,18 +383,15 @@ def _check(
     factory: Optional[Callable[[], nn.Module]],
     x: Any,
     y: Any,
-    draws: int,
-    seed: int,
-    redraw: bool,
-    output: Output,
-    name: Optional[str],
+    asked: Asked,
 ) -> Report:
+    seed, redraw, output = asked.seed, asked.redraw, asked.output
     made = batch(twin, x)
     seed_everything(seed, 0)
     layers, result = _discover(twin, made)
     scores, where = logits_of(result, output)
-    labels_given = y if y is not None else made.labels
-    if y is None and made.labels is not None and "LMHead" in type(twin).__name__ + "CausalLM":
+    labels_given = y
+    if y is None and made.labels is not None:
         labels_given = _shifted(twin, made.labels, scores)
     shape = tuple(np.shape(labels_given)) if labels_given is not None and np.ndim(labels_given) > 1 else None
     run = _Run(layers, made, output, 0, 0, None, shape=shape)
@@ -427,13 +425,13 @@ def _check(
 
     if factory is not None and redraw:
         observer = run.observer(seed, inputs)
-        for draw in range(draws):
+        for draw in range(asked.draws):
             seed_everything(seed, draw)
             run.measure(_made_by(factory), observer)
         words = "re-drawn by the factory"
     elif redraw and not plan.empty:
         observer = run.observer(seed, inputs)
-        for draw in range(draws):
+        for draw in range(asked.draws):
             seed_everything(seed, draw)
             plan.redraw()
             run.measure(twin, observer)
@@ -448,7 +446,7 @@ def _check(
 
     description = _description(model, twin, layers, translated, plan, factory is not None, tied)
     description.update(
-        name=name or type(model).__name__,
+        name=asked.name or type(model).__name__,
         input_shape=list(made.tensors[0].shape[1:]) or [1],
         logits=run.classes,
         classes=0 if labels is None or labels.max(initial=-1) < 0 else int(labels.max()) + 1,

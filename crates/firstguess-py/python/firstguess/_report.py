@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ._core import Report as _CoreReport
 from ._errors import FindingsError
+from ._picture import Picture
 
 _RANKS = {"note": 0, "warning": 1, "error": 2}
 
@@ -107,6 +108,23 @@ class Report:
     def to_sarif(self, location: str) -> str:
         """The findings as SARIF 2.1.0; ``location`` is the file that they point to."""
         return self._core.to_sarif(location)
+
+    def to_html(self) -> str:
+        """The report as one self-contained HTML page: the file that ``firstguess check --html`` writes."""
+        return self._core.to_html()
+
+    @property
+    def pictures(self) -> Dict[str, Picture]:
+        """Its pictures by name: depth profiles, the law of the guesses, shares of the classes."""
+        return {picture.name: Picture(picture) for picture in self._core.pictures()}
+
+    def plot(self, name: str = "gradient") -> Picture:
+        """A picture by its name: ``signal``, ``correlation``, ``drift``, ``gradient``, ``gaussianity``, ``guess``, ``shares`` or
+        ``classes``, of those that the report has numbers for. It needs no other library; a notebook shows it."""
+        pictures = self.pictures
+        if name not in pictures:
+            raise ValueError(f"this report has no picture {name!r}; it has {', '.join(pictures) or 'none'}")
+        return pictures[name]
 
     def to_frame(self, backend: Optional[str] = None) -> Any:
         """One row per layer, theory beside measurement: a pandas or polars frame, whichever is installed.

@@ -269,12 +269,9 @@ class _Reader:
         raise Untranslatable("the vocabulary of specs has no such layer")
 
     def pool(self, node: Any, plain: str) -> List[Layer]:
-        size = node.args[1] if len(node.args) > 1 else node.kwargs.get("kernel_size")
-        stride = node.args[2] if len(node.args) > 2 else node.kwargs.get("stride")
-        rest = [node.kwargs.get(key) for key in ("padding", "dilation", "ceil_mode")] + list(node.args[3:])
-        if any(value not in (None, 0, 1, False) for value in rest) or node.kwargs.get("padding"):
-            raise Untranslatable("pools with padding or dilation have no layer in a spec")
-        return [_pool(plain.startswith("max"), size, stride or size)]
+        largest = plain.startswith("max")
+        given = dict(zip(("input", "kernel_size", "stride", "padding") + (_MAX_POOL if largest else _AVG_POOL), node.args))
+        return [_pool(largest, {**given, **node.kwargs})]
 
     def check_batch_norm(self, node: Any) -> None:
         """Of the function: in training, with unit gains and no shifts."""
@@ -318,10 +315,7 @@ class _Reader:
                 return [{"dropout": float(module.p)}], []
             return [], []
         if isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)):
-            odd = [module.padding, getattr(module, "dilation", 1) not in (1, (1, 1)), module.ceil_mode]
-            if any(value not in (0, False, (0, 0)) for value in odd):
-                raise Untranslatable("pools with padding or dilation have no layer in a spec")
-            return [_pool(isinstance(module, nn.MaxPool2d), module.kernel_size, module.stride)], []
+            return [_pool(isinstance(module, nn.MaxPool2d), vars(module))], []
         if isinstance(module, nn.AdaptiveAvgPool2d):
             if after[2:] == before[2:]:
                 return [], []
@@ -338,11 +332,26 @@ def _square(value: Any, what: str) -> int:
     return int(values[0])
 
 
-def _pool(largest: bool, size: Any, stride: Any) -> Layer:
-    return {
-        "max_pool" if largest else "average_pool": _square(size, "window"),
-        "stride": _square(stride, "stride"),
-    }
+#: Options of the pooling functions, in their order after the padding.
+_MAX_POOL = ("dilation", "ceil_mode", "return_indices")
+_AVG_POOL = ("ceil_mode", "count_include_pad", "divisor_override")
+
+
+def _pool(largest: bool, given: Dict[str, Any]) -> Layer:
+    size = _square(given["kernel_size"], "window")
+    stride = _square(given.get("stride") or size, "stride")
+    padding = _square(given.get("padding", 0), "padding")
+    if given.get("dilation", 1) not in (1, (1, 1)):
+        raise Untranslatable("dilated pools have no layer in a spec")
+    if given.get("ceil_mode"):
+        raise Untranslatable("pools whose windows hang over the edge (ceil_mode) have no layer in a spec")
+    counted = given.get("count_include_pad", True) and given.get("divisor_override") is None
+    if not largest and padding and not counted:
+        raise Untranslatable("means that leave out the padding have no layer in a spec")
+    if given.get("return_indices"):
+        raise Untranslatable("pools that return positions have no layer in a spec")
+    layer = {"max_pool" if largest else "average_pool": size, "stride": stride}
+    return {**layer, "padding": padding} if padding else layer
 
 
 def _weights(module: nn.Module, before: Tuple[int, ...]) -> Layer:

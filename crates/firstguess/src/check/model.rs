@@ -53,8 +53,20 @@ pub struct ModelLaw {
     pub uniform_bias: bool,
 }
 
+impl From<LayerInit> for ModelLaw {
+    fn from(init: LayerInit) -> Self {
+        Self {
+            family: init.family,
+            weight_variance: init.weight_variance,
+            bias_variance: init.bias_variance,
+            uniform_bias: init.uniform_bias,
+        }
+    }
+}
+
 impl ModelLaw {
-    const fn init(self) -> LayerInit {
+    /// The draw of the layer.
+    pub const fn init(self) -> LayerInit {
         LayerInit {
             family: self.family,
             weight_variance: self.weight_variance,
@@ -104,6 +116,20 @@ pub struct Model {
     /// What else a reader should know.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Normalisations that seem to be folded into the weights.
+    #[serde(default)]
+    pub folded: Option<FoldedNorms>,
+}
+
+/// Convolutions without a bias of their own and without a normalisation, as exporters leave them where they fold batch
+/// normalisations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FoldedNorms {
+    /// So many convolutions.
+    pub folded: usize,
+    /// Of so many.
+    pub convolutions: usize,
 }
 
 /// Judges a model by what was measured of it.
@@ -120,12 +146,14 @@ pub fn judge_model(
     measurement: Measurement,
     as_found: Option<&Measurement>,
 ) -> Result<Report, SpecError> {
-    let (network, prediction) = predict_model(model, data, &measurement)?;
+    let seed = Seed(measurement.seed);
+    let (network, prediction) = predict_model(model, data, measurement.classes, seed)?;
     let findings = finding::judge(&Case {
         network: network.as_ref(),
         prediction: &prediction,
         measurement: &measurement,
         loss: None,
+        model: Some(model),
     });
     let layers = match (&network, &model.translation) {
         (Some(_), Some(translation)) => {
@@ -138,7 +166,7 @@ pub fn judge_model(
         name: model.name.clone(),
         seed: measurement.seed,
         data: DataSummary {
-            name: "the given batch".to_owned(),
+            name: data.map_or("the given batch", Dataset::name).to_owned(),
             shape: model.input_shape.clone(),
             examples: measurement.examples,
             classes: model.classes,
@@ -166,10 +194,15 @@ pub fn judge_model(
 }
 
 /// Theory of the translated part, put in the order of the model; the network where all of it could be written down.
-fn predict_model(
+///
+/// # Errors
+///
+/// As [`judge_model`].
+pub fn predict_model(
     model: &Model,
     data: Option<&Dataset>,
-    measurement: &Measurement,
+    classes: usize,
+    seed: Seed,
 ) -> Result<(Option<Network>, Prediction), SpecError> {
     let reason =
         model.untranslated.as_deref().unwrap_or("the model has no translation into a spec");
@@ -204,8 +237,7 @@ fn predict_model(
             network.weight_layers
         )));
     }
-    let seed = Seed(measurement.seed);
-    let known = super::predict_on(&network, &inits, data, measurement.classes, seed);
+    let known = super::predict_on(&network, &inits, data, classes, seed);
     let mut prediction = nothing(model, Some(data), reason);
     for (found, &at) in known.layers.iter().zip(&translation.order) {
         let Some(layer) = prediction.layers.get_mut(at) else { continue };

@@ -3,26 +3,41 @@
 //! The doc comment at the head of a rule's file is its page of the user manual: `firstguess explain ID` prints it. To add a
 //! rule, write its file and name it once in [`RULES`].
 
+mod audited;
+mod bias_scale;
 mod biased_start;
 mod blind_loss;
 mod constant_output;
+mod constant_weights;
 mod dead_units;
 mod disagreement;
+mod duplicated_draws;
 mod exploding_gradients;
+mod fan_mode;
+mod folded_batch_norm;
 mod frozen_bias;
 mod input_offset;
 mod loss_unfit;
 mod narrow_network;
 mod non_finite;
+mod residual_scale;
 mod saturated_units;
 mod selection;
+mod tied_tensors;
+mod uninitialised_memory;
 mod unstable_variance;
 mod vanishing_gradients;
+mod weight_law;
+mod weight_scale;
+mod weight_truncation;
+mod zero_rows;
 
 pub use selection::{
     BASELINE_VERSION, Baseline, BaselineError, KnownFinding, Selection, UnknownFinding, find,
 };
 
+use crate::audit::Audit;
+use crate::check::model::Model;
 use crate::loss_doctor::LossDiagnosis;
 use crate::measure::{Estimate, LayerMeasurement, Measurement};
 use crate::spec::loss::LossSchedule;
@@ -102,7 +117,16 @@ pub struct Rule {
     /// Stable name.
     pub id: &'static str,
     source: &'static str,
-    judge: fn(&Case<'_>) -> Option<Finding>,
+    judge: Judge,
+}
+
+/// What a rule looks at.
+#[derive(Debug, Clone, Copy)]
+enum Judge {
+    /// An initialization, predicted and measured.
+    Case(fn(&Case<'_>) -> Option<Finding>),
+    /// The weights in a file.
+    Weights(fn(&Audit) -> Option<Finding>),
 }
 
 impl Rule {
@@ -124,29 +148,41 @@ impl Rule {
 }
 
 macro_rules! rules {
-    ($($module:ident => $id:literal),* $(,)?) => {
+    ($($module:ident => $id:literal $kind:ident),* $(,)?) => {
         /// Every rule, in the order in which findings are shown within one severity. The one list of findings.
         pub const RULES: &[Rule] = &[
-            $(Rule { id: $id, source: include_str!(concat!(stringify!($module), ".rs")), judge: $module::judge },)*
+            $(Rule { id: $id, source: include_str!(concat!(stringify!($module), ".rs")), judge: Judge::$kind($module::judge) },)*
         ];
     };
 }
 
 rules! {
-    non_finite => "non-finite",
-    frozen_bias => "frozen-bias",
-    exploding_gradients => "exploding-gradients",
-    vanishing_gradients => "vanishing-gradients",
-    constant_output => "constant-output",
-    dead_units => "dead-units",
-    saturated_units => "saturated-units",
-    unstable_variance => "unstable-variance",
-    input_offset => "input-offset",
-    biased_start => "biased-start",
-    blind_loss => "blind-loss",
-    loss_unfit => "loss-unfit",
-    narrow_network => "narrow-network",
-    disagreement => "disagreement",
+    non_finite => "non-finite" Case,
+    frozen_bias => "frozen-bias" Case,
+    exploding_gradients => "exploding-gradients" Case,
+    vanishing_gradients => "vanishing-gradients" Case,
+    constant_output => "constant-output" Case,
+    dead_units => "dead-units" Case,
+    saturated_units => "saturated-units" Case,
+    unstable_variance => "unstable-variance" Case,
+    input_offset => "input-offset" Case,
+    folded_batch_norm => "folded-batch-norm" Case,
+    biased_start => "biased-start" Case,
+    blind_loss => "blind-loss" Case,
+    loss_unfit => "loss-unfit" Case,
+    narrow_network => "narrow-network" Case,
+    disagreement => "disagreement" Case,
+    uninitialised_memory => "uninitialised-memory" Weights,
+    constant_weights => "constant-weights" Weights,
+    zero_rows => "zero-rows" Weights,
+    duplicated_draws => "duplicated-draws" Weights,
+    fan_mode => "fan-mode" Weights,
+    residual_scale => "residual-scale" Weights,
+    weight_scale => "weight-scale" Weights,
+    weight_law => "weight-law" Weights,
+    weight_truncation => "weight-truncation" Weights,
+    bias_scale => "bias-scale" Weights,
+    tied_tensors => "tied-tensors" Weights,
 }
 
 /// The rule of this name.
@@ -165,11 +201,29 @@ pub struct Case<'a> {
     pub measurement: &'a Measurement,
     /// The loss to be used, where one was named, and what it does to the first guess.
     pub loss: Option<(&'a LossSchedule, &'a LossDiagnosis)>,
+    /// The model that was handed in, where no spec was.
+    pub model: Option<&'a Model>,
 }
 
 /// Judges by every rule; the gravest findings come first.
 pub fn judge(case: &Case<'_>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = RULES.iter().filter_map(|rule| (rule.judge)(case)).collect();
+    let judged = RULES.iter().filter_map(|rule| match rule.judge {
+        Judge::Case(judge) => judge(case),
+        Judge::Weights(_) => None,
+    });
+    gravest_first(judged.collect())
+}
+
+/// Judges the weights in a file by every rule that looks at weights.
+pub fn judge_weights(audit: &Audit) -> Vec<Finding> {
+    let judged = RULES.iter().filter_map(|rule| match rule.judge {
+        Judge::Weights(judge) => judge(audit),
+        Judge::Case(_) => None,
+    });
+    gravest_first(judged.collect())
+}
+
+fn gravest_first(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }
@@ -253,26 +307,31 @@ impl Case<'_> {
         let Ok(bulk) = &self.prediction.bulk else {
             return "choose the weight variance so that gradients keep their size from layer to layer".to_owned();
         };
-        let dual = bulk.dual();
-        let bias = bulk.layer.bias;
-        let exact = crate::theory::critical::edge_of_chaos(&dual, bias);
-        let points = exact.or_else(|_| crate::theory::critical::edge_of_chaos(&dual, 0.0));
-        match points.as_ref().map(|points| points.first()) {
-            Ok(Some(point)) => {
-                let bias = if point.q_star.as_ref().is_ok_and(|q| *q > 0.0) { bias } else { 0.0 };
-                format!(
-                    "use weight_variance = {:.4} and bias_variance = {:.4} for {} (now {:.4} and {:.4}): its edge of \
-                     chaos, where gradients keep their size",
-                    point.weight_variance, bias, bulk.function, bulk.layer.weight, bulk.layer.bias
-                )
-            }
-            _ => format!(
+        match critical_point(self.prediction) {
+            Some((weight, bias)) => format!(
+                "use weight_variance = {weight:.4} and bias_variance = {bias:.4} for {} (now {:.4} and {:.4}): its edge of \
+                 chaos, where gradients keep their size",
+                bulk.function, bulk.layer.weight, bulk.layer.bias
+            ),
+            None => format!(
                 "{} has no critical variance at this bias variance: use another activation, residual branches or a \
                  normalisation",
                 bulk.function
             ),
         }
     }
+}
+
+/// The critical variances, weight and bias, of the layer that the network repeats, near its own bias variance.
+pub(crate) fn critical_point(prediction: &Prediction) -> Option<(f64, f64)> {
+    let bulk = prediction.bulk.as_ref().ok()?;
+    let dual = bulk.dual();
+    let bias = bulk.layer.bias;
+    let exact = crate::theory::critical::edge_of_chaos(&dual, bias);
+    let points = exact.or_else(|_| crate::theory::critical::edge_of_chaos(&dual, 0.0)).ok()?;
+    let point = points.first()?;
+    let settles = point.q_star.as_ref().is_ok_and(|q| *q > 0.0);
+    Some((point.weight_variance, if settles { bias } else { 0.0 }))
 }
 
 /// `1.3e-15` for small and large numbers, `0.74` for plain ones.

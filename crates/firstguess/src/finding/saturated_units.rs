@@ -6,7 +6,7 @@
 //! ## When
 //!
 //! Error, if more than 90 % of a layer's pre-activations sit where the slope is below 1 % of the steepest slope; warning
-//! above half.
+//! above half. The zero side of a clipped rectifier (ReLU6) does not count: units that stay there are dead, not saturated.
 //!
 //! ## What to do
 //!

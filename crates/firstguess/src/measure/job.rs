@@ -202,6 +202,19 @@ impl<'a> Job<'a> {
         outcome
     }
 
+    /// Measures the one network with these weights.
+    pub(super) fn measure_found(&self, weights: &Weights) -> Result<Draw, NetError> {
+        let mut forward = Tape::new(&self.programs.forward).carrying();
+        let mut backward = Tape::new(&self.programs.backward).carrying();
+        let (seen, trouble) = self.passes(
+            &mut Source::Kept(weights),
+            [&mut forward, &mut backward],
+            &mut Vec::new(),
+            0,
+        )?;
+        Ok(seen.finish(self.data.examples(), trouble, Vec::new()))
+    }
+
     fn measure_with(&self, buffers: &mut Buffers<'a>, draw: u64) -> Result<Draw, NetError> {
         let seed = self.options.seed;
         let Buffers { sampling, forward, backward, entering } = buffers;

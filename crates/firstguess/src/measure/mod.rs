@@ -9,6 +9,7 @@ mod draw;
 pub mod engine;
 mod ensemble;
 pub mod estimate;
+pub mod found_law;
 pub mod gaussianity;
 pub mod gradients;
 mod job;
@@ -26,7 +27,7 @@ pub mod units;
 
 pub use estimate::Estimate;
 pub use loss_force::{BiasMeasurement, ForceMeasurement, loss_forces};
-pub use run::{MeasureError, Options, Progress, run};
+pub use run::{MeasureError, Options, Progress, run, run_found};
 
 use class_pairs::ClassCorrelation;
 use engine::EngineReport;

@@ -2,12 +2,12 @@
 
 use super::Measurement;
 use super::draw::{Draw, Plan};
-use super::engine::choose;
+use super::engine::{Choice, choose};
 use super::ensemble::{Ensemble, Question};
 use super::job::{Job, PASS_MEMORY, Programs};
 use super::stopping::{Watched, next_look};
 use crate::math::stream::Seed;
-use crate::net::{NetError, Program, Record};
+use crate::net::{NetError, Program, Record, Weights};
 use crate::spec::experiment::{Engine, MAX_DRAWS};
 use crate::spec::network::Network;
 use crate::spec::scheme::LayerInit;
@@ -212,6 +212,31 @@ pub(super) fn run_within(
         progress.advance(done, total);
     }
     let question = Question::new(options, data, job.gradient_examples(), reason);
+    Ok(ensemble.finish(&plan, &question))
+}
+
+/// Measures the one network whose weights are given: no draw, no standard errors.
+///
+/// # Errors
+///
+/// [`MeasureError`]: data that do not fit the network, or weights that do not.
+pub fn run_found(
+    network: &Network,
+    weights: &Weights,
+    data: &Dataset,
+    options: &Options,
+) -> Result<Measurement, MeasureError> {
+    let options = Options { draws: 1, engine: Engine::Direct, precision: None, ..*options };
+    check(network, data, &options)?;
+    let classes = if data.labels().is_some() { data.classes() } else { 0 };
+    let plan = Plan::new(network, options.layers, classes);
+    let programs = Programs::new(network);
+    let choice = Choice::Direct;
+    let job = Job::new(network, &[], data, &options, &plan, &programs, &choice, PASS_MEMORY);
+    let engine = job.engine("the weights were given".to_owned());
+    let mut ensemble = Ensemble::new(&plan, data.examples(), engine);
+    ensemble.push(&job.measure_found(weights)?);
+    let question = Question::new(&options, data, job.gradient_examples(), "draws");
     Ok(ensemble.finish(&plan, &question))
 }
 

@@ -32,6 +32,9 @@ impl UnitProbe {
     /// ```text
     /// |φ'(h)| < 0.01 · max |φ'|
     /// ```
+    ///
+    /// A side on which the activation is exactly zero, as the lower one of ReLU6, is that of a rectifier: units there are asleep, and
+    /// dead where no input wakes them, but not saturated. The interval has no end there.
     pub fn saturation(&self) -> Option<(f64, f64)> {
         self.saturation
     }
@@ -127,7 +130,12 @@ fn saturation(activation: &Activation) -> Option<(f64, f64)> {
         }
         inside
     };
-    Some((edge(first, first - step), edge(last, last + step)))
+    let rectifies = |x: f64| activation.value(x) == 0.0 && activation.derivative(x) == 0.0;
+    let asleep = |near: f64, far: f64| rectifies(near) && rectifies(far);
+    let low =
+        if asleep(first - step, -REACH) { f64::NEG_INFINITY } else { edge(first, first - step) };
+    let high = if asleep(last + step, REACH) { f64::INFINITY } else { edge(last, last + step) };
+    Some((low, high))
 }
 
 #[cfg(test)]
@@ -161,7 +169,10 @@ mod tests {
             );
         }
         let (low, high) = probe("relu6").saturation().unwrap();
-        assert!(low.abs() < 1e-5 && (high - 6.0).abs() < 1e-5);
+        assert!(low == f64::NEG_INFINITY && (high - 6.0).abs() < 1e-5);
+        // Saturated above, asleep below: a rectifier's zero side is the matter of dead units.
+        let block = [-1.0, -9.0, 0.5, 7.0];
+        assert_eq!(health("relu6", 2, &block).saturated_fraction(), Some(0.25));
         for name in ["relu", "linear", "gelu", "sin", "sign"] {
             assert_eq!(probe(name).saturation(), None, "{name}");
         }

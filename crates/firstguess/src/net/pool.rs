@@ -22,13 +22,24 @@ pub(super) struct Pool {
     output: [usize; 2],
     window: [usize; 2],
     stride: usize,
+    /// Places added on each side.
+    padding: [usize; 2],
+}
+
+/// What of a window lies in the image.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Its first value, within the example.
+    first: usize,
+    rows: usize,
+    columns: usize,
 }
 
 impl Pool {
+    /// `window` is its side, the step, and the padding.
     pub(super) fn new(
         kind: PoolKind,
-        size: usize,
-        stride: usize,
+        [size, stride, padding]: [usize; 3],
         input: Shape,
         output: Shape,
     ) -> Self {
@@ -37,8 +48,19 @@ impl Pool {
             None => (1, [1, shape.size()]),
         };
         let (channels, input_plane) = plane(input);
-        let window = if input.as_image().is_some() { [size, size] } else { [1, size] };
-        Self { kind, channels, input: input_plane, output: plane(output).1, window, stride }
+        let (window, padding) = match input.as_image() {
+            Some(_) => ([size, size], [padding, padding]),
+            None => ([1, size], [0, padding]),
+        };
+        Self {
+            kind,
+            channels,
+            input: input_plane,
+            output: plane(output).1,
+            window,
+            stride,
+            padding,
+        }
     }
 
     /// Indices that one example keeps: one per output, none of an average.
@@ -67,9 +89,9 @@ impl Pool {
         let count = 1.0 / (self.window[0] * self.window[1]) as f64;
         let mut outputs = output.iter_mut();
         for example in input.chunks_exact(self.channels * self.input[0] * self.input[1]) {
-            self.for_each_window(|corner| {
+            self.for_each_window(|place| {
                 let Some(output) = outputs.next() else { return };
-                let rows = self.rows(corner);
+                let rows = self.rows(place);
                 let sum = rows.map(|row| example[row].iter().map(|x| x.to_f64()).sum::<f64>());
                 *output = T::from_f64(sum.sum::<f64>() * count);
             });
@@ -88,8 +110,35 @@ impl Pool {
             unused.resize(output.len(), 0);
             &mut unused
         });
+        if self.padding != [0, 0] {
+            self.padded_extremes(input, output, indices, beats);
+            return;
+        }
         let pass = Extremes { pool: self, input, output, indices, beats };
         Arch::new().dispatch(pass);
+    }
+
+    /// Windows of which some hang over the edge.
+    #[expect(clippy::cast_possible_truncation, reason = "an example has at most 2^26 values")]
+    fn padded_extremes<T: Scalar>(
+        &self,
+        input: &[T],
+        output: &mut [T],
+        indices: &mut [u32],
+        beats: impl Fn(T, T) -> bool,
+    ) {
+        let mut results = output.iter_mut().zip(indices);
+        for example in input.chunks_exact(self.channels * self.input[0] * self.input[1]) {
+            self.for_each_window(|place| {
+                let Some((best, index)) = results.next() else { return };
+                (*best, *index) = (example[place.first], place.first as u32);
+                for at in self.rows(place).flatten() {
+                    if beats(example[at], *best) {
+                        (*best, *index) = (example[at], at as u32);
+                    }
+                }
+            });
+        }
     }
 
     /// Sends each gradient to the unit that was taken, or in equal parts to all units of the window.
@@ -111,9 +160,9 @@ impl Pool {
                 let count = T::from_f64(1.0 / (self.window[0] * self.window[1]) as f64);
                 for (example, along) in examples.zip(along) {
                     let mut along = along.iter();
-                    self.for_each_window(|corner| {
+                    self.for_each_window(|place| {
                         let share = along.next().map_or(T::ZERO, |g| *g * count);
-                        for row in self.rows(corner) {
+                        for row in self.rows(place) {
                             for x in &mut example[row] {
                                 *x += share;
                             }
@@ -144,7 +193,9 @@ impl Pool {
     /// Whether no unit lies in two windows.
     pub(super) fn is_disjoint(&self) -> bool {
         let [high, wide] = self.window;
-        (high <= self.stride || self.output[0] == 1) && wide <= self.stride
+        self.padding == [0, 0]
+            && (high <= self.stride || self.output[0] == 1)
+            && wide <= self.stride
     }
 
     /// Whether every unit lies in exactly one window.
@@ -156,20 +207,30 @@ impl Pool {
         covered(0) && covered(1) && self.is_disjoint()
     }
 
-    /// The rows of the window whose first unit is `corner`.
-    fn rows(&self, corner: usize) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
+    /// The rows of a window.
+    fn rows(&self, place: Place) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
         let [_, width] = self.input;
-        let [high, wide] = self.window;
-        (0..high).map(move |i| corner + i * width..corner + i * width + wide)
+        let Place { first, rows, columns } = place;
+        (0..rows).map(move |i| first + i * width..first + i * width + columns)
     }
 
-    /// Calls `f` with the first unit of every window of one example, in the order of the outputs.
-    fn for_each_window(&self, mut f: impl FnMut(usize)) {
+    /// Calls `f` with every window of one example, in the order of the outputs.
+    fn for_each_window(&self, mut f: impl FnMut(Place)) {
         let [height, width] = self.input;
+        // First place inside the image and how many are, along one side.
+        let inside = |output: usize, side: usize| {
+            let start = output * self.stride;
+            let first = start.saturating_sub(self.padding[side]);
+            let end = (start + self.window[side] - self.padding[side]).min(self.input[side]);
+            (first, end - first)
+        };
         for channel in 0..self.channels {
             for y in 0..self.output[0] {
+                let (row, rows) = inside(y, 0);
                 for x in 0..self.output[1] {
-                    f((channel * height + y * self.stride) * width + x * self.stride);
+                    let (column, columns) = inside(x, 1);
+                    let first = (channel * height + row) * width + column;
+                    f(Place { first, rows, columns });
                 }
             }
         }

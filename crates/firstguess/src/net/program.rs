@@ -306,8 +306,9 @@ impl Builder {
                 StepOp::Conv(Conv::new(node.input, node.output, *window))
             }
             Op::Activation(activation) => StepOp::Activation(activation.clone()),
-            Op::Pool { kind, size, stride } => {
-                StepOp::Pool(Pool::new(*kind, *size, *stride, node.input, node.output))
+            Op::Pool { kind, size, stride, padding } => {
+                let window = [*size, *stride, *padding];
+                StepOp::Pool(Pool::new(*kind, window, node.input, node.output))
             }
             Op::GlobalAveragePool => {
                 StepOp::GlobalAverage(GlobalAverage::new(node.input, node.output))

@@ -1,16 +1,23 @@
 //! What a check found, and the forms in which people and programs read it.
 
+mod advice;
+mod audit;
+mod html;
 mod json;
 mod label_errors;
 mod model;
 pub mod phase_diagram;
+pub mod picture;
 mod sarif;
+mod spark;
 mod terminal;
 mod text;
 
+pub use audit::AuditReport;
 pub use json::{Fields, prediction_fields};
 pub use label_errors::{LabelReport, LabelledExample, MATRIX_CLASSES};
 pub use model::{AsFound, ModelSummary, ModuleSummary};
+pub use spark::{sparkline, sparkline_between};
 pub use terminal::Style;
 pub use text::in_ascii;
 

@@ -47,6 +47,8 @@ pub struct AsFound {
     pub ln_gradient: Option<Estimate>,
     /// Mean square pre-activation of each layer.
     pub q: Vec<Estimate>,
+    /// Correlation of two inputs at each layer.
+    pub c: Vec<Estimate>,
     /// Drift ratio of each layer.
     pub gamma: Vec<Estimate>,
 }
@@ -78,6 +80,7 @@ impl AsFound {
             cross_entropy: found.loss.cross_entropy,
             ln_gradient: found.layers.first().map(|layer| layer.ln_cotangent_gradient),
             q: found.layers.iter().map(|layer| layer.q).collect(),
+            c: found.layers.iter().map(|layer| layer.c).collect(),
             gamma: found.layers.iter().map(|layer| layer.gamma).collect(),
         }
     }

@@ -2,6 +2,8 @@
 
 mod csv;
 mod json;
+mod png;
+mod svg;
 
 use crate::theory::phase_diagram::PhaseDiagram;
 
@@ -17,7 +19,7 @@ pub struct Format {
 }
 
 /// Every format. To add one: its file beside this one, and its line here.
-pub const FORMATS: &[Format] = &[csv::FORMAT, json::FORMAT];
+pub const FORMATS: &[Format] = &[csv::FORMAT, json::FORMAT, svg::FORMAT, png::FORMAT];
 
 /// The format whose files end like this, in any case.
 pub fn format(extension: &str) -> Option<&'static Format> {
@@ -48,7 +50,7 @@ mod tests {
     #[test]
     fn formats_are_known_by_their_ending() {
         assert_eq!(format("CSV").map(|f| f.extension), Some("csv"));
-        assert!(format("svg").is_none() && format("").is_none());
+        assert!(format("SVG").is_some() && format("pdf").is_none() && format("").is_none());
         for (i, a) in FORMATS.iter().enumerate() {
             assert!(FORMATS[..i].iter().all(|b| b.extension != a.extension));
         }

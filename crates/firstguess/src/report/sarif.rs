@@ -12,62 +12,73 @@ impl Report {
     ///
     /// Findings of the baseline are there too, marked as suppressed. The rules carry their manual pages.
     pub fn to_sarif(&self, location: &str) -> Value {
-        let rules: Vec<Value> = RULES
-            .iter()
-            .map(|rule| {
-                json!({
-                    "id": rule.id,
-                    "shortDescription": { "text": rule.summary() },
-                    "fullDescription": { "text": rule.summary() },
-                    "help": { "text": rule.page(), "markdown": rule.page() },
-                    "helpUri": MANUAL,
-                })
-            })
-            .collect();
-        let fresh = self.findings.iter().map(|finding| self.sarif_result(finding, location, false));
-        let known = self.baselined.iter().map(|finding| self.sarif_result(finding, location, true));
-        json!({
-            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-            "version": "2.1.0",
-            "runs": [{
-                "tool": { "driver": {
-                    "name": "firstguess",
-                    "version": env!("CARGO_PKG_VERSION"),
-                    "informationUri": MANUAL,
-                    "rules": rules,
-                }},
-                "columnKind": "unicodeCodePoints",
-                "results": fresh.chain(known).collect::<Vec<_>>(),
-                "properties": { "report": self.name, "seed": self.seed },
-            }],
-        })
+        log(&self.name, Some(self.seed), &self.findings, &self.baselined, location)
     }
+}
 
-    fn sarif_result(&self, finding: &Finding, location: &str, known: bool) -> Value {
-        let level = match finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        };
-        let remedy =
-            finding.remedy.as_ref().map_or_else(String::new, |text| format!(" To do: {text}."));
-        let mut result = json!({
-            "ruleId": finding.id,
-            "ruleIndex": RULES.iter().position(|rule| rule.id == finding.id),
-            "level": level,
-            "message": { "text": format!("{}: {}. {}{remedy}", self.name, finding.title, finding.explanation) },
-            "locations": [{
-                "physicalLocation": { "artifactLocation": { "uri": location }, "region": { "startLine": 1 } },
-                "logicalLocations": [{ "name": self.name, "kind": "module" }],
-            }],
-            // The same finding of the same report keeps its identity when numbers move.
-            "partialFingerprints": { "firstguess/v1": format!("{}:{}", self.name, finding.id) },
-            "properties": { "evidence": finding.evidence },
-        });
-        if let Some(fields) = result.as_object_mut().filter(|_| known) {
-            let why = json!([{ "kind": "external", "justification": "in the baseline" }]);
-            fields.insert("suppressions".to_owned(), why);
-        }
-        result
+/// The log of findings of a report of this name.
+pub(super) fn log(
+    name: &str,
+    seed: Option<u64>,
+    findings: &[Finding],
+    baselined: &[Finding],
+    location: &str,
+) -> Value {
+    let rules: Vec<Value> = RULES
+        .iter()
+        .map(|rule| {
+            json!({
+                "id": rule.id,
+                "shortDescription": { "text": rule.summary() },
+                "fullDescription": { "text": rule.summary() },
+                "help": { "text": rule.page(), "markdown": rule.page() },
+                "helpUri": MANUAL,
+            })
+        })
+        .collect();
+    let fresh = findings.iter().map(|finding| sarif_result(name, finding, location, false));
+    let known = baselined.iter().map(|finding| sarif_result(name, finding, location, true));
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "firstguess",
+                "version": env!("CARGO_PKG_VERSION"),
+                "informationUri": MANUAL,
+                "rules": rules,
+            }},
+            "columnKind": "unicodeCodePoints",
+            "results": fresh.chain(known).collect::<Vec<_>>(),
+            "properties": { "report": name, "seed": seed },
+        }],
+    })
+}
+
+fn sarif_result(name: &str, finding: &Finding, location: &str, known: bool) -> Value {
+    let level = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    };
+    let remedy =
+        finding.remedy.as_ref().map_or_else(String::new, |text| format!(" To do: {text}."));
+    let mut result = json!({
+        "ruleId": finding.id,
+        "ruleIndex": RULES.iter().position(|rule| rule.id == finding.id),
+        "level": level,
+        "message": { "text": format!("{}: {}. {}{remedy}", name, finding.title, finding.explanation) },
+        "locations": [{
+            "physicalLocation": { "artifactLocation": { "uri": location }, "region": { "startLine": 1 } },
+            "logicalLocations": [{ "name": name, "kind": "module" }],
+        }],
+        // The same finding of the same report keeps its identity when numbers move.
+        "partialFingerprints": { "firstguess/v1": format!("{}:{}", name, finding.id) },
+        "properties": { "evidence": finding.evidence },
+    });
+    if let Some(fields) = result.as_object_mut().filter(|_| known) {
+        let why = json!([{ "kind": "external", "justification": "in the baseline" }]);
+        fields.insert("suppressions".to_owned(), why);
     }
+    result
 }

@@ -1,7 +1,8 @@
 //! The report on a terminal: verdict first, then layers, guesses and findings, on one screen.
 
 use super::Report;
-use super::text::{bar, estimate, in_ascii, left, number, relative_error, right, value, wrap};
+use super::spark::sparkline;
+use super::text::{self, bar, estimate, in_ascii, left, number, relative_error, right, value};
 use crate::finding::{Finding, Severity};
 use crate::measure::engine::LayerPaths;
 use crate::measure::{Estimate, LayerMeasurement};
@@ -31,20 +32,44 @@ impl Default for Style {
 /// Layers shown before the table is folded.
 const ROWS: usize = 10;
 
+/// Layers and characters from which a curve says more than its ends.
+const COURSE: usize = 4;
+
+/// Columns up to which lines of words are easy to read.
+const PROSE: usize = 100;
+
+/// Columns from which tables have more to say.
+const ROOMY: usize = 120;
+
 impl Style {
-    fn paint(self, code: &str, text: &str) -> String {
+    pub(super) fn paint(self, code: &str, text: &str) -> String {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn bold(self, text: &str) -> String {
+    /// Lines of words, in the characters that the terminal knows.
+    fn wrap(self, text: &str, indent: usize, width: usize) -> String {
+        text::wrap(&self.finish(text.to_owned()), indent, width)
+    }
+
+    /// A column, likewise.
+    fn right(self, text: &str, width: usize) -> String {
+        right(&self.finish(text.to_owned()), width)
+    }
+
+    /// Columns of sentences.
+    fn prose(self) -> usize {
+        self.width.min(PROSE)
+    }
+
+    pub(super) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(super) fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
 
-    fn severity(self, severity: Severity) -> String {
+    pub(super) fn severity(self, severity: Severity) -> String {
         let (code, mark) = match severity {
             Severity::Error => ("1;31", if self.unicode { "✗ error" } else { "error" }),
             Severity::Warning => ("1;33", if self.unicode { "▲ warning" } else { "warning" }),
@@ -54,7 +79,7 @@ impl Style {
     }
 
     /// What ASCII terminals see instead of Greek and signs.
-    fn finish(self, text: String) -> String {
+    pub(super) fn finish(self, text: String) -> String {
         if self.unicode {
             return text;
         }
@@ -85,7 +110,7 @@ impl Report {
             Some(Severity::Warning) => style.paint("1;33", "DOUBTFUL"),
             _ => style.paint("1;32", "OK"),
         };
-        let headline = wrap(&self.headline(), 2, style.width);
+        let headline = style.wrap(&self.headline(), 2, style.prose());
         let _ = write!(out, "{}  {verdict}\n{headline}\n", style.bold(&self.name));
         let m = &self.measurement;
         let mut about = vec![
@@ -104,7 +129,7 @@ impl Report {
                     "{} inputs of {}, standardize {}{}",
                     m.examples,
                     self.data.name,
-                    standardized(self),
+                    self.standardized(),
                     self.data.label_noise.as_ref().map_or_else(String::new, |noise| format!(
                         ", {} labels changed by noise",
                         noise.changed
@@ -128,13 +153,21 @@ impl Report {
             about.push(("as found", format!("{share} of the inputs go to one class{loss}")));
         }
         for (label, text) in about {
-            let body = wrap(&text, 11, style.width);
+            let body = style.wrap(&text, 11, style.prose());
             let _ = write!(out, "  {}{}", style.dim(&left(label, 9)), body.trim_start());
         }
     }
 
+    /// How features were scaled, by its name.
+    pub(super) fn standardized(&self) -> String {
+        serde_json::to_value(self.data.standardize)
+            .ok()
+            .and_then(|name| name.as_str().map(ToOwned::to_owned))
+            .unwrap_or_default()
+    }
+
     /// How many networks, how drawn, and why no more.
-    fn measured_line(&self) -> String {
+    pub(super) fn measured_line(&self) -> String {
         let m = &self.measurement;
         let mut text = format!("{} networks, seed {}", m.draws, self.seed);
         if m.sampling.engine == "conditioned" {
@@ -168,7 +201,7 @@ impl Report {
         text
     }
 
-    fn phase_line(&self) -> String {
+    pub(super) fn phase_line(&self) -> String {
         let bulk = match &self.prediction.bulk {
             Ok(bulk) => bulk,
             Err(why) => return format!("no theory: {why}"),
@@ -200,7 +233,7 @@ impl Report {
     }
 
     /// What the widths at hand do to the numbers of infinite width, at both ends of the network.
-    fn width_line(&self) -> String {
+    pub(super) fn width_line(&self) -> String {
         let layers = &self.prediction.layers;
         let (Some(first), Some(last)) = (layers.first(), layers.last()) else {
             return "no layer has weights".to_owned();
@@ -232,11 +265,22 @@ impl Report {
         let title = format!(
             "\n  {}{}{}{}{}\n",
             right("layer", names),
-            right("q theory  measured", 18 + errors),
-            right("γ theory  measured", if errors == 0 { 20 } else { 23 }),
-            right("gradient theory", if errors == 0 { 10 } else { 16 }),
+            right("q theory  measured", if errors == 0 { 18 } else { 24 }),
+            style.right("γ theory  measured", if errors == 0 { 18 } else { 23 }),
+            right(
+                if errors == 0 { "gradient" } else { "gradient theory" },
+                if errors == 0 { 10 } else { 16 },
+            ),
             right("measured", 10),
         );
+        let roomy = style.width >= ROOMY;
+        let title = if roomy {
+            let more = ["c theory  measured", "dead", "saturated"];
+            let more = format!("{}{}{}", right(more[0], 20), right(more[1], 8), right(more[2], 11));
+            format!("{}{more}\n", title.trim_end_matches('\n'))
+        } else {
+            title
+        };
         *out += &style.bold(&title);
         let shown = folded(rows.len(), ROWS);
         for position in shown {
@@ -253,27 +297,80 @@ impl Report {
             };
             let _ = writeln!(
                 out,
-                "  {}{}{}{}{}{}{}{}{}",
+                "  {}{}{}{}{}{}{}{}{}{}",
                 right(&name, names),
                 right(&q, 9),
                 right(&value(&m.q), 9),
-                style.dim(&shortened(&relative_error(&m.q), errors)),
+                style.dim(&shortened(&style.finish(relative_error(&m.q)), errors)),
                 right(&gamma, 9),
                 right(&value(&m.gamma), 9),
-                style.dim(&shortened(&relative_error(&m.gamma), errors)),
+                style.dim(&shortened(&style.finish(relative_error(&m.gamma)), errors)),
                 right(
                     &predicted(&p.ln_gradient.clone().map(f64::exp)),
                     if errors == 0 { 10 } else { 15 }
                 ),
                 right(&value(&m.cotangent_gradient), 10),
+                if roomy { more_columns(p, m) } else { String::new() },
             );
         }
+        if let Some(line) = self.depth_line(style) {
+            let _ = writeln!(out, "  {line}");
+        }
         if let Some(line) = self.class_line() {
-            *out += &style.dim(&wrap(&line, 2, style.width));
+            *out += &style.dim(&style.wrap(&line, 2, style.prose()));
         }
         let legend = "q: mean square signal; γ: common offset over spread of the inputs' signals; gradient: mean square \
                       relative to the logits";
-        *out += &style.dim(&wrap(legend, 2, style.width));
+        *out += &style.dim(&style.wrap(legend, 2, style.prose()));
+    }
+
+    /// The course of signal, drift and gradient over all layers, each between its first and its last value; measured where
+    /// it was.
+    fn depth_line(&self, style: Style) -> Option<String> {
+        let (predicted, measured) = (&self.prediction.layers, &self.measurement.layers);
+        if measured.len() < COURSE {
+            return None;
+        }
+        let of = |theory: fn(&LayerPrediction) -> Option<f64>,
+                  found: fn(&LayerMeasurement) -> Estimate| {
+            let each = measured.iter().enumerate().map(|(i, layer)| {
+                let found = found(layer);
+                let theory = || predicted.get(i).and_then(theory).unwrap_or(f64::NAN);
+                if found.is_known() { found.value } else { theory() }
+            });
+            each.collect::<Vec<f64>>()
+        };
+        let curves = [
+            ("q", of(|layer| layer.spread.as_ref().ok().map(|s| s.q()), |layer| layer.q)),
+            ("γ", of(|layer| layer.spread.as_ref().ok().map(|s| s.gamma()), |layer| layer.gamma)),
+            (
+                "gradient",
+                of(
+                    |layer| layer.ln_gradient.as_ref().ok().map(|ln| ln.exp()),
+                    |layer| layer.cotangent_gradient,
+                ),
+            ),
+        ];
+        let curves: Vec<_> =
+            curves.iter().filter(|(_, values)| values.iter().any(|v| v.is_finite())).collect();
+        let ends: Vec<[String; 2]> = curves
+            .iter()
+            .map(|(_, values)| [number(values[0]), number(values[values.len() - 1])])
+            .collect();
+        let said = |i: usize, curve: &str| {
+            format!("{} {} {curve} {}", curves[i].0, ends[i][0], ends[i][1])
+        };
+        let words: usize =
+            (0..curves.len()).map(|i| style.finish(said(i, "")).chars().count()).sum();
+        let room = style.width.saturating_sub(2 + words + 3 * curves.len().saturating_sub(1));
+        let cells = (room / curves.len().max(1)).min(measured.len());
+        if curves.is_empty() || cells < COURSE {
+            return None;
+        }
+        let each: Vec<String> = (0..curves.len())
+            .map(|i| said(i, &sparkline(&curves[i].1, cells, style.unicode)))
+            .collect();
+        Some(each.join("   "))
     }
 
     /// How alike inputs of one class and of two are, first and last.
@@ -301,7 +398,7 @@ impl Report {
             "\n  {}",
             style.bold("first guess: mean share of each network's classes, most guessed first")
         );
-        let room = style.width.saturating_sub(44).clamp(10, 40);
+        let room = style.width.saturating_sub(44).clamp(10, 80);
         let shown = guess.ordered_shares.len().min(4);
         for (rank, share) in guess.ordered_shares.iter().take(shown).enumerate() {
             let theory = match (&self.prediction.prejudice, rank) {
@@ -346,15 +443,16 @@ impl Report {
         let keys = self.citations();
         if !keys.is_empty() {
             let line = format!("references: {} (firstguess cite KEY)", keys.join(", "));
-            let _ = writeln!(out, "\n{}", style.dim(wrap(&line, 2, style.width).trim_end()));
+            let _ =
+                writeln!(out, "\n{}", style.dim(style.wrap(&line, 2, style.prose()).trim_end()));
         }
     }
 }
 
-fn finding_text(finding: &Finding, style: Style) -> String {
+pub(super) fn finding_text(finding: &Finding, style: Style) -> String {
     let mut out = format!("  {}  {}\n", style.severity(finding.severity), style.bold(finding.id));
-    out += &wrap(&finding.title, 4, style.width);
-    out += &wrap(&finding.explanation, 4, style.width);
+    out += &style.wrap(&finding.title, 4, style.prose());
+    out += &style.wrap(&finding.explanation, 4, style.prose());
     if finding.severity > Severity::Note {
         for line in &finding.evidence {
             let mut parts = Vec::new();
@@ -364,15 +462,15 @@ fn finding_text(finding: &Finding, style: Style) -> String {
             if let Some(measured) = &line.measured {
                 parts.push(format!("measured {}", estimate(measured)));
             }
-            out += &style.dim(&wrap(
+            out += &style.dim(&style.wrap(
                 &format!("{}: {}", line.quantity, parts.join(", ")),
                 4,
-                style.width,
+                style.prose(),
             ));
         }
     }
     if let Some(remedy) = &finding.remedy {
-        out += &wrap(&format!("→ {remedy}"), 4, style.width);
+        out += &style.wrap(&format!("→ {remedy}"), 4, style.prose());
     }
     if finding.severity > Severity::Note {
         out += &style.dim(&format!("    more: firstguess explain {}\n", finding.id));
@@ -380,8 +478,20 @@ fn finding_text(finding: &Finding, style: Style) -> String {
     out
 }
 
+/// What a roomy table says beside the rest.
+fn more_columns(predicted: &LayerPrediction, measured: &LayerMeasurement) -> String {
+    let c = predicted.spread.as_ref().map_or_else(|_| "-".to_owned(), |spread| number(spread.c()));
+    format!(
+        "{}{}{}{}",
+        right(&c, 10),
+        right(&value(&measured.c), 10),
+        right(&value(&measured.dead_fraction), 8),
+        right(&value(&measured.saturated_fraction), 11),
+    )
+}
+
 /// The last characters of a path: what tells modules apart.
-fn ending(path: &str, width: usize) -> String {
+pub(super) fn ending(path: &str, width: usize) -> String {
     let length = path.chars().count();
     if length < width {
         return path.to_owned();
@@ -409,14 +519,7 @@ fn percent(e: &Estimate) -> String {
     }
 }
 
-fn standardized(report: &Report) -> String {
-    serde_json::to_value(report.data.standardize)
-        .ok()
-        .and_then(|name| name.as_str().map(ToOwned::to_owned))
-        .unwrap_or_default()
-}
-
-fn thousands(n: u64) -> String {
+pub(super) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -429,7 +532,7 @@ fn thousands(n: u64) -> String {
 }
 
 /// Positions to show of `n` rows when at most `rows` fit: the first three, evenly spaced ones, the last two.
-fn folded(n: usize, rows: usize) -> Vec<usize> {
+pub(super) fn folded(n: usize, rows: usize) -> Vec<usize> {
     if n <= rows {
         return (0..n).collect();
     }
@@ -458,5 +561,20 @@ mod tests {
         assert!(text.is_ascii(), "{text}");
         assert_eq!(text, "gamma_1 = 2 +- 1 -> chi");
         assert_eq!(thousands(1_234_567), "1 234 567");
+    }
+
+    /// The whole report as people see it, on a narrow and on a wide terminal, with and without more than ASCII.
+    #[test]
+    fn reports_fit_their_terminal() {
+        let report = crate::report::picture::tests::report();
+        for (width, unicode) in [(80, true), (140, true), (80, false), (140, false)] {
+            let text = report.to_terminal(Style { width, color: false, unicode });
+            for line in text.lines() {
+                assert!(line.chars().count() <= width, "{} columns: {line}", line.chars().count());
+            }
+            assert!(unicode || text.is_ascii(), "{text}");
+            let name = format!("report_{width}_{}", if unicode { "unicode" } else { "ascii" });
+            insta::assert_snapshot!(name, text);
+        }
     }
 }

@@ -42,6 +42,8 @@ pub enum Layer {
     /// An elementwise function.
     Activation(Activation),
     /// Pooling: over `size` consecutive units of a flat input, over `size × size` windows of an image.
+    ///
+    /// In the padding there is nothing for the largest and the smallest value, and zeros for the mean, as in PyTorch.
     Pool {
         /// What is taken over the window.
         kind: PoolKind,
@@ -49,6 +51,8 @@ pub enum Layer {
         size: usize,
         /// Step between windows; equals `size` unless given.
         stride: usize,
+        /// Places added on each side, at most half of `size`; none unless given.
+        padding: usize,
     },
     /// Mean over all positions, `[batch, channels, height, width] → [batch, channels]`.
     GlobalAveragePool,
@@ -266,9 +270,9 @@ const FORMS: [(&str, &[&str]); 10] = [
     ("dense", &["weight_variance", "bias_variance"]),
     ("conv", &["kernel", "stride", "padding", "groups", "weight_variance", "bias_variance"]),
     ("activation", &[]),
-    ("max_pool", &["stride"]),
-    ("average_pool", &["stride"]),
-    ("min_pool", &["stride"]),
+    ("max_pool", &["stride", "padding"]),
+    ("average_pool", &["stride", "padding"]),
+    ("min_pool", &["stride", "padding"]),
     ("group_norm", &[]),
     ("dropout", &[]),
     ("residual", &["shortcut", "branch_scale"]),
@@ -344,7 +348,8 @@ impl LayerTable {
         ];
         for (kind, size) in pools {
             if let Some(size) = size {
-                return Ok(Layer::Pool { kind, size, stride: self.stride.unwrap_or(size) });
+                let (stride, padding) = (self.stride.unwrap_or(size), self.padding.unwrap_or(0));
+                return Ok(Layer::Pool { kind, size, stride, padding });
             }
         }
         if let Some(groups) = self.group_norm {
@@ -394,7 +399,8 @@ impl From<&Layer> for LayerTable {
                 (table.weight_variance, table.bias_variance) =
                     (own.weight_variance, own.bias_variance);
             }
-            Layer::Pool { kind, size, stride } => {
+            Layer::Pool { kind, size, stride, padding } => {
+                table.padding = (padding > 0).then_some(padding);
                 match kind {
                     PoolKind::Max => table.max_pool = Some(size),
                     PoolKind::Average => table.average_pool = Some(size),
@@ -477,6 +483,7 @@ mod tests {
             r#""flatten""#,
             r#""layer_norm""#,
             r#"{"max_pool":2,"stride":2}"#,
+            r#"{"max_pool":3,"stride":2,"padding":1}"#,
             r#"{"group_norm":8}"#,
             r#"{"dropout":0.1}"#,
             r#"{"residual":["relu",{"dense":8}],"branch_scale":"1/sqrt(depth)"}"#,

@@ -64,6 +64,8 @@ pub enum Op {
         size: usize,
         /// Step.
         stride: usize,
+        /// Places added on each side.
+        padding: usize,
     },
     /// Mean over positions.
     GlobalAveragePool,
@@ -319,9 +321,9 @@ impl Builder {
                 (Op::Conv(weights, *window), output)
             }
             Layer::Activation(activation) => (Op::Activation(activation.clone()), *input),
-            Layer::Pool { kind, size, stride } => {
-                let op = Op::Pool { kind: *kind, size: *size, stride: *stride };
-                (op, place.pool(*kind, *size, *stride)?)
+            Layer::Pool { kind, size, stride, padding } => {
+                let op = Op::Pool { kind: *kind, size: *size, stride: *stride, padding: *padding };
+                (op, place.pool(*kind, *size, *stride, *padding)?)
             }
             Layer::GlobalAveragePool => {
                 let [channels, _, _] = place.image()?;
@@ -419,10 +421,19 @@ impl Place<'_> {
         Ok((weights, self.fits(Shape::image(channels, out_height, out_width))?))
     }
 
-    fn pool(&self, kind: PoolKind, size: usize, stride: usize) -> Result<Shape, SpecError> {
+    fn pool(
+        &self,
+        kind: PoolKind,
+        size: usize,
+        stride: usize,
+        padding: usize,
+    ) -> Result<Shape, SpecError> {
         check_size(self.path, kind.key(), size, 1, 1 << 16)?;
         check_size(self.path, "stride", stride, 1, 1 << 16)?;
-        let out = |extent: usize| extent.checked_sub(size).map(|room| room / stride + 1);
+        // Half of a window at most: every window then holds a value.
+        check_size(self.path, "padding", padding, 0, size / 2)?;
+        let out =
+            |extent: usize| (extent + 2 * padding).checked_sub(size).map(|room| room / stride + 1);
         let Some([channels, height, width]) = self.input.as_image() else {
             let units = out(self.input.size());
             return self

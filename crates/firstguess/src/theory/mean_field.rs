@@ -319,6 +319,22 @@ pub struct Trajectory {
     pub ended: Option<NoTheory>,
 }
 
+impl Trajectory {
+    /// `ln` of the mean square of the gradient at each layer, relative to the last: the sum of `ln χ` over what lies ahead.
+    pub fn ln_gradients(&self) -> Vec<f64> {
+        let mut ahead = 0.0;
+        let mut found: Vec<f64> = (0..self.layers.len())
+            .rev()
+            .map(|index| {
+                ahead += self.chi.get(index).map_or(0.0, |chi| chi.ln());
+                ahead
+            })
+            .collect();
+        found.reverse();
+        found
+    }
+}
+
 /// Iterates [`step`] from the first layer's spread.
 pub fn trajectory(phi: &Dual, layer: LayerVariance, first: Spread, depth: usize) -> Trajectory {
     let mut path = Trajectory { layers: vec![first], chi: Vec::new(), ended: None };

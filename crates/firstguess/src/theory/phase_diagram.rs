@@ -3,9 +3,11 @@
 //! Every number that a cell needs is a smooth function of `ln q` (and of the angle `θ = arccos c`), so that an activation
 //! is integrated at a few hundred points and the 65 536 cells of a 256 × 256 grid only evaluate polynomials.
 
+mod curves;
 mod diagram;
 mod neutrality;
 
+pub use curves::{Curves, EdgeCurve, Point};
 pub use diagram::{Axis, PhaseDiagram};
 
 use super::critical::CriticalPoint;

@@ -128,7 +128,7 @@ class Builder:
         for name, sign in [("max_pool", 1), ("min_pool", -1), ("average_pool", 0)]:
             if name in layer:
                 size = layer[name]
-                return pool(sign, size, layer.get("stride", size), image)
+                return pool(sign, size, layer.get("stride", size), layer.get("padding", 0), image)
         if "group_norm" in layer:
             return nn.GroupNorm(layer["group_norm"], shape[0], eps=EPSILON, dtype=self.dtype)
         if "dropout" in layer:
@@ -142,13 +142,13 @@ class Builder:
         return self.sequence(layer["layers"] * layer["repeat"], shape)
 
 
-def pool(sign, size, stride, image):
+def pool(sign, size, stride, padding, image):
     if image:
         kind = F.max_pool2d if sign else F.avg_pool2d
-        inner = lambda x: kind(x, size, stride)
+        inner = lambda x: kind(x, size, stride, padding)
     else:
         kind = F.max_pool1d if sign else F.avg_pool1d
-        inner = lambda x: kind(x.unsqueeze(1), size, stride).squeeze(1)
+        inner = lambda x: kind(x.unsqueeze(1), size, stride, padding).squeeze(1)
     return Function(inner if sign >= 0 else lambda x: -inner(-x))
 
 
@@ -191,10 +191,11 @@ CASES |= {
     "small convolutional classifier": ([3, 12, 12], [{"conv": 16}, "batch_norm", "relu", {"max_pool": 2}, {"conv": 24}, "relu", {"max_pool": 2}, "flatten", {"dense": 10}]),
 }
 for _pool in ["max_pool", "min_pool", "average_pool"]:
-    for _size, _stride in [(2, 2), (3, 2), (2, 3), (3, 1)]:
-        _layer = {_pool: _size, "stride": _stride}
-        CASES[f"{_pool} {_size}/{_stride}"] = ([2, 9, 8], [{"conv": 4}, "tanh", _layer, "flatten", {"dense": 3}])
-        CASES[f"{_pool} {_size}/{_stride} of units"] = ([5], [{"dense": 13}, "tanh", _layer, {"dense": 3}])
+    for _size, _stride, _padding in [(2, 2, 0), (3, 2, 0), (2, 3, 0), (3, 1, 0), (3, 2, 1), (2, 2, 1), (5, 3, 2)]:
+        _layer = {_pool: _size, "stride": _stride, "padding": _padding}
+        _name = f"{_pool} {_size}/{_stride}+{_padding}"
+        CASES[_name] = ([2, 9, 8], [{"conv": 4}, "tanh", _layer, "flatten", {"dense": 3}])
+        CASES[f"{_name} of units"] = ([5], [{"dense": 13}, "tanh", _layer, {"dense": 3}])
 for _norm in ["batch_norm", "layer_norm", "rms_norm", {"group_norm": 2}]:
     CASES[f"norm {_norm} of images"] = ([3, 5, 5], [{"conv": 4}, _norm, *HEAD])
     CASES[f"norm {_norm} of units"] = ([5], [{"dense": 8}, _norm, "tanh", {"dense": 3}])

@@ -6,8 +6,8 @@ use super::Answer;
 use crate::printer::{Printer, Tone};
 use crate::table::{columns, digits};
 
-/// Columns of the longest bar.
-const BAR: f64 = 40.0;
+/// Columns beside the longest bar.
+const BESIDE: usize = 40;
 
 impl Answer {
     pub(super) fn print(&self, out: &mut Printer) -> io::Result<()> {
@@ -44,7 +44,7 @@ impl Answer {
             digits(self.variance.value)
         ))?;
         if classes == 2 {
-            out.lines(&self.histogram())?;
+            out.lines(&self.histogram(out.settings().width))?;
         }
         out.note(if gamma < 1.0 {
             "γ < 1: most networks split the inputs evenly. Exact at infinite width."
@@ -55,7 +55,8 @@ impl Answer {
     }
 
     /// How often class 0 gets which share.
-    fn histogram(&self) -> String {
+    fn histogram(&self, width: usize) -> String {
+        let longest = width.saturating_sub(BESIDE) as f64;
         let bins: Vec<f64> = (0..10_u8)
             .map(|bin| {
                 let edge = |i: u8| f64::from(i) / 10.0;
@@ -69,9 +70,9 @@ impl Answer {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                reason = "a fraction of BAR"
+                reason = "a part of the width"
             )]
-            let bar = "█".repeat((BAR * mass / tallest).round() as usize);
+            let bar = "█".repeat((longest * mass / tallest).round() as usize);
             let (low, high) = (10 * bin, 10 * bin + 10);
             let line = format!("  {low:>3} - {high:>3}%  {:>6}  {bar}", percent(*mass));
             text.push_str(line.trim_end());

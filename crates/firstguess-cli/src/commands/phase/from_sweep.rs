@@ -9,7 +9,7 @@ use firstguess::theory::NoTheory;
 use firstguess::theory::critical::{edge_of_chaos, homogeneous_criticality, neutrality};
 use firstguess::theory::dual::Dual;
 use firstguess::theory::phase::{Phase, Prejudice};
-use firstguess::theory::phase_diagram::{Cell, PhaseDiagram};
+use firstguess::theory::phase_diagram::{Axis, Cell, Curves, PhaseDiagram};
 
 use crate::commands::sweep::existing;
 
@@ -88,6 +88,10 @@ pub(super) fn diagram(folder: &Path, wanted: Option<&Activation>) -> anyhow::Res
     let phi = phi.filter(|_| !pooled).ok_or_else(|| {
         if pooled { NoTheory::new("not drawn over a sweep with pools") } else { unknown() }
     });
+    let curves = match &phi {
+        Ok(phi) if weights.len() > 1 && biases.len() > 1 => curves(phi, &weights, &biases),
+        _ => Curves::default(),
+    };
     let line = |bias: &f64| phi.as_ref().map_err(Clone::clone).map(|phi| (phi, *bias));
     Ok(PhaseDiagram {
         activation: rows.activation.clone(),
@@ -105,10 +109,18 @@ pub(super) fn diagram(folder: &Path, wanted: Option<&Activation>) -> anyhow::Res
             .as_ref()
             .and_then(homogeneous_criticality)
             .filter(|both| both.eta != 1.0),
+        curves,
+        point: None,
         weight_variances: weights,
         bias_variances: biases,
         cells,
     })
+}
+
+/// Both lines of theory, as they are drawn over the cells.
+fn curves(phi: &Dual, weights: &[f64], biases: &[f64]) -> Curves {
+    let ends = |values: &[f64]| Axis { low: values[0], high: values[values.len() - 1], points: 2 };
+    PhaseDiagram::new(phi, ends(weights), ends(biases)).curves
 }
 
 /// The columns of a table by name.

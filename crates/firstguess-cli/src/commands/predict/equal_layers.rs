@@ -26,20 +26,15 @@ pub(super) fn answer(
         .ended
         .as_ref()
         .map(|why| NoTheory::new(format!("the last layer is out of reach: {why}")));
-    let mut ln_gradient = 0.0;
-    let mut layers: Vec<LayerState> = Vec::with_capacity(path.layers.len());
-    for (index, spread) in path.layers.iter().enumerate().rev() {
-        ln_gradient += path.chi.get(index).map_or(0.0, |chi| chi.ln());
-        let ln_gradient = unreached.clone().map_or(Ok(ln_gradient), Err);
-        layers.push(LayerState {
+    let layers =
+        path.layers.iter().zip(path.ln_gradients()).map(|(spread, ln_gradient)| LayerState {
             kind: "dense",
             spread: Ok(*spread),
-            ln_gradient,
+            ln_gradient: unreached.clone().map_or(Ok(ln_gradient), Err),
             finite_width: None,
             on_data: None,
         });
-    }
-    layers.reverse();
+    let layers: Vec<LayerState> = layers.collect();
     let LayerVariance { weight, bias } = layer;
     let two_classes = path
         .layers
@@ -82,6 +77,7 @@ mod tests {
     fn relu(weight_variance: f64, depth: usize) -> Answer {
         let args = PredictArgs {
             model: None,
+            data: None,
             activation: None,
             weight_variance: None,
             bias_variance: None,

@@ -1,5 +1,6 @@
 //! A comparison of trainings for people: one line per arm, their curves, and the differences.
 
+use firstguess::report::sparkline_between;
 use firstguess::train::compare::{Band, Paired};
 use firstguess::train::lab::ArmReport;
 use firstguess::train::{Lab, LabReport};
@@ -8,8 +9,8 @@ use crate::commands::model::Model;
 use crate::printer::{Printer, Tone};
 use crate::table::{columns, given};
 
-/// Columns of a curve.
-const CURVE: usize = 40;
+/// Columns of a curve at most.
+const CURVE: usize = 100;
 
 /// Comparisons listed.
 const COMPARISONS: usize = 10;
@@ -40,10 +41,14 @@ pub(super) fn print(
     out.verbatim(table.as_bytes())?;
     out.lines("\n  course from start to end: share of the class guessed most, then accuracy\n")?;
     let width = report.arms.iter().map(|arm| arm.name.chars().count()).max().unwrap_or(0);
+    let cells = out.settings().width.saturating_sub(width + 6).clamp(20, CURVE);
     for arm in &report.arms {
         let pad = " ".repeat(width - arm.name.chars().count());
         let unicode = out.settings().unicode;
-        let curve = |bands: &[Band]| sparkline(bands, unicode);
+        let curve = |bands: &[Band]| {
+            let means: Vec<f64> = bands.iter().map(|band| band.mean).collect();
+            sparkline_between(&means, 0.0, 1.0, cells, unicode)
+        };
         out.lines(&format!("  {}{pad}  {}", arm.name, curve(&arm.curves.largest_share)))?;
         out.lines(&format!("  {}  {}", " ".repeat(width), curve(&arm.curves.accuracy)))?;
     }
@@ -171,27 +176,4 @@ fn comparisons(report: &LabReport, out: &Printer) -> String {
         })
         .collect();
     columns(out, &["first", "second", "accuracy", "p", "top share", "p"], rows)
-}
-
-/// A curve of values from 0 to 1, one character each.
-fn sparkline(bands: &[Band], unicode: bool) -> String {
-    let levels: Vec<char> = if unicode {
-        "▁▂▃▄▅▆▇█".chars().collect()
-    } else {
-        "0123456789".chars().collect()
-    };
-    let shown = bands.len().min(CURVE);
-    (0..shown)
-        .map(|i| {
-            let at = if shown < 2 { 0 } else { i * (bands.len() - 1) / (shown - 1) };
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a share of the levels"
-            )]
-            let level =
-                (bands[at].mean.clamp(0.0, 1.0) * (levels.len() - 1) as f64).round() as usize;
-            levels[level]
-        })
-        .collect()
 }

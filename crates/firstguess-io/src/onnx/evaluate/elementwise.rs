@@ -22,7 +22,13 @@ pub(super) const OPERATORS: &[(&str, Operation)] = &[
     ("GreaterOrEqual", |call| compare(call, |a, b| a >= b)),
     ("Less", |call| compare(call, |a, b| a < b)),
     ("LessOrEqual", |call| compare(call, |a, b| a <= b)),
+    ("Equal", |call| compare(call, |a, b| a == b)),
+    ("Not", |call| Ok(Array::Bool(truth(call, 0)?.mapv(|b| !b)))),
+    ("And", |call| both(truth(call, 0)?, truth(call, 1)?, |a, b| a && b).map(Array::Bool)),
+    ("Or", |call| both(truth(call, 0)?, truth(call, 1)?, |a, b| a || b).map(Array::Bool)),
     ("Where", select),
+    ("Floor", |call| map(call, f32::floor)),
+    ("Ceil", |call| map(call, f32::ceil)),
     ("Sqrt", |call| map(call, f32::sqrt)),
     ("Reciprocal", |call| map(call, f32::recip)),
     ("Exp", |call| map(call, f32::exp)),
@@ -86,6 +92,13 @@ fn sigmoid(x: f32) -> f32 {
 
 fn softplus(x: f32) -> f32 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+fn truth<'a>(call: &Call<'a>, position: usize) -> Result<&'a ArrayD<bool>, String> {
+    match call.input(position)? {
+        Array::Bool(array) => Ok(array),
+        _ => Err("takes truth values".to_owned()),
+    }
 }
 
 fn map(call: &Call<'_>, f: impl Fn(f32) -> f32) -> Result<Array, String> {
@@ -165,12 +178,22 @@ fn compare(call: &Call<'_>, f: impl Fn(f64, f64) -> bool) -> Result<Array, Strin
 }
 
 fn select(call: &Call<'_>) -> Result<Array, String> {
-    let Array::Bool(condition) = call.input(0)? else {
-        return Err("takes truth values as its condition".to_owned());
-    };
-    let (yes, no) = (call.float(1)?, call.float(2)?);
+    let condition = truth(call, 0)?;
+    match (call.input(1)?, call.input(2)?) {
+        (Array::Float(yes), Array::Float(no)) => chosen(condition, yes, no).map(Array::Float),
+        (Array::Int(yes), Array::Int(no)) => chosen(condition, yes, no).map(Array::Int),
+        (Array::Bool(yes), Array::Bool(no)) => chosen(condition, yes, no).map(Array::Bool),
+        _ => Err("chooses between two inputs of one type".to_owned()),
+    }
+}
+
+fn chosen<T: Copy>(
+    condition: &ArrayD<bool>,
+    yes: &ArrayD<T>,
+    no: &ArrayD<T>,
+) -> Result<ArrayD<T>, String> {
     let pairs = both(yes, no, |yes, no| (yes, no))?;
-    both(condition, &pairs, |c, (yes, no)| if c { yes } else { no }).map(Array::Float)
+    both(condition, &pairs, |c, (yes, no)| if c { yes } else { no })
 }
 
 fn clip(call: &Call<'_>) -> Result<Array, String> {

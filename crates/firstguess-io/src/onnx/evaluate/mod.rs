@@ -23,6 +23,8 @@ pub(super) struct Call<'a> {
     pub(super) node: &'a Node,
     pub(super) inputs: Vec<Option<&'a Array>>,
     pub(super) opset: i64,
+    /// Whether batch normalisations take the statistics of the batch, without gains and shifts, as training begins.
+    pub(super) fresh: bool,
 }
 
 impl<'a> Call<'a> {
@@ -66,17 +68,34 @@ fn operation(kind: &str) -> Option<Operation> {
 
 /// The operators of a graph that [`run`] does not know.
 pub(super) fn unknown(graph: &Graph) -> Vec<Operator> {
-    graph.nodes.iter().filter(|node| operation(&node.kind).is_none()).map(Node::operator).collect()
+    graph.nodes.iter().filter(|node| !is_known(node)).map(Node::operator).collect()
+}
+
+/// What a run puts in place of what the file says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Changes<'a> {
+    /// Values that are these, whatever makes them.
+    pub(super) values: Option<&'a HashMap<usize, Array>>,
+    /// Whether batch normalisations take the statistics of the batch, without gains and shifts, as training begins.
+    pub(super) fresh: bool,
+}
+
+impl Changes<'_> {
+    fn value(&self, value: usize) -> Option<&Array> {
+        self.values.and_then(|values| values.get(&value))
+    }
 }
 
 /// Runs the graph on one batch, calls `see` with every value that is made, in order, and gives the output.
 ///
-/// A value is dropped as soon as nothing later reads it.
+/// A value is dropped as soon as nothing later reads it. Nodes that are not known, and those behind them, are left out: the output
+/// is `None` where it is among them.
 pub(super) fn run(
     graph: &Graph,
     input: ArrayD<f32>,
+    changes: Changes<'_>,
     mut see: impl FnMut(usize, &Array),
-) -> Result<ArrayD<f32>, OnnxError> {
+) -> Result<Option<ArrayD<f32>>, OnnxError> {
     let mut last_read: HashMap<usize, usize> = HashMap::new();
     for (position, node) in graph.nodes.iter().enumerate() {
         for value in node.inputs.iter().flatten() {
@@ -87,12 +106,20 @@ pub(super) fn run(
     let mut values: HashMap<usize, Array> = HashMap::new();
     values.insert(graph.input.value, Array::Float(input));
     for (position, node) in graph.nodes.iter().enumerate() {
-        let result = run_node(graph, node, |value| {
-            values.get(value).or_else(|| graph.constants.get(value))
-        })?;
-        if let Some(Some(output)) = node.outputs.first() {
-            see(*output, &result);
-            values.insert(*output, result);
+        let find = |value: &usize| {
+            let found = changes.value(*value).or_else(|| values.get(value));
+            found.or_else(|| graph.constants.get(value))
+        };
+        let reached = node.inputs.iter().flatten().all(|value| find(value).is_some());
+        if !reached || !is_known(node) {
+            continue;
+        }
+        for (output, result) in node.outputs.iter().zip(run_node(graph, node, changes.fresh, find)?)
+        {
+            if let Some(output) = output {
+                see(*output, changes.value(*output).unwrap_or(&result));
+                values.insert(*output, result);
+            }
         }
         for value in node.inputs.iter().flatten() {
             if last_read.get(value) == Some(&position) {
@@ -102,25 +129,32 @@ pub(super) fn run(
     }
     let output =
         values.remove(&graph.output).or_else(|| graph.constants.get(&graph.output).cloned());
-    let missing = || {
-        OnnxError::malformed("never makes its output", "graphs whose output depends on the input")
-    };
-    output.ok_or_else(missing)?.into_float().map_err(|problem| {
+    let Some(output) = output else { return Ok(None) };
+    output.into_float().map(Some).map_err(|problem| {
         OnnxError::malformed(format!("has an output that {problem}"), "class scores")
     })
 }
 
-/// Runs one node on the values that `find` knows, and gives its first result.
+/// Whether a node is run here.
+pub(super) fn is_known(node: &Node) -> bool {
+    node.kind == "Split" || operation(&node.kind).is_some()
+}
+
+/// Runs one node on the values that `find` knows, and gives its results.
 pub(super) fn run_node<'a>(
     graph: &Graph,
     node: &Node,
+    fresh: bool,
     find: impl Fn(&usize) -> Option<&'a Array>,
-) -> Result<Array, OnnxError> {
+) -> Result<Vec<Array>, OnnxError> {
     let refused = |problem: String| OnnxError::Run { operator: node.operator(), problem };
-    let operation = operation(&node.kind).ok_or_else(|| refused("is not supported".to_owned()))?;
     let inputs = node.inputs.iter().map(|value| value.as_ref().and_then(&find)).collect();
-    let call = Call { node, inputs, opset: graph.opset };
-    operation(&call).map_err(refused)
+    let call = Call { node, inputs, opset: graph.opset, fresh };
+    if node.kind == "Split" {
+        return shape::split(&call).map_err(refused);
+    }
+    let operation = operation(&node.kind).ok_or_else(|| refused("is not supported".to_owned()))?;
+    Ok(vec![operation(&call).map_err(refused)?])
 }
 
 /// `A B` over the last two axes; the others are broadcast.

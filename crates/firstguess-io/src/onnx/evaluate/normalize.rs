@@ -51,7 +51,7 @@ fn reduce(call: &Call<'_>, of_sum: impl Fn(f64, f64) -> f64) -> Result<Array, St
     Ok(Array::Float(result))
 }
 
-/// With the running statistics, as in evaluation.
+/// With the running statistics, as in evaluation; with those of the batch where the node is one of training.
 fn batch_norm(call: &Call<'_>) -> Result<Array, String> {
     let input = call.float(0)?;
     let channels = input.shape().get(1).copied().unwrap_or(0);
@@ -63,10 +63,18 @@ fn batch_norm(call: &Call<'_>) -> Result<Array, String> {
             Err(format!("has {} statistics for {channels} channels", values.len()))
         }
     };
-    let (scale, shift, mean, variance) =
-        (parameter(1)?, parameter(2)?, parameter(3)?, parameter(4)?);
     let epsilon = call.node.float("epsilon").unwrap_or(1e-5);
+    let (scale, shift) = (parameter(1)?, parameter(2)?);
     let mut result = input.clone();
+    if call.fresh || call.node.int("training_mode").unwrap_or(0) == 1 {
+        for (c, mut channel) in result.axis_iter_mut(Axis(1)).enumerate() {
+            let (mean, inverse) = statistics(channel.iter().copied(), f64::from(epsilon), true);
+            let (gain, offset) = if call.fresh { (1.0, 0.0) } else { (scale[c], shift[c]) };
+            channel.mapv_inplace(|x| gain * to_f32((f64::from(x) - mean) * inverse) + offset);
+        }
+        return Ok(Array::Float(result));
+    }
+    let (mean, variance) = (parameter(3)?, parameter(4)?);
     for (c, mut channel) in result.axis_iter_mut(Axis(1)).enumerate() {
         let factor = scale[c] / (variance[c] + epsilon).sqrt();
         channel.mapv_inplace(|x| (x - mean[c]) * factor + shift[c]);

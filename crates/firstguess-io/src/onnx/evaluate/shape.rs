@@ -217,6 +217,36 @@ fn concat(call: &Call<'_>) -> Result<Array, String> {
     }
 }
 
+/// Parts along one axis: of the sizes given, or equal ones.
+pub(super) fn split(call: &Call<'_>) -> Result<Vec<Array>, String> {
+    let input = call.input(0)?;
+    let along = axis(call.node.int("axis").unwrap_or(0), input.shape().len())?;
+    let (extent, parts) = (input.shape()[along], call.node.outputs.len());
+    let sizes = match call.integers("split", 1)? {
+        Some(sizes) => extents(&sizes)?,
+        None => {
+            let each = extent.div_ceil(parts.max(1));
+            (0..parts).map(|part| each.min(extent.saturating_sub(part * each))).collect()
+        }
+    };
+    let total = sizes.iter().try_fold(0_usize, |sum, size| sum.checked_add(*size));
+    if sizes.len() != parts || total != Some(extent) {
+        return Err(format!("splits {extent} into {parts} parts of {sizes:?}"));
+    }
+    let mut start = 0;
+    let part = |size: usize| {
+        let window = Slice::from(start..start + size);
+        start += size;
+        with_any(
+            input,
+            |a| Ok(a.slice_axis(Axis(along), window).to_owned()),
+            |a| Ok(a.slice_axis(Axis(along), window).to_owned()),
+            |a| Ok(a.slice_axis(Axis(along), window).to_owned()),
+        )
+    };
+    sizes.into_iter().map(part).collect()
+}
+
 fn gather(call: &Call<'_>) -> Result<Array, String> {
     let (input, indices) = (call.input(0)?, call.input(1)?);
     let axes = input.shape().len();

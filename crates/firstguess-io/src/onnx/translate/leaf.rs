@@ -80,6 +80,7 @@ impl Reader<'_> {
 
     fn dense(
         &self,
+        node: &Node,
         weight: usize,
         transposed: bool,
         factor: f32,
@@ -96,7 +97,9 @@ impl Reader<'_> {
         } else {
             array.iter().map(|w| factor * w).collect()
         };
-        let weights = FoundWeights { name: self.graph.names[weight].clone(), weight: found, bias };
+        let output = node.outputs.first().copied().flatten()?;
+        let name = self.graph.names[weight].clone();
+        let weights = FoundWeights { name, weight: found, bias, output };
         let layer = Layer::Dense { units, own: OwnVariances::default() };
         Some(Step { piece: Some(Piece::Leaf(layer, Some(weights))), source })
     }
@@ -114,7 +117,7 @@ impl Reader<'_> {
             Some(bias) => Some(self.vector(bias, units)?.iter().map(|b| beta * b).collect()),
             None => None,
         };
-        self.dense(weight, transposed, node.float("alpha").unwrap_or(1.0), bias, source)
+        self.dense(node, weight, transposed, node.float("alpha").unwrap_or(1.0), bias, source)
     }
 
     /// A product with a constant matrix, which may stand behind a transposition.
@@ -125,7 +128,7 @@ impl Reader<'_> {
             Some(value) => Some(self.vector(value, columns)?),
             None => None,
         };
-        self.dense(weight, false, 1.0, bias, source)
+        self.dense(node, weight, false, 1.0, bias, source)
     }
 
     /// A product and the sum behind it.
@@ -195,6 +198,7 @@ impl Reader<'_> {
             name: self.graph.names[weight].clone(),
             weight: array.iter().copied().collect(),
             bias,
+            output: node.outputs.first().copied().flatten().unwrap_or(source),
         };
         Ok(Step { piece: Some(Piece::Leaf(layer, Some(weights))), source })
     }
@@ -211,13 +215,23 @@ impl Reader<'_> {
             return Ok(Step::layer(Layer::GlobalAveragePool, source));
         }
         let window = self.square(node, &kernel, source)?;
-        if window.pads.0 != 0 {
-            return Err(OnnxError::Run {
-                operator: node.operator(),
-                problem: "pads its windows; padded pools are not in the vocabulary".to_owned(),
-            });
+        let Window { kernel: size, stride, pads: (padding, _), .. } = window;
+        let refused = |problem: &str| OnnxError::Run {
+            operator: node.operator(),
+            problem: problem.to_owned(),
+        };
+        if padding > size / 2 {
+            return Err(refused(
+                "pads by more than half of its window; such pools are not in the vocabulary",
+            ));
         }
-        Ok(Step::layer(Layer::Pool { kind, size: window.kernel, stride: window.stride }, source))
+        let counted = node.int("count_include_pad").unwrap_or(0) == 1;
+        if padding > 0 && kind == PoolKind::Average && !counted {
+            return Err(refused(
+                "leaves the padding out of its means (count_include_pad=0); such pools are not in the vocabulary",
+            ));
+        }
+        Ok(Step::layer(Layer::Pool { kind, size, stride, padding }, source))
     }
 
     /// A mean over both axes of an image.

@@ -8,6 +8,7 @@
 mod function;
 mod leaf;
 mod paths;
+mod reach;
 
 use firstguess::spec::layer::{BranchScale, Layer};
 use firstguess::spec::network::Architecture;
@@ -16,7 +17,9 @@ use super::OnnxModel;
 use super::error::{OnnxError, Operator};
 use super::graph::Graph;
 use super::tensor::Array;
-use paths::Observed;
+
+pub(super) use paths::Observed;
+pub(super) use reach::{Reach, Reached};
 
 /// The layers of a model, and what stands in its file beside them.
 #[derive(Debug, Clone)]
@@ -38,6 +41,8 @@ pub struct FoundWeights {
     pub weight: Vec<f32>,
     /// `[outputs]`; `None` for a layer without biases.
     pub bias: Option<Vec<f32>>,
+    /// The value that the product makes, before the bias where that is added apart.
+    pub(super) output: usize,
 }
 
 /// One layer, with the weights of it or of the layers in it.
@@ -80,6 +85,12 @@ impl OnnxModel {
     ///
     /// [`OnnxError::Unsupported`] with the nodes that have no layer, or [`OnnxError::Run`] where the model does not fit together.
     pub fn translate(&self) -> Result<Translation, OnnxError> {
+        let unknown = super::evaluate::unknown(&self.graph);
+        if !unknown.is_empty() {
+            let advice =
+                "Nothing can be translated whose shapes are unknown; check it as it is".to_owned();
+            return Err(OnnxError::Unsupported { operators: unknown, advice });
+        }
         let observed = Observed::new(&self.graph, &self.probe_shape()?)?;
         let mut reader = Reader { graph: &self.graph, observed: &observed, notes: Vec::new() };
         let end = reader.logits(self.graph.output);
@@ -92,11 +103,11 @@ impl OnnxModel {
     }
 }
 
-/// A warning where an exporter may have multiplied batch normalisations into the convolutions before them.
+/// Convolutions behind which an exporter may have folded batch normalisations, of how many.
 ///
 /// In evaluation mode torch's exporters fold them: the network in the file then has no normalisation, which at initialization is a
 /// different network. What is left of one is a convolution with no bias, or with a bias of zeros under an invented name.
-fn folded_norms(graph: &Graph, observed: &Observed) -> Option<String> {
+pub(super) fn folded_convolutions(graph: &Graph, observed: &Observed) -> Option<(usize, usize)> {
     let trace = |node: &&super::graph::Node| match node.inputs.get(2).copied().flatten() {
         None => true,
         Some(bias) => {
@@ -110,12 +121,15 @@ fn folded_norms(graph: &Graph, observed: &Observed) -> Option<String> {
     let convolutions: Vec<_> = graph.nodes.iter().filter(|node| node.kind == "Conv").collect();
     let folded = convolutions.iter().copied().filter(trace).count();
     let normalised = graph.nodes.iter().any(|node| node.kind.ends_with("Normalization"));
-    (folded > 0 && !normalised).then(|| {
+    (folded > 0 && !normalised).then_some((folded, convolutions.len()))
+}
+
+fn folded_norms(graph: &Graph, observed: &Observed) -> Option<String> {
+    folded_convolutions(graph, observed).map(|(folded, convolutions)| {
         format!(
-            "{folded} of {} convolutions have no bias and no normalisation behind them. If the model has batch normalisations, the \
+            "{folded} of {convolutions} convolutions have no bias and no normalisation behind them. If the model has batch normalisations, the \
              exporter has folded them into the convolutions, and this is not the network that will be trained: export it with \
-             training=TrainingMode.PRESERVE, do_constant_folding=False, dynamo=False",
-            convolutions.len()
+             training=TrainingMode.PRESERVE, do_constant_folding=False, dynamo=False"
         )
     })
 }
@@ -181,18 +195,29 @@ impl Reader<'_> {
                     "a chain of layers, with residual blocks",
                 ));
             };
-            let step = match self.leaf(node)? {
-                Some(step) => step,
-                None => match self.function(start, at)? {
-                    Some(step) => step,
-                    None => self.residual(node, at, nesting)?,
-                },
-            };
+            let step = self.step(start, at, node, nesting)?;
             pieces.extend(step.piece);
             at = step.source;
         }
         pieces.reverse();
         Ok(pieces)
+    }
+
+    /// The layer whose result is one value.
+    fn step(
+        &mut self,
+        start: usize,
+        at: usize,
+        node: &super::graph::Node,
+        nesting: usize,
+    ) -> Result<Step, OnnxError> {
+        if let Some(step) = self.leaf(node)? {
+            return Ok(step);
+        }
+        match self.function(start, at)? {
+            Some(step) => Ok(step),
+            None => self.residual(node, at, nesting),
+        }
     }
 
     /// A sum of two paths that part at one value.

@@ -12,7 +12,7 @@ use firstguess::math::stream::{Purpose, Seed, Stream};
 
 /// The values of a graph, seen once.
 #[derive(Debug)]
-pub(super) struct Observed {
+pub(in crate::onnx) struct Observed {
     shapes: HashMap<usize, Vec<usize>>,
     /// Values that do not depend on the data: weights, and numbers made from them or from shapes.
     fixed: HashMap<usize, Array>,
@@ -24,7 +24,7 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    pub(super) fn new(graph: &Graph, input_shape: &[usize]) -> Result<Self, OnnxError> {
+    pub(in crate::onnx) fn new(graph: &Graph, input_shape: &[usize]) -> Result<Self, OnnxError> {
         let makers = graph.makers();
         let mut data = vec![false; graph.names.len()];
         data[graph.input.value] = true;
@@ -51,15 +51,8 @@ impl Observed {
         let mut shapes: HashMap<usize, Vec<usize>> =
             graph.constants.iter().map(|(value, array)| (*value, array.shape().to_vec())).collect();
         shapes.insert(graph.input.value, input_shape.to_vec());
-        let unknown = evaluate::unknown(graph);
-        if !unknown.is_empty() {
-            let advice =
-                "Nothing can be said of a network whose shapes are unknown; check it from Python"
-                    .to_owned();
-            return Err(OnnxError::Unsupported { operators: unknown, advice });
-        }
         let input = random(input_shape)?;
-        evaluate::run(graph, input, |value, array| {
+        evaluate::run(graph, input, evaluate::Changes::default(), |value, array| {
             shapes.insert(value, array.shape().to_vec());
             if !data[value] {
                 fixed.insert(value, array.clone());
@@ -68,30 +61,35 @@ impl Observed {
         Ok(Self { shapes, fixed, data, makers, parting })
     }
 
-    pub(super) fn shape(&self, value: usize) -> &[usize] {
+    pub(in crate::onnx) fn shape(&self, value: usize) -> &[usize] {
         self.shapes.get(&value).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn fixed(&self, value: usize) -> Option<&Array> {
+    /// Whether the run came so far: nothing is known of values behind a node that cannot be run.
+    pub(in crate::onnx) fn is_reached(&self, value: usize) -> bool {
+        self.shapes.contains_key(&value)
+    }
+
+    pub(in crate::onnx) fn fixed(&self, value: usize) -> Option<&Array> {
         self.fixed.get(&value)
     }
 
-    pub(super) fn is_data(&self, value: usize) -> bool {
+    pub(in crate::onnx) fn is_data(&self, value: usize) -> bool {
         self.data[value]
     }
 
     /// The node that makes a value.
-    pub(super) fn maker<'a>(&self, graph: &'a Graph, value: usize) -> Option<&'a Node> {
+    pub(in crate::onnx) fn maker<'a>(&self, graph: &'a Graph, value: usize) -> Option<&'a Node> {
         self.makers.get(&value).and_then(|position| graph.nodes.get(*position))
     }
 
     /// The last value that every path to this one goes through; `None` at the input.
-    pub(super) fn parting(&self, value: usize) -> Option<usize> {
+    pub(in crate::onnx) fn parting(&self, value: usize) -> Option<usize> {
         self.parting.get(&value).copied()
     }
 
     /// The nodes between two values, in order; `None` where there are more than `most`, or where a path leads past `source`.
-    pub(super) fn region<'a>(
+    pub(in crate::onnx) fn region<'a>(
         &self,
         graph: &'a Graph,
         source: usize,
@@ -117,7 +115,7 @@ impl Observed {
     }
 
     /// Runs a region on an array that takes the place of `source`.
-    pub(super) fn run_region(
+    pub(in crate::onnx) fn run_region(
         &self,
         graph: &Graph,
         region: &[&Node],
@@ -127,11 +125,11 @@ impl Observed {
     ) -> Result<ArrayD<f32>, OnnxError> {
         let mut values = HashMap::from([(source, Array::Float(input))]);
         for node in region {
-            let result = evaluate::run_node(graph, node, |value| {
+            let results = evaluate::run_node(graph, node, false, |value| {
                 values.get(value).or_else(|| self.fixed.get(value))
             })?;
-            if let Some(Some(output)) = node.outputs.first() {
-                values.insert(*output, result);
+            for (output, result) in node.outputs.iter().zip(results) {
+                values.extend(output.map(|output| (output, result)));
             }
         }
         let missing = || {
@@ -164,7 +162,7 @@ fn meet(
 }
 
 /// Standard normal numbers, the same for every run.
-pub(super) fn random(shape: &[usize]) -> Result<ArrayD<f32>, OnnxError> {
+pub(in crate::onnx) fn random(shape: &[usize]) -> Result<ArrayD<f32>, OnnxError> {
     let refused = |problem| OnnxError::malformed(format!("has {problem}"), "smaller inputs");
     let mut values = vec![0.0; elements(shape).map_err(refused)?];
     Stream::new(Seed(0), 0, 0, Purpose::Data).fill_normal_f32(0, &mut values);

@@ -178,6 +178,16 @@ fn pools_of_vectors_and_images() {
                 2,
             );
         }
+        // Padding: windows at the border hold fewer values.
+        for (size, stride, padding) in [(3, 2, 1), (2, 2, 1), (4, 3, 2), (3, 1, 1)] {
+            let pool = format!(r#"{{"{pool}":{size},"stride":{stride},"padding":{padding}}}"#);
+            check(&format!(r#"[{{"dense":11}},"tanh",{pool},{{"dense":2}}]"#), &[5], 3);
+            check(
+                &format!(r#"[{{"conv":3}},"tanh",{pool},"flatten",{{"dense":2}}]"#),
+                &[2, 6, 7],
+                2,
+            );
+        }
     }
 }
 

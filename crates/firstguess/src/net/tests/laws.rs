@@ -271,6 +271,10 @@ fn pools_take_what_they_say() {
     close(&run(r#"{"min_pool":2}"#), &[-1.0, 1.0, -5.0]);
     close(&run(r#"{"average_pool":2}"#), &[1.0, 2.5, 2.0]);
     close(&run(r#"{"max_pool":3,"stride":2}"#), &[4.0, 4.0, 9.0]);
+    // Nothing is in the padding for extremes, zeros are for means.
+    close(&run(r#"{"max_pool":2,"padding":1}"#), &[3.0, 4.0, 1.0, 9.0]);
+    close(&run(r#"{"min_pool":3,"stride":3,"padding":1}"#), &[-1.0, -5.0, 2.0]);
+    close(&run(r#"{"average_pool":2,"padding":1}"#), &[1.5, 1.5, -2.0, 5.5]);
 
     let image: Vec<f64> = (0..24).map(f64::from).collect();
     let run = |pool: &str| {
@@ -281,6 +285,11 @@ fn pools_take_what_they_say() {
         &[5., 6., 7., 9., 10., 11., 17., 18., 19., 21., 22., 23.],
     );
     close(&run(r#"{"average_pool":2}"#), &[2.5, 4.5, 14.5, 16.5]);
+    close(&run(r#"{"max_pool":3,"stride":2,"padding":1}"#), &[5., 7., 9., 11., 17., 19., 21., 23.]);
+    close(
+        &run(r#"{"average_pool":2,"padding":1}"#),
+        &[0.0, 0.75, 0.75, 3.0, 7.5, 4.5, 3.0, 6.75, 3.75, 9.0, 19.5, 10.5],
+    );
     close(&run(r#""global_average_pool""#), &[5.5, 17.5]);
 }
 

@@ -35,6 +35,10 @@ pub fn fields(diagram: &PhaseDiagram) -> Fields {
             .number("remaining_factor_per_layer", both.eta),
         None => fields,
     };
+    let fields = match &diagram.point {
+        Some(point) => fields.with("point", cell(point)),
+        None => fields,
+    };
     fields
         .with("weight_variance", &diagram.weight_variances)
         .with("bias_variance", &diagram.bias_variances)

@@ -1,7 +1,7 @@
 //! A function seen from far away: evaluated once on panels that resolve it, for every large variance alike.
 
 use super::Pointwise;
-use super::general::close_edges;
+use super::panels::close_edges;
 use crate::math::quadrature::{GAUSSIAN_RANGE, GaussLegendre};
 use crate::math::special::normal_density;
 

@@ -15,6 +15,7 @@ mod closed;
 mod even_rule;
 mod far;
 mod general;
+mod panels;
 mod pointwise;
 mod pooled;
 mod series;

@@ -198,7 +198,9 @@ impl Walk<'_> {
             Op::Activation(activation) => raw.activate(&Pointwise::from(activation)),
             Op::Flatten => raw.reshape(node.output),
             Op::Norm(norm) => raw.normalize(*norm),
-            Op::Pool { kind, size, stride } => raw.pool(*kind, *size, *stride, node.output),
+            Op::Pool { kind, size, stride, padding } => {
+                raw.pool(*kind, [*size, *stride, *padding], node.output);
+            }
             Op::GlobalAveragePool => raw.average(node.output),
             Op::Dense(_) => {
                 let entries = triangle(raw.examples);
@@ -255,7 +257,8 @@ impl Walk<'_> {
             signal.pending.push(activation.clone());
             return Ok(signal);
         }
-        if let Op::Pool { kind: kind @ (PoolKind::Max | PoolKind::Min), size, .. } = &node.op
+        if let Op::Pool { kind: kind @ (PoolKind::Max | PoolKind::Min), size, padding, .. } =
+            &node.op
             && *size > 1
         {
             if node.input.as_image().is_some() {
@@ -263,6 +266,9 @@ impl Walk<'_> {
                     "`{}` of neighbouring positions, which are correlated, has no kernel",
                     kind.key()
                 )));
+            }
+            if *padding > 0 {
+                return Err(padded(*kind));
             }
             signal.pool_units(*kind, *size)?;
             return Ok(signal);
@@ -310,7 +316,10 @@ impl Walk<'_> {
                     )));
                 }
             }
-            Op::Pool { kind: PoolKind::Average, size, stride } => {
+            Op::Pool { kind: kind @ PoolKind::Average, padding: 1.., .. } => {
+                return Err(padded(*kind));
+            }
+            Op::Pool { kind: PoolKind::Average, size, stride, padding: 0 } => {
                 if node.input.as_image().is_some() {
                     let window = Window { kernel: *size, stride: *stride, padding: 0 };
                     let output = image_extent(node);
@@ -508,6 +517,13 @@ fn largest_image(nodes: &[Node]) -> usize {
         }
     };
     nodes.iter().map(of).max().unwrap_or(1)
+}
+
+fn padded(kind: PoolKind) -> NoTheory {
+    NoTheory::new(format!(
+        "`{}` with padding: windows at the border hold fewer values, which is measured, not predicted",
+        kind.key()
+    ))
 }
 
 fn has_weights(nodes: &[Node]) -> bool {

@@ -80,19 +80,30 @@ impl Raw {
         }
     }
 
-    /// Pooling into `output`.
-    pub(super) fn pool(&mut self, kind: PoolKind, size: usize, stride: usize, output: Shape) {
+    /// Pooling into `output`, over windows of `[size, stride, padding]`.
+    pub(super) fn pool(
+        &mut self,
+        kind: PoolKind,
+        [size, stride, padding]: [usize; 3],
+        output: Shape,
+    ) {
         let features = self.features();
         let [channels, height, width] = self.shape.as_image().unwrap_or([1, 1, features]);
         let [_, out_height, out_width] = output.as_image().unwrap_or([1, 1, output.size()]);
-        let rows = if self.shape.as_image().is_some() { size } else { 1 };
+        let is_image = self.shape.as_image().is_some();
+        let (rows, above) = if is_image { (size, padding) } else { (1, 0) };
+        // Of the window, what lies in the image.
+        let inside = |start: usize, size: usize, padding: usize, extent: usize| {
+            start.saturating_sub(padding)..(start + size - padding).min(extent)
+        };
         let mut pooled = Vec::with_capacity(self.examples * output.size());
         for image in self.values.chunks_exact(features) {
             for channel in 0..channels {
                 for (y, x) in (0..out_height).flat_map(|y| (0..out_width).map(move |x| (y, x))) {
-                    let window = (0..rows).flat_map(|i| {
-                        let start = (channel * height + y * stride + i) * width + x * stride;
-                        &image[start..start + size]
+                    let columns = inside(x * stride, size, padding, width);
+                    let window = inside(y * stride, rows, above, height).flat_map(|row| {
+                        let start = (channel * height + row) * width;
+                        &image[start + columns.start..start + columns.end]
                     });
                     pooled.push(match kind {
                         PoolKind::Max => window.fold(f64::NEG_INFINITY, |m, v| m.max(*v)),

@@ -561,6 +561,7 @@ fn what_has_no_theory_says_so() {
         (r#"[{"dense":8},"relu","layer_norm","tanh",{"dense":4}]"#, "not Gaussian"),
         (r#"[{"dense":8},"relu",{"dense":4},"relu"]"#, "follows the last layer"),
         (r#"[{"dense":8},{"dropout":0.5},"relu",{"dense":4}]"#, "dropped"),
+        (r#"[{"dense":8},"relu",{"max_pool":2,"padding":1},{"dense":4}]"#, "with padding"),
     ] {
         let found = kernel(&network(json, shape), 2.0, 0.0, &data);
         let error = found.logits.expect_err(json);
@@ -572,6 +573,10 @@ fn what_has_no_theory_says_so() {
     for (json, reason) in [
         (r#"[{"conv":8},"relu",{"max_pool":2},"flatten",{"dense":4}]"#, "neighbouring positions"),
         (r#"[{"conv":8,"groups":2},"flatten",{"dense":4}]"#, "groups"),
+        (
+            r#"[{"conv":8},"relu",{"average_pool":2,"padding":1},"flatten",{"dense":4}]"#,
+            "with padding",
+        ),
     ] {
         let error = kernel(&network(json, image), 2.0, 0.0, &pictures).logits.expect_err(json);
         assert!(error.reason.contains(reason), "{json}: {error}");

@@ -5,7 +5,10 @@ use super::super::critical::{
     CriticalPoint, HomogeneousCriticality, NeutralityPoint, homogeneous_criticality,
 };
 use super::super::dual::Dual;
-use super::{Cell, PhaseTable, neutrality};
+use super::super::mean_field::LayerVariance;
+use super::curves::{Curves, View};
+use super::neutrality::Neutrality;
+use super::{Cell, PhaseTable};
 
 /// Evenly spaced values of one variance, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,6 +72,10 @@ pub struct PhaseDiagram {
     pub neutrality: Vec<Result<NeutralityPoint, NoTheory>>,
     /// Both critical weight variances where signals and gradients do not agree on one: pooled ReLU and its kind.
     pub homogeneous: Option<HomogeneousCriticality>,
+    /// Both lines, fine enough to draw.
+    pub curves: Curves,
+    /// A point that someone asks about.
+    pub point: Option<Cell>,
 }
 
 impl PhaseDiagram {
@@ -84,16 +91,28 @@ impl PhaseDiagram {
     pub fn new(phi: &Dual, weight_variance: Axis, bias_variance: Axis) -> Self {
         let (weight_variances, bias_variances) = (weight_variance.values(), bias_variance.values());
         let mut table = PhaseTable::new(phi);
+        let mut neutral = Neutrality::new(phi);
+        let view = View { weight: weight_variance, bias: bias_variance };
         Self {
             activation: phi.function().to_string(),
             pool: phi.pooling().map(|pooling| pooling.to_string()),
             cells: table.diagram(&weight_variances, &bias_variances),
             edge_of_chaos: table.edge_of_chaos(&bias_variances),
-            neutrality: neutrality::line(phi, &bias_variances),
+            neutrality: bias_variances.iter().map(|bias| neutral.at(*bias)).collect(),
             homogeneous: homogeneous_criticality(phi).filter(|both| both.eta != 1.0),
+            curves: Curves::new(&mut table, view, |bias| {
+                neutral.at(bias).ok().map(|point| point.weight_variance)
+            }),
             weight_variances,
             bias_variances,
+            point: None,
         }
+    }
+
+    /// The diagram with one more point on it: the limit of infinite depth at these variances, wherever they are.
+    #[must_use]
+    pub fn with_point(self, phi: &Dual, layer: LayerVariance) -> Self {
+        Self { point: Some(PhaseTable::new(phi).cell(layer)), ..self }
     }
 
     /// The cell at a column (weight variance) and a row (bias variance).

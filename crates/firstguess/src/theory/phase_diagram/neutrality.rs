@@ -90,22 +90,26 @@ fn bias_share(ratio: f64) -> f64 {
     (0.5 - ratio) / (1.0 - ratio)
 }
 
-/// The neutrality point at each bias variance.
-pub(super) fn line(phi: &Dual, bias_variances: &[f64]) -> Vec<Result<NeutralityPoint, NoTheory>> {
-    let mut half = None;
-    bias_variances
-        .iter()
-        .map(|&bias| {
-            // Scale-free forms and corners are cases of their own, and cheap.
-            if phi.is_linear()
-                || homogeneous_criticality(phi).is_some()
-                || (bias == 0.0 && phi.is_odd())
-            {
-                return neutrality(phi, bias);
-            }
-            half.get_or_insert_with(|| Half::new(phi))
-                .point(bias)
-                .ok_or_else(critical::never_neutral)
-        })
-        .collect()
+/// The neutrality point at any bias variance.
+pub(super) struct Neutrality<'a> {
+    phi: &'a Dual,
+    /// Scale-free forms and corners are cases of their own, and cheap.
+    special: bool,
+    half: Option<Half<'a>>,
+}
+
+impl<'a> Neutrality<'a> {
+    pub(super) fn new(phi: &'a Dual) -> Self {
+        let special = phi.is_linear() || homogeneous_criticality(phi).is_some();
+        Self { phi, special, half: None }
+    }
+
+    pub(super) fn at(&mut self, bias: f64) -> Result<NeutralityPoint, NoTheory> {
+        let phi = self.phi;
+        if self.special || (bias == 0.0 && phi.is_odd()) {
+            return neutrality(phi, bias);
+        }
+        let half = self.half.get_or_insert_with(|| Half::new(phi));
+        half.point(bias).ok_or_else(critical::never_neutral)
+    }
 }

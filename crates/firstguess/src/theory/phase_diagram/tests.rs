@@ -89,7 +89,9 @@ fn the_neutrality_line_agrees_with_its_points() {
         Dual::new(&"gelu".parse().unwrap()),
         pooled(PoolKind::Average, 3),
     ] {
-        for (bias, found) in biases.iter().zip(neutrality::line(&phi, &biases)) {
+        let mut neutral = neutrality::Neutrality::new(&phi);
+        for bias in &biases {
+            let found = neutral.at(*bias);
             match (found, critical::neutrality(&phi, *bias)) {
                 (Ok(a), Ok(b)) => {
                     let error = (a.weight_variance / b.weight_variance - 1.0).abs();

@@ -110,7 +110,11 @@ impl<'a> Walk<'a> {
             op => {
                 let after = signal.and_then(|field| match op {
                     Op::Activation(activation) => activation_on(field, activation),
-                    Op::Pool { kind, size, stride } => self.pool(
+                    Op::Pool { kind, padding: 1.., .. } => Err(NoTheory::new(format!(
+                        "`{}` with padding: windows at the border hold fewer values, which is measured, not predicted",
+                        kind.key()
+                    ))),
+                    Op::Pool { kind, size, stride, padding: 0 } => self.pool(
                         field,
                         node,
                         Pooling { kind: *kind, size: *size, correlation: 0.0 },

@@ -5,7 +5,7 @@
 //! `γ = T/V` alone, or equally on the correlation `c = γ/(1 + γ)` of two inputs.
 //!
 //! - [`GuessFraction`]: two classes, closed forms;
-//! - [`GuessLaw`]: any number of classes;
+//! - [`GuessLaw`]: any number of classes; [`ShareTable`]: its mean shares, tabulated;
 //! - [`head_drift`]: the drift ratio behind an output layer with variances of its own;
 //! - [`class_gradients`]: how much harder the disfavoured class pulls.
 
@@ -15,11 +15,13 @@ mod gradients;
 mod largest_share;
 mod multiclass;
 mod ordered;
+mod share_table;
 
 pub use binary::GuessFraction;
 pub use gradients::{ClassGradients, class_gradients};
 pub use largest_share::LargestShare;
 pub use multiclass::{DEFAULT_PROBABILITIES, GuessLaw, MAX_CLASSES, expected_maximum};
+pub use share_table::ShareTable;
 
 /// A parameter outside the set on which these laws are defined.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -15,7 +15,7 @@ use crate::math::special::{ln_normal_cdf, normal_cdf, normal_density};
 use crate::spec::activation::Kink;
 use crate::theory::NoTheory;
 use crate::theory::dual::even_rule::{EvenRule, largest_density};
-use crate::theory::dual::general::Panels;
+use crate::theory::dual::panels::Panels;
 use crate::theory::dual::{Correlation, Moments, Pointwise};
 use std::f64::consts::TAU;
 use std::sync::OnceLock;
