@@ -1,5 +1,7 @@
 //! MODEL: the network of a spec file on its data, or of an ONNX file.
 
+use std::path::Path;
+
 use firstguess::math::stream::Seed;
 use firstguess::predict_on;
 use firstguess::spec::experiment::MeasureSpec;
