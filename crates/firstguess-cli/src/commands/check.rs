@@ -35,7 +35,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         Some(path) => of_onnx(path, args, &mut progress, out)?,
         None => {
             let file = args.model.as_deref().map(load_spec).transpose()?;
-            of_spec(args, file, &Sources::default(), &mut progress, out)?
+            of_spec(args, file.as_ref(), &Sources::default(), &mut progress, out)?
         }
     };
     progress.finish();
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
 /// The report on a spec that has been read, for a point of a sweep: nothing is written, and findings do not fail.
 pub(crate) fn run_on(
     args: &CheckArgs,
-    file: Option<SpecFile>,
+    file: Option<&SpecFile>,
     sources: &Sources,
     out: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
@@ -73,7 +73,7 @@ pub(crate) fn run_on(
 
 fn of_spec(
     args: &CheckArgs,
-    file: Option<SpecFile>,
+    file: Option<&SpecFile>,
     sources: &Sources,
     progress: &mut Bar,
     out: &Printer,
@@ -81,14 +81,14 @@ fn of_spec(
     if args.write_spec.is_some() {
         bail!("--write-spec turns an ONNX model into a spec file; MODEL is one already");
     }
-    let mut spec = match &file {
+    let mut spec = match file {
         Some(file) => file.spec.clone(),
         None => parse_spec(EXAMPLE)?,
     };
     apply(args, out.settings().seed, &mut spec);
     let data = inputs_from(&spec, sources)?;
     firstguess::check_with_loss(&spec, &data, args.loss.as_ref(), progress).map_err(|error| {
-        match (error, &file) {
+        match (error, file) {
             // Shapes that the data do not fit have a place in the file.
             (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
             (error, _) => error.into(),

@@ -99,7 +99,9 @@ impl Evaluator {
             (Command::Guess, _) => guess::run(&self.parse(&words)?, out),
             (Command::Pair, _) => pair::run(&self.parse(&words)?, out),
             (Command::Gaussianity, _) => gaussianity::run(&self.parse(&words)?, out),
-            (Command::Check, file) => check::run_on(&self.parse(&words)?, file, &self.sources, out),
+            (Command::Check, file) => {
+                check::run_on(&self.parse(&words)?, file.as_ref(), &self.sources, out)
+            }
             (Command::Train, Some(file)) => {
                 let args: crate::args::TrainArgs = self.parse(&words)?;
                 let model = Model::on_trial(file, &args.trial, seed, &self.sources)?;

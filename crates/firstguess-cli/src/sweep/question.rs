@@ -14,12 +14,10 @@ use crate::args::{
 };
 
 /// Options that write files or set an exit status: no part of a question. `budget` makes the answer depend on the clock.
-const NOT_ASKED: [&str; 18] = [
+const NOT_ASKED: [&str; 16] = [
     "plot",
     "plot_format",
     "write_spec",
-    "weights",
-    "scheme",
     "output",
     "csv",
     "sarif",
@@ -34,6 +32,9 @@ const NOT_ASKED: [&str; 18] = [
     "help",
     "version",
 ];
+
+/// The audit of a file's weights, which is no question about a spec.
+const AUDIT: [&str; 2] = ["weights", "scheme"];
 
 /// The options of [`PredictArgs`] that a cell of a phase diagram has.
 const CELL: [&str; 5] =
@@ -63,6 +64,7 @@ pub(super) fn check_fields(grid: &Grid) -> Result<(), GridError> {
         .filter(|argument| argument.get_long().is_some())
         .map(|argument: &Arg| argument.get_id().as_str().to_owned())
         .filter(|name| !NOT_ASKED.contains(&name.as_str()))
+        .filter(|name| command != Command::Check || !AUDIT.contains(&name.as_str()))
         .filter(|name| command != Command::PhasePoint || CELL.contains(&name.as_str()))
         .collect();
     known.push("seed".to_owned());

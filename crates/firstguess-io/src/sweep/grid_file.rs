@@ -195,12 +195,12 @@ fn values(name: &str, found: Found<'_, '_>) -> Result<Values, Fault> {
         DeValue::Array(items) => {
             items.iter().map(|item| json(name, item)).collect::<Result<_, _>>().map(Values::List)
         }
-        DeValue::Table(table) => range(name, table, found.span()).map(Values::Range),
+        DeValue::Table(table) => range(name, table, &found.span()).map(Values::Range),
         _ => Ok(Values::List(vec![json(name, found)?])),
     }
 }
 
-fn range(name: &str, table: &DeTable<'_>, span: Span<usize>) -> Result<Range, Fault> {
+fn range(name: &str, table: &DeTable<'_>, span: &Span<usize>) -> Result<Range, Fault> {
     for (key, _) in table {
         if !RANGE_KEYS.contains(&key.get_ref().as_ref()) {
             return Err(unknown(key.get_ref(), &RANGE_KEYS, key.span()));

@@ -9,7 +9,7 @@ use super::folder::Share;
 /// Held as long as it lives.
 #[derive(Debug)]
 pub(super) struct Locks {
-    _held: Vec<File>,
+    held: Vec<File>,
     /// Whether the file system knows locks.
     pub(super) effective: bool,
 }
@@ -41,7 +41,7 @@ fn take(folder: &Path, name: &str, way: &Way) -> Result<Option<Result<File, ()>>
 impl Locks {
     /// A whole sweep has the folder for itself. Shards share it with other shards of the same division.
     pub(super) fn take(folder: &Path, share: Share) -> Result<Self, SweepError> {
-        let mut locks = Self { _held: Vec::new(), effective: true };
+        let mut locks = Self { held: Vec::new(), effective: true };
         let in_use =
             |by: String, hint| Err(SweepError::InUse { folder: folder.to_owned(), by, hint });
         let (index, count) = match share {
@@ -82,7 +82,7 @@ impl Locks {
     /// Whether the lock is ours now; where there are no locks, nobody is kept out.
     fn hold(&mut self, folder: &Path, name: &str, way: &Way) -> Result<bool, SweepError> {
         match take(folder, name, way)? {
-            Some(Ok(file)) => self._held.push(file),
+            Some(Ok(file)) => self.held.push(file),
             Some(Err(())) => return Ok(false),
             None => self.effective = false,
         }

@@ -61,8 +61,8 @@ fn ranges_have_exact_ends_and_whole_steps() {
     assert_eq!((fine[0].as_f64(), fine[6].as_f64()), (Some(0.1), Some(0.7)));
     let scale = Scale::Log;
     let logs = of(Values::Range(Range { start: 1e-4, stop: 1.0, num: 5, scale, round: false }));
-    for (at, value) in logs.iter().enumerate() {
-        let expected = 10_f64.powi(at as i32 - 4);
+    for (power, value) in (-4..).zip(&logs) {
+        let expected = 10_f64.powi(power);
         assert!((value.as_f64().unwrap() / expected - 1.0).abs() < 1e-14, "{value}");
     }
     let widths = of(Values::Range(Range { start: 10.0, stop: 1000.0, num: 4, scale, round: true }));
