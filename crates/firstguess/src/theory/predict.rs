@@ -5,6 +5,7 @@ mod critical;
 mod field;
 mod finite_width;
 mod on_data;
+mod step;
 mod walk;
 
 use super::dual::{Dual, Pointwise, Pooling};
