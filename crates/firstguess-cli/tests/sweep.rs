@@ -191,7 +191,7 @@ fn hostile_grids_are_refused() {
     refused(&of("predict", &format!("{tanh}weight_variance = [1, 1.0]")), &["twice"]);
     refused(&of("predict", tanh), &["--weight-variance"]);
     refused(&of("check", &format!("{tanh}budget = 3")), &["asks of a network"]);
-    refused(&of("phase-pont", tanh), &["did you mean `phase-point`"]);
+    refused(&of("phase-points", tanh), &["did you mean `phase-point`"]);
     refused(
         &of("phase-point", &format!("{tanh}weight_variance = 1\ndepth = 3")),
         &["no field `depth`"],
@@ -204,7 +204,7 @@ fn hostile_grids_are_refused() {
         "spec = { init = { scheme = \"he_normal\" }, network = { layers = [\"relu\"] } }\n[grid]\n";
     refused(&of("check", &format!("{spec}budget = 3")), &["no field `budget`"]);
     refused(
-        &of("check", &format!("{spec}init.bias_varaince = 3")),
+        &of("check", &format!("{spec}init.bias_varianc = 3")),
         &["did you mean `bias_variance`"],
     );
     refused(&of("check", &format!("{spec}network.layers.4.dense = 3")), &["list of 1"]);

@@ -60,7 +60,6 @@ pub(crate) fn optimizer(recipe: &RecipeArgs, rate: f64) -> anyhow::Result<Optimi
 }
 
 pub(crate) fn run(args: &TrainArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let folder = Folder::of(&args.plot)?;
     let model = Model::for_trial(&args.model, &args.trial, out.settings().seed)?;
     run_on(args, &model, out)
 }
@@ -71,6 +70,7 @@ pub(crate) fn run_on(
     model: &Model,
     out: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
+    let folder = Folder::of(&args.plot)?;
     let seed = Seed(model.spec.measure.seed);
     let (train, held_out) = divided(model, args.validation, seed)?;
     let probe = Probe::new(&train, args.probe, seed)?;

@@ -386,7 +386,7 @@ mod tests {
         refused("command = \"predict\"\n[grid]\nx = nan", "NaN");
         refused("command = \"predict\"\n[grid]\nx = [1, nan]", "NaN");
         refused("command = \"predict\"\n[grid]\nx = { start = 0, stop = inf, num = 3 }", "number");
-        refused("command = \"predict\"\n[grid]\nx = { start = 0, stpo = 1, num = 3 }", "stop");
+        refused("command = \"predict\"\n[grid]\nx = { start = 0, sto = 1, num = 3 }", "stop");
         refused("command = \"predict\"\n[grid]\nx = { start = 0, num = 3 }", "lacks `stop`");
         refused("command = \"predict\"\n[grid]\nx = { start = 0, stop = 1, num = -3 }", "whole");
         refused(
