@@ -214,6 +214,7 @@ fn hostile_grids_are_refused() {
     refused(&firstguess(&["sweep", &place.grid(GRID), "-o", "x", "--shard", "4/3"]), &["1 to 3"]);
     refused(&firstguess(&["sweep", "status", &place.text("never")]), &["holds no sweep"]);
     refused(&firstguess(&["sweep", "merge", &place.text("never")]), &["holds no sweep"]);
+    refused(&place.sweep(GRID, "never", &["--seed", "3"]), &["`seed = 3` under [grid]"]);
     assert!(!place.path("never").exists());
 }
 

@@ -25,6 +25,11 @@ pub(crate) fn run(args: &SweepArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         Some(SweepCommand::Merge(args)) => return merge::run(args, out),
         None => {}
     }
+    if let Some(seed) = out.settings().seed {
+        bail!(
+            "the seed is a field of the grid, so that the folder knows it: write `seed = {seed}` under [grid]"
+        );
+    }
     let path = args.grid.as_deref().context("give GRID, a grid file")?;
     let sweep = Sweep::new(load_grid(path)?)
         .map_err(|why| anyhow::anyhow!("in `{}`: {why}", path.display()))?;
