@@ -4,8 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
+use firstguess::math::stream::Seed;
+use firstguess::measure::{Options, run, run_found};
 use firstguess::net::{Masks, Program, Record, Weights};
 use firstguess::spec::Shape;
+use firstguess::spec::experiment::MeasureSpec;
 use firstguess_io::{OnnxModel, Translation};
 use serde_json::Value;
 
@@ -92,6 +95,7 @@ fn expected(model: &str, file: &str) -> Option<String> {
             let batch = if file.contains("dynamo") { "" } else { " | batch_norm" };
             format!("conv 4 3x3 | group_norm 2 | silu | flatten | dense 8{batch} | relu | dense 8 | rms_norm | dense 8 | layer_norm | dense 4")
         }
+        "padded" => "conv 6 3x3 | relu | max_pool 3 | conv 5 3x3 | tanh | average_pool 2 | flatten | dense 4".to_owned(),
         "prenorm" => {
             let block = "residual [layer_norm, dense 16, gelu, dense 8]";
             format!("dense 8 | {block} | {block} | layer_norm | dense 4")
@@ -106,7 +110,8 @@ fn layers_are_found_however_they_are_written() {
         let model = OnnxModel::load(&folder().join(&case.file)).expect("test data");
         let Some(expected) = expected(&case.model, &case.file) else {
             let error = model.translate().unwrap_err().to_string();
-            assert!(error.contains("Concat (node `"), "{}: {error}", case.file);
+            let word = if case.model == "concatenated" { "Concat (node `" } else { " (node `" };
+            assert!(error.contains(word), "{}: {error}", case.file);
             continue;
         };
         let found = model.translate().expect("test data");
@@ -132,6 +137,7 @@ fn networks_with_the_weights_found_compute_the_same() {
         // Networks normalise over the batch at hand, files in evaluation mode with running statistics; the last layer of
         // `norms` is a softmax.
         if case.model == "concatenated"
+            || case.model == "tokens"
             || case.model == "norms"
             || case.file == "resnet_preserved.onnx"
         {
@@ -161,6 +167,70 @@ fn networks_with_the_weights_found_compute_the_same() {
         compared += 1;
     }
     assert!(compared >= 19, "only {compared} compared");
+}
+
+/// `check` on the file's weights: what the evaluator and our own network give, layer by layer, and what is drawn anew where the
+/// vocabulary does not reach.
+#[test]
+fn studies_agree_with_our_own_networks() {
+    let measure = MeasureSpec { seed: 3, draws: 4, ..MeasureSpec::default() };
+    for file in
+        ["mlp_dynamo.onnx", "padded_opset17.onnx", "cnn_opset11.onnx", "prenorm_dynamo.onnx"]
+    {
+        let model = OnnxModel::load(&folder().join(file)).expect("test data");
+        let study = model.study(file, None, Some(20), &measure).expect("test data");
+        let (network, inits) = study.network().expect("all in the vocabulary");
+        let found = model.translate().expect("test data");
+        let mut weights: Weights = Weights::zeros(network).expect("test data");
+        for (layer, read) in weights.layers.iter_mut().zip(&found.weights) {
+            layer.weight.copy_from_slice(&read.weight);
+            if let Some(bias) = &read.bias {
+                layer.bias.copy_from_slice(bias);
+            }
+        }
+        let options = Options::new(Seed(3), 4);
+        let own = run_found(network, &weights, study.data(), &options).expect("fits");
+        let report = study.check(&measure, &mut ()).expect("runs");
+        let as_found = report.model.as_ref().and_then(|m| m.as_found.as_ref()).expect("looked at");
+        for (layer, q) in own.layers.iter().zip(&as_found.q) {
+            assert!(
+                (layer.q.value / q.value - 1.0).abs() < 1e-4,
+                "{file}: {} {}",
+                layer.q.value,
+                q.value
+            );
+        }
+        let share = as_found.largest_share.value;
+        assert_eq!(share, own.prejudice.largest_share.value, "{file}");
+        let gradient = as_found.ln_gradient.expect("two gradients").value;
+        assert_eq!(gradient, own.layers[0].ln_cotangent_gradient.value, "{file}");
+        let anew = run(network, inits, study.data(), &options, &mut ()).expect("fits");
+        for (a, b) in anew.layers.iter().zip(&report.measurement.layers) {
+            assert_eq!(a.q, b.q, "{file}");
+        }
+    }
+}
+
+/// Dense layers on tokens and attention: measured, each with the reason why theory does not reach it.
+#[test]
+fn sequences_are_measured_without_theory() {
+    let measure = MeasureSpec { seed: 3, draws: 4, ..MeasureSpec::default() };
+    for file in ["tokens_opset11.onnx", "tokens_dynamo.onnx"] {
+        let model = OnnxModel::load(&folder().join(file)).expect("test data");
+        let study = model.study(file, None, Some(20), &measure).expect("test data");
+        let report = study.check(&measure, &mut ()).expect("runs");
+        let layers = &report.measurement.layers;
+        assert_eq!(layers.len(), 3, "{file}");
+        assert!(layers.iter().all(|layer| layer.q.value > 0.0 && layer.q.std_error.is_some()));
+        assert_eq!((layers[0].positions, layers[1].units), (5, 24), "{file}");
+        // The activation is found behind a layer that the vocabulary has not.
+        assert!(layers[0].dead_fraction.is_known(), "{file}");
+        let model = report.model.as_ref().expect("a model");
+        let reasons: Vec<_> = model.modules.iter().filter_map(|m| m.no_theory.as_ref()).collect();
+        assert_eq!(reasons.len(), 3, "{file}");
+        assert!(reasons[0].contains("every position of a sequence"), "{file}: {}", reasons[0]);
+        assert!(model.notes.iter().any(|note| note.contains("attention")), "{:?}", model.notes);
+    }
 }
 
 #[test]

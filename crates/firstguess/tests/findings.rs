@@ -140,7 +140,9 @@ fn each_finding_fires_and_stays_silent() {
     }
     // A named loss, or a model instead of a spec.
     let others = ["loss-unfit", "folded-batch-norm"];
-    let plain = RULES.iter().map(|rule| rule.id).filter(|id| !others.contains(id));
+    // Rules of weights in files stand behind the others and have tests of their own.
+    let judged = RULES.iter().map(|rule| rule.id).take_while(|id| *id != "uninitialised-memory");
+    let plain = judged.filter(|id| !others.contains(id));
     assert_eq!(seen, plain.collect(), "a finding without a case here");
 }
 

@@ -67,11 +67,14 @@ impl OnnxModel {
         if beyond.len() > NAMED {
             notes.push(format!("not measured, behind them: {} more layers", beyond.len() - NAMED));
         }
-        for blocked in reached.blocked.iter().take(NAMED) {
+        // What is not run is named above.
+        let run = |operator: &Operator| !unknown.contains(operator);
+        let blocked: Vec<_> = reached.blocked.iter().filter(|b| run(&b.operator)).collect();
+        for blocked in blocked.iter().take(NAMED) {
             notes.push(format!("no theory of {}: it {}", blocked.operator, blocked.reason));
         }
-        if reached.blocked.len() > NAMED {
-            notes.push(format!("no theory of {} more operators", reached.blocked.len() - NAMED));
+        if blocked.len() > NAMED {
+            notes.push(format!("no theory of {} more operators", blocked.len() - NAMED));
         }
         let lawless: Vec<&str> = layers
             .iter()

@@ -44,9 +44,12 @@ pub(super) struct Budget {
     pub(super) precision: Option<f64>,
 }
 
+/// Values of a layer, and those that enter its activation.
+type Seen = (Option<Vec<f32>>, Option<Vec<f32>>);
+
 /// What one batch shows: the values of each layer, those before its activation, and the scores.
 struct Batch {
-    layers: Vec<(Option<Vec<f32>>, Option<Vec<f32>>)>,
+    layers: Vec<Seen>,
     scores: Option<Vec<f32>>,
 }
 

@@ -2,9 +2,9 @@
 
 use firstguess::spec::experiment::{DataSpec, MeasureSpec, SyntheticKind};
 use firstguess::spec::layer::{Layer, OwnVariances};
-use firstguess::spec::scheme::{Draw, LayerInit, Scheme};
+use firstguess::spec::scheme::{LayerInit, SCHEMES, Scheme};
 use firstguess::spec::weights::WeightFamily;
-use firstguess::spec::{Architecture, InitScheme, Spec, Standardize};
+use firstguess::spec::{Architecture, InitScheme, Network, Spec, Standardize};
 
 use super::study::OnnxStudy;
 
@@ -20,30 +20,29 @@ impl OnnxStudy<'_> {
         standardize: Standardize,
         measure: &MeasureSpec,
     ) -> Result<(Spec, Vec<String>), String> {
-        let (_, inits) = self.network()?;
+        let (network, inits) = self.network()?;
         let parts = self.model().translation.as_ref();
         let mut layers = parts.map(|part| part.layers.clone()).unwrap_or_default();
         let mut notes = Vec::new();
-        let rules: Vec<Option<&str>> = self.rules();
-        let init = match common_scheme(inits, &rules) {
-            Some(init) => init,
-            None => {
-                let family = most_common(inits);
-                if inits.iter().any(|init| init.family != family) {
-                    notes.push(format!(
-                        "the layers' weights follow several laws, a spec has one: {family}, with the variance of each layer"
-                    ));
-                }
-                if inits.iter().any(|init| init.uniform_bias && init.bias_variance > 0.0) {
-                    notes.push(
-                        "biases are uniform in the model and normal of the same variance in the spec".to_owned(),
-                    );
-                }
-                let mut remaining = inits.iter();
-                set_variances(&mut layers, &mut remaining);
-                let first = inits.first().map_or(1.0, |init| init.weight_variance);
-                InitScheme { weight_law: Some(family), ..InitScheme::explicit(first, 0.0) }
+        let init = if let Some(init) = common_scheme(network, inits) {
+            init
+        } else {
+            let family = most_common(inits);
+            if inits.iter().any(|init| init.family != family) {
+                notes.push(format!(
+                    "the layers' weights follow several laws, a spec has one: {family}, with the variance of each layer"
+                ));
             }
+            if inits.iter().any(|init| init.uniform_bias && init.bias_variance > 0.0) {
+                notes.push(
+                    "biases are uniform in the model and normal of the same variance in the spec"
+                        .to_owned(),
+                );
+            }
+            let mut remaining = inits.iter();
+            set_variances(&mut layers, &mut remaining);
+            let first = inits.first().map_or(1.0, |init| init.weight_variance);
+            InitScheme { weight_law: Some(family), ..InitScheme::explicit(first, 0.0) }
         };
         let (shape, flat) = (self.data().shape(), self.data().shape().as_image().is_none());
         let synthetic = dataset.is_none() && flat;
@@ -76,31 +75,22 @@ impl OnnxStudy<'_> {
     }
 }
 
-/// The published scheme that all layers follow.
-fn common_scheme(inits: &[LayerInit], rules: &[Option<&str>]) -> Option<InitScheme> {
-    let (first, rule) = (inits.first()?, (*rules.first()?)?);
-    if !inits.iter().all(|init| init.family == first.family)
-        || !rules.iter().all(|other| *other == Some(rule))
-    {
-        return None;
-    }
-    let draw = match first.family {
-        WeightFamily::Normal => Draw::Normal,
-        WeightFamily::Uniform => Draw::Uniform,
-        WeightFamily::TruncatedNormal => Draw::TruncatedNormal,
-        _ => return None,
+/// The published scheme that draws every layer as it was found.
+fn common_scheme(network: &Network, inits: &[LayerInit]) -> Option<InitScheme> {
+    let same = |a: f64, b: f64| (a - b).abs() <= 1e-9 * b.abs();
+    let gives = |init: &InitScheme| {
+        network.weights().iter().zip(inits).all(|(layer, found)| {
+            init.layer(layer).is_ok_and(|drawn| {
+                drawn.family == found.family
+                    && same(drawn.weight_variance, found.weight_variance)
+                    && same(drawn.bias_variance, found.bias_variance)
+                    && (drawn.uniform_bias == found.uniform_bias || found.bias_variance == 0.0)
+            })
+        })
     };
-    let unbiased = inits.iter().all(|init| init.bias_variance == 0.0);
-    let scheme = match rule {
-        "torch default" if draw == Draw::Uniform && inits.iter().all(|init| init.uniform_bias) => {
-            Scheme::TorchDefault
-        }
-        "He" if unbiased => Scheme::He(draw),
-        "LeCun" if unbiased => Scheme::Lecun(draw),
-        "Glorot" if unbiased => Scheme::Glorot(draw),
-        _ => return None,
-    };
-    Some(InitScheme::new(scheme))
+    let concrete =
+        SCHEMES.iter().filter(|(_, scheme)| !matches!(scheme, Scheme::Critical | Scheme::Explicit));
+    concrete.map(|(_, scheme)| InitScheme::new(*scheme)).find(gives)
 }
 
 fn most_common(inits: &[LayerInit]) -> WeightFamily {

@@ -331,7 +331,7 @@ fn translated(
         }
         for (at, layer) in model.layers.iter_mut().enumerate() {
             if !order.contains(&at) {
-                layer.no_theory = Some(format!("theory ends before it: {reason}"));
+                layer.no_theory = Some(format!("beyond the reach of theory: {reason}"));
             }
         }
     }
@@ -442,16 +442,6 @@ impl OnnxStudy<'_> {
         })
     }
 
-    /// The rule that each layer's variance follows, in the order of a spec; `None` where it is none, or entries are zero.
-    pub(super) fn rules(&self) -> Vec<Option<&'static str>> {
-        let order = self.model.translation.as_ref().map(|part| part.order.as_slice());
-        let rule = |at: &usize| {
-            let laws = self.layers.get(*at)?.laws;
-            laws.weight.rule.filter(|_| laws.density == 1.0)
-        };
-        order.unwrap_or_default().iter().map(rule).collect()
-    }
-
     /// A measurement of our own network, its layers in the order of the graph.
     fn in_graph_order(&self, mut measurement: Measurement) -> Measurement {
         let Some(part) = &self.model.translation else { return measurement };
@@ -475,10 +465,9 @@ impl OnnxStudy<'_> {
             let at = index.checked_sub(1).and_then(|at| part.order.get(at));
             at.map_or(index, |at| at + 1)
         };
-        for overflow in [&mut measurement.overflow, &mut measurement.gradient_overflow] {
-            if let Some(overflow) = overflow {
-                overflow.layer = place(overflow.layer);
-            }
+        let lost = [&mut measurement.overflow, &mut measurement.gradient_overflow];
+        for overflow in lost.into_iter().flatten() {
+            overflow.layer = place(overflow.layer);
         }
         measurement
     }

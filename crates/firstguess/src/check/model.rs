@@ -160,6 +160,7 @@ pub fn judge_model(
             let layers: Vec<String> = translation.layers.iter().map(ToString::to_string).collect();
             layers.join(" → ")
         }
+        _ if model.layers.len() == 1 => "1 layer with weights".to_owned(),
         _ => format!("{} layers with weights", model.layers.len()),
     };
     Ok(Report {

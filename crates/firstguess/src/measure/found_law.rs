@@ -293,7 +293,7 @@ mod tests {
         let mut sparse = drawn(WeightFamily::Normal, 0.02, 6400);
         sparse.iter_mut().step_by(2).for_each(|w| *w = 0.0);
         assert_eq!(read_weights(&sparse, FANS).unwrap().rule, Some("0.02"));
-        let ones = read_weights(&[1.0; 6400], FANS).unwrap();
+        let ones = read_weights(&vec![1.0; 6400], FANS).unwrap();
         assert!(ones.constant && ones.mean == 1.0);
         let zero = read(&[0.0; 7], None).unwrap();
         assert_eq!(layer_init(&ones, Some(&zero), FANS).bias_variance, 0.0);

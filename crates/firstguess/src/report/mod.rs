@@ -182,6 +182,13 @@ impl Report {
             && self.measurement.overflow.is_none()
     }
 
+    /// Whether neither theory nor measurement has the gradient at the first layer.
+    fn gradients_unknown(&self) -> bool {
+        let first = self.measurement.layers.first();
+        let measured = first.is_some_and(|layer| layer.ln_cotangent_gradient.is_known());
+        !measured && self.prediction.ln_gradient().is_err()
+    }
+
     /// One sentence for someone who reads nothing else.
     pub fn headline(&self) -> String {
         match self.findings.first() {
@@ -190,6 +197,12 @@ impl Report {
                 "Only the logits were looked at: class shares and loss, nothing about layers or gradients.".to_owned()
             }
             Some(finding) if finding.id == "biased-start" => sentence(&finding.title),
+            _ if !self.measurement.prejudice.largest_share.is_known() => {
+                "Only a part of the network could be looked at: nothing is known of its guesses and its gradients.".to_owned()
+            }
+            _ if self.gradients_unknown() => {
+                "Signals survive the depth and the first guess is balanced; gradients are not known.".to_owned()
+            }
             _ => "This initialization is fine: signals and gradients survive the depth, and the first guess is balanced."
                 .to_owned(),
         }

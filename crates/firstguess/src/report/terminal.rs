@@ -144,13 +144,17 @@ impl Report {
             about.push(("note", note.clone()));
         }
         if let Some(found) = self.model.as_ref().and_then(|model| model.as_found.as_ref()) {
-            let share = percent(&found.largest_share);
+            let share = if found.largest_share.is_known() {
+                format!("{} of the inputs go to one class", percent(&found.largest_share))
+            } else {
+                "what the network guesses is not known".to_owned()
+            };
             let loss = if found.cross_entropy.is_known() {
                 format!(", loss {}", value(&found.cross_entropy))
             } else {
                 String::new()
             };
-            about.push(("as found", format!("{share} of the inputs go to one class{loss}")));
+            about.push(("as found", format!("{share}{loss}")));
         }
         for (label, text) in about {
             let body = style.wrap(&text, 11, style.prose());

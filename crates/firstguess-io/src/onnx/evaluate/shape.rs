@@ -222,12 +222,11 @@ pub(super) fn split(call: &Call<'_>) -> Result<Vec<Array>, String> {
     let input = call.input(0)?;
     let along = axis(call.node.int("axis").unwrap_or(0), input.shape().len())?;
     let (extent, parts) = (input.shape()[along], call.node.outputs.len());
-    let sizes = match call.integers("split", 1)? {
-        Some(sizes) => extents(&sizes)?,
-        None => {
-            let each = extent.div_ceil(parts.max(1));
-            (0..parts).map(|part| each.min(extent.saturating_sub(part * each))).collect()
-        }
+    let sizes = if let Some(sizes) = call.integers("split", 1)? {
+        extents(&sizes)?
+    } else {
+        let each = extent.div_ceil(parts.max(1));
+        (0..parts).map(|part| each.min(extent.saturating_sub(part * each))).collect()
     };
     let total = sizes.iter().try_fold(0_usize, |sum, size| sum.checked_add(*size));
     if sizes.len() != parts || total != Some(extent) {

@@ -77,7 +77,9 @@ impl<'a> Reach<'a> {
                     "an output that depends on the input",
                 ));
             };
-            blocked.push(stop);
+            if blocked.last().is_none_or(|last: &Blocked| last.operator != stop.operator) {
+                blocked.push(stop);
+            }
             at = earlier;
         }
         pieces.reverse();
