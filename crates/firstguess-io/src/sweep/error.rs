@@ -56,17 +56,17 @@ pub enum SweepError {
     NotShared { folder: PathBuf },
 
     /// The grid in a folder cannot be used.
-    #[error("the grid in `{}`: {source}", folder.display())]
-    Grid { folder: PathBuf, source: GridError },
+    #[error("the grid in `{}`: {why}", folder.display())]
+    Grid { folder: PathBuf, why: GridError },
 
     /// The operating system refused.
-    #[error("cannot {what} `{}`: {source}{hint}", path.display())]
-    Io { what: &'static str, path: PathBuf, source: io::Error, hint: &'static str },
+    #[error("cannot {what} `{}`: {why}{hint}", path.display())]
+    Io { what: &'static str, path: PathBuf, why: io::Error, hint: &'static str },
 }
 
 impl SweepError {
-    pub(crate) fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
-        let hint = match source.kind() {
+    pub(crate) fn io(what: &'static str, path: &Path, why: io::Error) -> Self {
+        let hint = match why.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::FileTooLarge => {
@@ -77,6 +77,6 @@ impl SweepError {
             }
             _ => "",
         };
-        Self::Io { what, path: path.to_owned(), source, hint }
+        Self::Io { what, path: path.to_owned(), why, hint }
     }
 }

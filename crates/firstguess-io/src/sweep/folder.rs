@@ -191,8 +191,8 @@ impl SweepFolder {
         let damaged = |why: String| SweepError::Damaged { path: path.join(MANIFEST), why };
         let parts: GridParts = serde_json::from_value(known["grid"].clone())
             .map_err(|error| damaged(error.to_string()))?;
-        let grid = Grid::new(parts)
-            .map_err(|source| SweepError::Grid { folder: path.to_owned(), source })?;
+        let grid =
+            Grid::new(parts).map_err(|why| SweepError::Grid { folder: path.to_owned(), why })?;
         let digest = known["digest"].as_str().unwrap_or_default().to_owned();
         if digest != grid.digest() {
             return Err(damaged("its digest is not that of its grid".to_owned()));
