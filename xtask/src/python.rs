@@ -110,6 +110,7 @@ const CLEANLAB: Suite = Suite {
     folder: "crates/firstguess-cli/tests/python",
     requirements: &["cleanlab==2.9.0", "numpy"],
     modules: &["cleanlab", "numpy"],
+    optional: &[],
     example: None,
 };
 

@@ -112,6 +112,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         firstguess phase --activation tanh\n  \
         firstguess phase --activation tanh --point 2,0.1 -o tanh.svg\n  \
+        firstguess phase model.toml --weight-variance 0:3 -o model.png\n  \
         firstguess phase --activation relu --pool max:2 --weight-variance 0:3 -o relu_pool.csv\n  \
         firstguess phase --activation gelu --resolution 20 --json")]
     Phase(PhaseArgs),

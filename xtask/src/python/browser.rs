@@ -15,6 +15,7 @@ const TESTS: Suite = Suite {
     folder: "crates/firstguess-web/tests/browser",
     requirements: &["playwright==1.65.2", "axe-playwright-python==0.1.8"],
     modules: &["playwright", "axe_playwright_python"],
+    optional: &[],
     example: None,
 };
 

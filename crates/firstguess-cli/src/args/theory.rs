@@ -79,8 +79,12 @@ pub(crate) struct CriticalArgs {
 
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct PhaseArgs {
+    /// A spec file (TOML) or an ONNX model (.onnx), whose repeated layers are asked about and whose place is marked; or give an
+    /// activation
+    #[arg(value_name = "MODEL", conflicts_with_all = ["from", "activation", "pool", "pool_correlation"])]
+    pub(crate) model: Option<PathBuf>,
     /// Name, such as relu, tanh or leaky_relu(0.1), or an expression in x
-    #[arg(long, value_name = "A", value_parser = activation, required_unless_present = "from")]
+    #[arg(long, value_name = "A", value_parser = activation, required_unless_present_any = ["from", "model"])]
     pub(crate) activation: Option<Activation>,
     /// A diagram of the points of a sweep: of phase-point or predict, or of check, whose cells are then measured
     #[arg(long, value_name = "DIR", conflicts_with_all = ["pool", "weight_variance", "bias_variance", "resolution", "point"])]

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use firstguess::report::phase_diagram::{FORMATS, Format, fields, format};
-use firstguess::spec::Activation;
+use firstguess::theory::dual::Dual;
 use firstguess::theory::mean_field::LayerVariance;
 use firstguess::theory::phase::{Phase, Prejudice};
 use firstguess::theory::phase_diagram::{Axis, Cell, PhaseDiagram};
 use firstguess_io::write_atomically;
 
 use crate::args::{PhaseArgs, Point, Range};
-use crate::commands::dual;
+use crate::commands::{dual, predict};
 use crate::exit::ExitStatus;
 use crate::printer::{Printer, Tone};
 use crate::table::{columns, digits, given};
@@ -21,10 +21,19 @@ use crate::table::{columns, digits, given};
 pub(crate) fn run(args: &PhaseArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     // A name that cannot be written is refused before anything is computed.
     let target = args.output.as_deref().map(target).transpose()?;
-    let diagram = match (&args.from, &args.activation) {
-        (Some(folder), wanted) => from_sweep::diagram(folder, wanted.as_ref())?,
-        (None, Some(activation)) => computed(args, activation)?,
-        (None, None) => bail!("give --activation, or --from with the folder of a sweep"),
+    let diagram = match (&args.from, &args.model, &args.activation) {
+        (Some(folder), _, wanted) => from_sweep::diagram(folder, wanted.as_ref())?,
+        (None, Some(path), _) => {
+            let (phi, layer) = repeated_layers(path, out.settings().seed)?;
+            computed(args, &phi, Some(layer))
+        }
+        (None, None, Some(activation)) => {
+            let phi = dual(activation, args.pool, args.pool_correlation)?;
+            computed(args, &phi, None)
+        }
+        (None, None, None) => {
+            bail!("give MODEL, --activation, or --from with the folder of a sweep")
+        }
     };
     match target {
         Some(Target::Stdout(form)) => out.verbatim(&(form.render)(&diagram))?,
@@ -45,16 +54,28 @@ pub(crate) fn run(args: &PhaseArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     Ok(ExitStatus::Fine)
 }
 
-fn computed(args: &PhaseArgs, activation: &Activation) -> anyhow::Result<PhaseDiagram> {
-    let phi = dual(activation, args.pool, args.pool_correlation)?;
+/// The diagram with the point that the flags name, else that of the model.
+fn computed(args: &PhaseArgs, phi: &Dual, own: Option<LayerVariance>) -> PhaseDiagram {
     let axis = |Range { low, high }| Axis { low, high, points: args.resolution };
-    let diagram = PhaseDiagram::new(&phi, axis(args.weight_variance), axis(args.bias_variance));
-    Ok(match args.point {
-        Some(Point { weight_variance: weight, bias_variance: bias }) => {
-            diagram.with_point(&phi, LayerVariance { weight, bias })
-        }
+    let diagram = PhaseDiagram::new(phi, axis(args.weight_variance), axis(args.bias_variance));
+    let named = args.point.map(|Point { weight_variance: weight, bias_variance: bias }| {
+        LayerVariance { weight, bias }
+    });
+    match named.or(own) {
+        Some(point) => diagram.with_point(phi, point),
         None => diagram,
-    })
+    }
+}
+
+/// What the depth of a model repeats, with its pool, and its variances.
+fn repeated_layers(path: &Path, seed: Option<u64>) -> anyhow::Result<(Dual, LayerVariance)> {
+    match predict::network::repeated_layers(path, seed)? {
+        Ok(bulk) => Ok((bulk.dual(), bulk.layer)),
+        Err(why) => bail!(
+            "`{}` has no phase diagram: {why}; `firstguess phase --activation A` has that of equal plain layers",
+            path.display()
+        ),
+    }
 }
 
 enum Target<'a> {

@@ -2,7 +2,7 @@
 
 mod equal_layers;
 mod json;
-mod network;
+pub(super) mod network;
 mod text;
 
 use anyhow::bail;

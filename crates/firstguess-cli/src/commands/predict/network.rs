@@ -7,6 +7,7 @@ use firstguess::predict_on;
 use firstguess::spec::experiment::MeasureSpec;
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::weights::WeightFamily;
+use firstguess::theory::NoTheory;
 use firstguess::theory::predict::Prediction;
 use serde_json::{Value, json};
 
@@ -27,7 +28,19 @@ struct Predicted {
 }
 
 pub(super) fn answer(path: &Path, data: Option<&str>, seed: Option<u64>) -> anyhow::Result<Answer> {
-    Ok(told(if is_onnx(path) { of_onnx(path, data, seed)? } else { of_spec(path, data, seed)? }))
+    Ok(told(predicted(path, data, seed)?))
+}
+
+/// What the depth of a model repeats.
+pub(crate) fn repeated_layers(
+    path: &Path,
+    seed: Option<u64>,
+) -> anyhow::Result<Result<firstguess::theory::predict::Bulk, NoTheory>> {
+    Ok(predicted(path, None, seed)?.prediction.bulk)
+}
+
+fn predicted(path: &Path, data: Option<&str>, seed: Option<u64>) -> anyhow::Result<Predicted> {
+    if is_onnx(path) { of_onnx(path, data, seed) } else { of_spec(path, data, seed) }
 }
 
 fn middle(layers: &[LayerInit]) -> WeightFamily {
