@@ -84,6 +84,8 @@ pub(crate) struct Suite {
     pub(crate) requirements: &'static [&'static str],
     /// What the tests import.
     pub(crate) modules: &'static [&'static str],
+    /// What some tests import, and how pip calls it; they say that they are left out where it is missing.
+    pub(crate) optional: &'static [(&'static str, &'static str)],
     /// An example of a crate that the tests run, and the environment variable that tells them its path: crate, example,
     /// variable.
     pub(crate) example: Option<(&'static str, &'static str, &'static str)>,
@@ -94,6 +96,7 @@ const TORCH: Suite = Suite {
     folder: "crates/firstguess/tests/torch",
     requirements: &["torch>=2", "numpy"],
     modules: &["torch"],
+    optional: &[],
     example: Some(("firstguess", "export_net", "FIRSTGUESS_EXPORT_NET")),
 };
 
@@ -188,6 +191,15 @@ impl Suite {
                 environment.install(requirement)?;
             }
             self.can_run_in(&python)?;
+        }
+        for (module, requirement) in self.optional {
+            let there = stdout_of(Command::new(&python).args(["-c", &format!("import {module}")]));
+            if let Err(error) = there.or_else(|_| {
+                environment.install(requirement)?;
+                Ok::<_, anyhow::Error>(String::new())
+            }) {
+                println!("without {requirement}: {error:#}");
+            }
         }
         Ok(python)
     }

@@ -8,6 +8,7 @@ mod gaussian;
 mod labels;
 mod plot;
 mod serve;
+mod sweep;
 mod theory;
 mod train;
 mod values;
@@ -22,6 +23,7 @@ pub(crate) use gaussian::{GaussianityArgs, LaboratoryArgs, PairArgs, PairBranch}
 pub(crate) use labels::{LabelsArgs, TrainingArgs};
 pub(crate) use plot::{PlotArgs, PlotFormat};
 pub(crate) use serve::ServeArgs;
+pub(crate) use sweep::{MergeArgs, StatusArgs, SweepArgs, SweepCommand};
 pub(crate) use theory::{ActivationArg, CriticalArgs, GuessArgs, PhaseArgs, PredictArgs};
 pub(crate) use train::{HeldOut, LossesArgs, RecipeArgs, TrainArgs, TrialArgs};
 use values::threads;
@@ -159,6 +161,15 @@ pub(crate) enum Command {
         firstguess serve --open\n  \
         firstguess serve --port 9000")]
     Serve(ServeArgs),
+    /// A grid of any command's questions, in parallel and resumable, into Parquet
+    #[command(override_usage = "firstguess sweep [OPTIONS] <GRID> --output <DIR>\n       \
+        firstguess sweep status <DIR>\n       firstguess sweep merge <DIR>")]
+    #[command(after_help = "Examples:\n  \
+        firstguess sweep examples/phase_sweep.toml -o phases\n  \
+        firstguess sweep grid.toml -o results --shard 3/100\n  \
+        firstguess sweep status results\n  \
+        firstguess sweep merge results -o all.parquet")]
+    Sweep(SweepArgs),
     /// Data sets: what there is, and fetching it
     #[command(after_help = "Examples:\n  \
         firstguess data list\n  \

@@ -24,6 +24,7 @@ pub(crate) mod predict;
 pub(crate) mod preserved;
 pub(crate) mod progress;
 pub(crate) mod serve;
+pub(crate) mod sweep;
 pub(crate) mod train;
 pub(crate) mod variance;
 
@@ -33,7 +34,7 @@ use firstguess::theory::dual::Dual;
 use crate::args::PoolArg;
 
 /// The function between two layers: an activation, and a pool if one was asked for.
-fn dual(
+pub(crate) fn dual(
     activation: &Activation,
     pool: Option<PoolArg>,
     correlation: Option<f64>,

@@ -10,6 +10,7 @@ mod fault;
 mod json;
 mod printer;
 mod settings;
+pub mod sweep;
 mod table;
 
 use std::process::ExitCode;
@@ -61,7 +62,7 @@ pub fn answer(arguments: &[String]) -> Result<String, String> {
 }
 
 /// A usage error without the hints that belong to a terminal.
-fn plain(error: &str) -> String {
+pub(crate) fn plain(error: &str) -> String {
     let text = error.strip_prefix("error: ").unwrap_or(error);
     let end = text.find("\n\nUsage:").or_else(|| text.find("\n\nFor more"));
     text[..end.unwrap_or(text.len())].trim().to_owned()
@@ -84,6 +85,7 @@ fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
         Command::Advise(args) => commands::advise::run(args, out),
         Command::Init(args) => commands::init::run(args, out),
         Command::Train(args) => commands::train::run(args, out),
+        Command::Sweep(args) => commands::sweep::run(args, out),
         Command::Variance(args) => commands::variance::run(args, out),
         Command::Losses(args) => commands::losses::run(args, out),
         Command::Labels(args) => commands::labels::run(args, out),

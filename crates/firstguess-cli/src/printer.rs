@@ -33,6 +33,8 @@ pub(crate) struct Printer {
 enum Sink {
     Stdout(BufWriter<Stdout>),
     Memory(Vec<u8>),
+    /// The answer as a value, whose text nobody reads.
+    Value(serde_json::Value),
 }
 
 impl Write for Sink {
@@ -40,13 +42,14 @@ impl Write for Sink {
         match self {
             Self::Stdout(stdout) => stdout.write(bytes),
             Self::Memory(memory) => memory.write(bytes),
+            Self::Value(_) => Ok(bytes.len()),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout(stdout) => stdout.flush(),
-            Self::Memory(_) => Ok(()),
+            Self::Memory(_) | Self::Value(_) => Ok(()),
         }
     }
 }
@@ -61,10 +64,23 @@ impl Printer {
         Self { settings, data: Sink::Memory(Vec::new()) }
     }
 
+    /// One whose answer is kept as a value.
+    pub(crate) const fn for_value(settings: Settings) -> Self {
+        Self { settings, data: Sink::Value(serde_json::Value::Null) }
+    }
+
+    /// The answer that was kept; null where none was given.
+    pub(crate) fn into_value(self) -> serde_json::Value {
+        match self.data {
+            Sink::Value(value) => value,
+            Sink::Stdout(_) | Sink::Memory(_) => serde_json::Value::Null,
+        }
+    }
+
     /// The data that were kept.
     pub(crate) fn into_text(self) -> String {
         match self.data {
-            Sink::Stdout(_) => String::new(),
+            Sink::Stdout(_) | Sink::Value(_) => String::new(),
             Sink::Memory(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         }
     }
@@ -81,6 +97,10 @@ impl Printer {
 
     /// A finished JSON object that brings its own envelope.
     pub(crate) fn value(&mut self, value: &serde_json::Value) -> io::Result<()> {
+        if let Sink::Value(kept) = &mut self.data {
+            kept.clone_from(value);
+            return Ok(());
+        }
         serde_json::to_writer_pretty(&mut self.data, value)?;
         writeln!(self.data)
     }
@@ -98,6 +118,10 @@ impl Printer {
         answer: &T,
     ) -> io::Result<()> {
         let envelope = Envelope { schema_version: SCHEMA_VERSION, command, seed, answer };
+        if let Sink::Value(kept) = &mut self.data {
+            *kept = serde_json::to_value(&envelope)?;
+            return Ok(());
+        }
         serde_json::to_writer_pretty(&mut self.data, &envelope)?;
         writeln!(self.data)
     }

@@ -47,6 +47,19 @@ impl Settings {
 }
 
 impl Settings {
+    /// For one point of a sweep: the same on every machine, whatever its environment.
+    pub(crate) const fn of_a_point(seed: Option<u64>) -> Self {
+        Self {
+            json: true,
+            seed,
+            quiet: true,
+            unicode: true,
+            width: WIDTH,
+            color_data: false,
+            color_notes: false,
+        }
+    }
+
     /// For a reader that is no terminal and knows every character.
     pub(crate) const fn unicode(self) -> Self {
         Self { unicode: true, color_data: false, color_notes: false, ..self }

@@ -21,6 +21,8 @@ mod onnx;
 mod parquet;
 mod parts;
 mod spec_file;
+#[cfg(feature = "parquet")]
+pub mod sweep;
 mod tensors;
 mod unpack;
 mod write;

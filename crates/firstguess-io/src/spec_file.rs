@@ -27,16 +27,16 @@ pub struct SpecFileError {
 }
 
 impl SpecFileError {
-    fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), span: None, help: None }
     }
 
-    fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    fn at(mut self, span: Option<Range<usize>>) -> Self {
+    pub(crate) fn at(mut self, span: Option<Range<usize>>) -> Self {
         self.span = span;
         self
     }
@@ -92,6 +92,23 @@ pub fn load_spec(path: &Path) -> Result<SpecFile, LoadSpecError> {
         Ok(spec) => Ok(SpecFile { path: path.to_owned(), text, spec }),
         Err(fault) => Err(refused(Some(text), fault)),
     }
+}
+
+/// Reads and checks a spec file, and gives back what it says in the words of the file.
+#[cfg(feature = "parquet")]
+pub(crate) fn load_spec_table(path: &Path) -> Result<serde_json::Value, LoadSpecError> {
+    let file = load_spec(path)?;
+    let table = DeTable::parse(&file.text).map_err(|error| of_toml(&file.text, &error));
+    let table = table.and_then(|table| {
+        let span = table.span();
+        let value = Spanned::new(span, DeValue::Table(table.into_inner()));
+        crate::sweep::json("spec", &value)
+    });
+    table.map_err(|fault| LoadSpecError {
+        path: file.path.clone(),
+        text: Some(file.text.clone()),
+        fault,
+    })
 }
 
 fn read(path: &Path) -> Result<String, SpecFileError> {

@@ -66,7 +66,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     if !folder.is_dir() {
         return Err(WriteError::NoFolder { path: path.to_owned(), folder: folder.to_owned() });
     }
-    let mut file = new_file(folder).map_err(io_error)?;
+    let mut file = new_file(folder, PREFIX).map_err(io_error)?;
     file.write_all(bytes).map_err(io_error)?;
     if let Some(permissions) = existing {
         file.as_file().set_permissions(permissions).map_err(io_error)?;
@@ -80,10 +80,13 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     Ok(())
 }
 
+/// How the names of unfinished files begin.
+const PREFIX: &str = ".firstguess-";
+
 /// A temporary file beside the target: renaming across file systems would not be atomic. Removed unless it is persisted.
-fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+pub(crate) fn new_file(folder: &Path, prefix: &str) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".firstguess-");
+    builder.prefix(prefix);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

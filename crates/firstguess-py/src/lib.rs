@@ -9,6 +9,7 @@ mod losses;
 mod observer;
 mod report;
 mod specs;
+mod sweep;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -31,6 +32,8 @@ mod _core {
     use super::report::{Picture, Report, record_baseline};
     #[pymodule_export]
     use super::specs::{check_spec, draw_weights};
+    #[pymodule_export]
+    use super::sweep::{Sweep, SweepFolder, chunk_columns, sweep_columns};
 
     use pyo3::prelude::*;
 

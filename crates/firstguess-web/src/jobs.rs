@@ -8,7 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use firstguess::Report;
+use firstguess::spec::experiment::MeasureSpec;
 use firstguess::spec::{Dataset, Spec};
+use firstguess_io::OnnxModel;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -19,9 +21,22 @@ use crate::setting::shown;
 
 /// A question for the ensemble thread.
 #[derive(Debug)]
-pub(crate) struct Question {
-    pub(crate) spec: Spec,
-    pub(crate) source: Source,
+pub(crate) enum Question {
+    /// A network of ours.
+    Spec(Box<Spec>, Source),
+    /// A model that was sent.
+    Model(ModelQuestion),
+}
+
+/// What is asked of an ONNX model, as on the command line.
+#[derive(Debug)]
+pub(crate) struct ModelQuestion {
+    pub(crate) model: Arc<OnnxModel>,
+    pub(crate) name: String,
+    /// Standard normal inputs of the model's shape unless given.
+    pub(crate) data: Option<(Source, String)>,
+    pub(crate) samples: Option<usize>,
+    pub(crate) measure: MeasureSpec,
 }
 
 /// Where the inputs come from.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use common::schema::faults;
 use common::{Running, start};
-use firstguess_io::{ReadOptions, dataset_from_bytes, parse_spec};
+use firstguess::spec::experiment::MeasureSpec;
+use firstguess_io::{OnnxModel, ReadOptions, dataset_from_bytes, parse_spec};
 use serde_json::{Value, json};
 
 const SPEC: &str = r#"
@@ -82,6 +83,40 @@ fn a_spec_gets_the_report_of_check_and_an_upload_takes_the_place_of_its_data() {
     let data = spec.data.prepare(&source, 9).expect("inputs");
     let own = firstguess::check(&spec, &data, &mut ()).expect("a report");
     assert_eq!(state["report"], through_text(&own.to_json()));
+}
+
+#[test]
+fn a_model_gets_the_report_of_check_on_its_own_inputs_and_on_digits() {
+    let server = start();
+    let bytes = include_bytes!("../../firstguess-io/tests/onnx/mlp_opset17.onnx");
+    let upload = server.upload("mlp_opset17.onnx", bytes);
+    assert_eq!((upload.status, faults("upload", &upload.json())), (200, None), "{upload:?}");
+    let order = json!({ "model": upload.json()["id"], "draws": 6, "samples": 40, "seed": 2 });
+    let state = server.finished(&id(&server.post("/api/ensembles", &order)));
+    assert_eq!(
+        (state["stage"].as_str(), faults("ensemble", &state)),
+        (Some("done"), None),
+        "{state}"
+    );
+    let model = OnnxModel::parse(bytes, None).expect("a model");
+    let measure = MeasureSpec { draws: 6, seed: 2, ..MeasureSpec::default() };
+    let study = model.study("mlp_opset17", None, Some(40), &measure).expect("layers");
+    let own = study.check(&measure, &mut ()).expect("a report");
+    assert_eq!(state["report"], through_text(&own.to_json()));
+
+    // Data for a model, a model for data: told.
+    let table = server.upload("t.csv", b"a,label\n1,0\n2,1\n3,0\n").json()["id"].clone();
+    for order in [json!({ "model": table }), json!({ "spec": SPEC, "data": upload.json()["id"] })] {
+        let answer = server.post("/api/ensembles", &order);
+        assert!(answer.status == 400 && answer.body.contains(", no "), "{answer:?}");
+    }
+    let misfit = json!({ "model": upload.json()["id"], "data": table });
+    let state = server.finished(&id(&server.post("/api/ensembles", &misfit)));
+    assert_eq!(
+        (state["stage"].as_str(), faults("ensemble", &state)),
+        (Some("failed"), None),
+        "{state}"
+    );
 }
 
 #[test]
@@ -196,7 +231,11 @@ fn orders_that_cannot_be_filled_are_refused_at_once_or_with_the_reason() {
     };
     let with = |data: &str| SPEC.replace("\"digits\"", &format!("{data:?}"));
     for (order, status, words) in [
-        (json!({ "setting": setting(json!({})), "spec": SPEC }), 400, "either `setting` or `spec`"),
+        (
+            json!({ "setting": setting(json!({})), "spec": SPEC }),
+            400,
+            "give one of `setting`, `spec` and `model`",
+        ),
         (json!({ "setting": setting(json!({ "depth": 2000 })) }), 422, "from 1 to 1000"),
         (
             json!({ "setting": setting(json!({ "activation": "tann" })) }),
@@ -256,7 +295,7 @@ fn broken_uploads_are_refused_and_old_ones_make_room() {
         ("x.npy", b"\x93NUMPY\x01\x00\xff\xff", "x.npy"),
         ("x.csv", b"a,b\n1,two,3\n", "x.csv"),
         ("x.parquet", b"PAR1PAR1", "x.parquet"),
-        ("model.onnx", b"\x08\x07", "ONNX"),
+        ("model.onnx", b"\x08\x07", "model.onnx"),
         ("", b"1,2\n", "needs a name"),
         ("x.bin", b"123", "x.bin"),
     ] {

@@ -12,6 +12,11 @@ use firstguess::theory::phase_diagram::{Axis, PhaseDiagram};
 use firstguess::theory::prejudice::GuessLaw;
 use serde_json::{Value, json};
 
+/// A number as it comes out of a text: the reader rounds the last bit its own way.
+fn read(value: f64) -> f64 {
+    serde_json::from_str(&value.to_string()).expect("a number")
+}
+
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }
@@ -27,16 +32,17 @@ fn a_point_is_what_the_library_says() {
     let first = Spread::first_layer(layer, 0.7, 0.3);
     let limit = asymptotics(&phi, layer, first);
     let path = trajectory(&phi, layer, first, 12);
-    assert_eq!(number(&found["chi_1"]), limit.chi_1.expect("a limit"));
-    assert_eq!(number(&found["c_star"]), limit.c_star.expect("a limit"));
+    assert_eq!(number(&found["chi_1"]), read(limit.chi_1.expect("a limit")));
+    assert_eq!(number(&found["c_star"]), read(limit.c_star.expect("a limit")));
     for (index, spread) in path.layers.iter().enumerate() {
-        assert_eq!(number(&found["layers"]["q"][index]), spread.q());
-        assert_eq!(number(&found["layers"]["gamma"][index]), spread.gamma());
+        assert_eq!(number(&found["layers"]["q"][index]), read(spread.q()));
+        assert_eq!(number(&found["layers"]["gamma"][index]), read(spread.gamma()));
     }
     let gradient: f64 = path.chi.iter().map(|chi| chi.ln()).sum::<f64>().exp();
     assert!((number(&found["layers"]["gradient"][0]) / gradient - 1.0).abs() < 1e-12);
     let law = GuessLaw::new(3, path.layers[11].gamma()).expect("a law");
-    assert_eq!(number(&found["guess"]["largest_share"]), law.mean_max().value);
+    let close = |found: &Value, expected: f64| (number(found) - expected).abs() < 1e-5;
+    assert!(close(&found["guess"]["largest_share"], law.mean_max().value));
     // The shares by rank are tabulated on the side.
     while found["guess"]["ordered_shares"].is_null() {
         assert!(
@@ -46,6 +52,8 @@ fn a_point_is_what_the_library_says() {
         found = server.get(&format!("/api/point?{query}")).json();
     }
     assert_eq!(faults("point", &found), None);
+    assert!(close(&found["guess"]["largest_share"], law.mean_max().value), "{}", found["guess"]);
+    assert!(close(&found["guess"]["agreement"], law.agreement().value), "{}", found["guess"]);
     for (rank, exact) in law.mean_ordered_fractions(3).iter().enumerate() {
         assert!((number(&found["guess"]["ordered_shares"][rank]) - exact.value).abs() < 1e-4);
     }
@@ -82,7 +90,10 @@ fn a_diagram_has_the_lines_of_the_library_and_a_letter_per_cell() {
     let own = PhaseDiagram::new(&Dual::new(&Activation::Tanh), axis(0.5, 4.0), axis(0.0, 0.2));
     for (row, points) in own.edge_of_chaos.iter().enumerate() {
         let weight = points.as_ref().expect("an edge")[0].weight_variance;
-        assert_eq!(number(&found["edge_of_chaos"][row]["points"][0]["weight_variance"]), weight);
+        assert_eq!(
+            number(&found["edge_of_chaos"][row]["points"][0]["weight_variance"]),
+            read(weight)
+        );
     }
     let rows: Vec<&str> =
         found["cells"].as_array().expect("rows").iter().filter_map(Value::as_str).collect();

@@ -286,17 +286,15 @@ $("report").addEventListener("submit", async (event) => {
   $("report-result").replaceChildren();
   $("report-status").textContent = "";
   if (!spec) {
-    checking.fail(new Error("Choose a spec file first: the network and its initialization."));
+    checking.fail(new Error("Choose a spec file or an ONNX model first."));
     return;
   }
   try {
     if (data && data.size > vocabulary.limits.upload_bytes) throw new Error(`${data.name} is larger than the ${vocabulary.limits.upload_bytes >> 20} MiB that the explorer takes.`);
-    if (spec.name.toLowerCase().endsWith(".onnx")) {
-      await upload(spec);
-      return;
-    }
-    if (spec.size > vocabulary.limits.json_bytes / 2) throw new Error(`${spec.name} is larger than a spec file may be.`);
-    const order = { spec: await spec.text() };
+    const model = spec.name.toLowerCase().endsWith(".onnx");
+    const most = model ? vocabulary.limits.upload_bytes : vocabulary.limits.json_bytes / 2;
+    if (spec.size > most) throw new Error(`${spec.name} is larger than the ${most >> 20} MiB that the explorer takes.`);
+    const order = model ? { model: (await upload(spec)).id } : { spec: await spec.text() };
     if (data) {
       $("report-status").textContent = `Reading ${data.name} …`;
       const summary = await upload(data);

@@ -13,6 +13,7 @@
 //! - [`audit`]: the weights of a file against the law they should follow;
 //! - [`finding`]: verdicts that see both; [`loss_doctor`]: the verdict on a loss;
 //! - [`report`]: the forms in which people and programs read them;
+//! - [`sweep`]: grids of questions, point by point;
 //! - [`check()`]: the verb that ties them together; [`advise`]: what to do instead.
 
 pub mod advise;
@@ -25,6 +26,7 @@ pub mod measure;
 pub mod net;
 pub mod report;
 pub mod spec;
+pub mod sweep;
 pub mod theory;
 pub mod train;
 pub mod variance_panel;

@@ -17,6 +17,12 @@ const TESTS: Suite = Suite {
     folder: "crates/firstguess-py/tests",
     requirements: &["torch>=2", "numpy"],
     modules: &["torch", "numpy"],
+    optional: &[
+        ("distributed", "dask[distributed]>=2024.1"),
+        ("duckdb", "duckdb"),
+        ("polars", "polars"),
+        ("pyarrow", "pyarrow"),
+    ],
     example: None,
 };
 

@@ -79,8 +79,12 @@ pub(crate) struct CriticalArgs {
 
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct PhaseArgs {
-    #[command(flatten)]
-    pub(crate) activation: ActivationArg,
+    /// Name, such as relu, tanh or leaky_relu(0.1), or an expression in x
+    #[arg(long, value_name = "A", value_parser = activation, required_unless_present = "from")]
+    pub(crate) activation: Option<Activation>,
+    /// A diagram of the points of a sweep: of phase-point or predict, or of check, whose cells are then measured
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["pool", "weight_variance", "bias_variance", "resolution", "point"])]
+    pub(crate) from: Option<PathBuf>,
     /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
     #[arg(long, value_name = "KIND:K", value_parser = pool)]
     pub(crate) pool: Option<PoolArg>,

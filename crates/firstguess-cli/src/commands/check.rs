@@ -8,11 +8,11 @@ use firstguess::report::Style;
 use firstguess::spec::Spec;
 use firstguess::spec::experiment::{Engine, MeasureSpec};
 use firstguess::{CheckError, Report};
-use firstguess_io::{load_spec, parse_spec, write_atomically};
+use firstguess_io::{SpecFile, load_spec, parse_spec, write_atomically};
 
 use crate::args::{CheckArgs, EngineArg, FailOn};
 use crate::commands::gate::Gate;
-use crate::commands::model::{inputs, replace_data};
+use crate::commands::model::{Sources, inputs_from, replace_data};
 use crate::commands::onnx::{Question, is_onnx};
 use crate::commands::pictures::Folder;
 use crate::commands::progress::Bar;
@@ -33,7 +33,10 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         .within(args.budget);
     let mut report = match args.model.as_deref().filter(|path| is_onnx(path)) {
         Some(path) => of_onnx(path, args, &mut progress, out)?,
-        None => of_spec(args, &mut progress, out)?,
+        None => {
+            let file = args.model.as_deref().map(load_spec).transpose()?;
+            of_spec(args, file.as_ref(), &Sources::default(), &mut progress, out)?
+        }
     };
     progress.finish();
     let location = args.model.as_deref().unwrap_or(Path::new("firstguess"));
@@ -55,19 +58,37 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     Ok(status(report.worst(), args.fail_on))
 }
 
-fn of_spec(args: &CheckArgs, progress: &mut Bar, out: &Printer) -> anyhow::Result<Report> {
+/// The report on a spec that has been read, for a point of a sweep: nothing is written, and findings do not fail.
+pub(crate) fn run_on(
+    args: &CheckArgs,
+    file: Option<&SpecFile>,
+    sources: &Sources,
+    out: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let mut progress = Bar::new(true, "measuring", "networks");
+    let report = of_spec(args, file, sources, &mut progress, out)?;
+    out.value(&report.to_json())?;
+    Ok(ExitStatus::Fine)
+}
+
+fn of_spec(
+    args: &CheckArgs,
+    file: Option<&SpecFile>,
+    sources: &Sources,
+    progress: &mut Bar,
+    out: &Printer,
+) -> anyhow::Result<Report> {
     if args.write_spec.is_some() {
         bail!("--write-spec turns an ONNX model into a spec file; MODEL is one already");
     }
-    let file = args.model.as_deref().map(load_spec).transpose()?;
-    let mut spec = match &file {
+    let mut spec = match file {
         Some(file) => file.spec.clone(),
         None => parse_spec(EXAMPLE)?,
     };
     apply(args, out.settings().seed, &mut spec);
-    let data = inputs(&spec)?;
+    let data = inputs_from(&spec, sources)?;
     firstguess::check_with_loss(&spec, &data, args.loss.as_ref(), progress).map_err(|error| {
-        match (error, &file) {
+        match (error, file) {
             // Shapes that the data do not fit have a place in the file.
             (CheckError::Spec(fault), Some(file)) => anyhow::Error::new(file.fault(&fault)),
             (error, _) => error.into(),

@@ -13,6 +13,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::args::CriticalArgs;
 use crate::commands::dual;
+use crate::commands::model::Model;
 use crate::exit::ExitStatus;
 use crate::json::Fields;
 use crate::printer::{Printer, Tone};
@@ -30,7 +31,7 @@ struct Answer<'a> {
 
 pub(crate) fn run(args: &CriticalArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let activation = match (&args.model, &args.activation) {
-        (Some(path), _) => return network::run(path, args.bias_variance, out),
+        (Some(path), _) => return run_on(args, Model::load(path, out.settings().seed)?, out),
         (None, Some(activation)) => activation,
         (None, None) => bail!("give MODEL or --activation"),
     };
@@ -49,6 +50,15 @@ pub(crate) fn run(args: &CriticalArgs, out: &mut Printer) -> anyhow::Result<Exit
         answer.print(out)?;
     }
     Ok(ExitStatus::Fine)
+}
+
+/// The same of a network that has been read.
+pub(crate) fn run_on(
+    args: &CriticalArgs,
+    model: Model,
+    out: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    network::run(model, args.bias_variance, out)
 }
 
 impl Answer<'_> {

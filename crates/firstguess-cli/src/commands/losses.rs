@@ -28,6 +28,15 @@ struct Answer<'a> {
 
 pub(crate) fn run(args: &LossesArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let model = Model::for_trial(&args.model, &args.trial, out.settings().seed)?;
+    run_on(args, &model, out)
+}
+
+/// The same of a model that has been read.
+pub(crate) fn run_on(
+    args: &LossesArgs,
+    model: &Model,
+    out: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
     let losses: Vec<Loss> = match &args.loss {
         Some(list) => list.0.clone(),
         None => STANDARD.iter().map(|name| name.parse()).collect::<Result<_, SpecError>>()?,
@@ -53,7 +62,7 @@ pub(crate) fn run(args: &LossesArgs, out: &mut Printer) -> anyhow::Result<ExitSt
         };
         out.seeded_object("losses", model.spec.measure.seed, &answer)?;
     } else {
-        print(&model, &found, out)?;
+        print(model, &found, out)?;
     }
     Ok(ExitStatus::Fine)
 }

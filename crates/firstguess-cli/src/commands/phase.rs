@@ -1,9 +1,12 @@
 //! `firstguess phase`.
 
+mod from_sweep;
+
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use firstguess::report::phase_diagram::{FORMATS, Format, fields, format};
+use firstguess::spec::Activation;
 use firstguess::theory::mean_field::LayerVariance;
 use firstguess::theory::phase::{Phase, Prejudice};
 use firstguess::theory::phase_diagram::{Axis, Cell, PhaseDiagram};
@@ -18,12 +21,11 @@ use crate::table::{columns, digits, given};
 pub(crate) fn run(args: &PhaseArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     // A name that cannot be written is refused before anything is computed.
     let target = args.output.as_deref().map(target).transpose()?;
-    let phi = dual(&args.activation.activation, args.pool, args.pool_correlation)?;
-    let axis = |Range { low, high }| Axis { low, high, points: args.resolution };
-    let mut diagram = PhaseDiagram::new(&phi, axis(args.weight_variance), axis(args.bias_variance));
-    if let Some(Point { weight_variance: weight, bias_variance: bias }) = args.point {
-        diagram = diagram.with_point(&phi, LayerVariance { weight, bias });
-    }
+    let diagram = match (&args.from, &args.activation) {
+        (Some(folder), wanted) => from_sweep::diagram(folder, wanted.as_ref())?,
+        (None, Some(activation)) => computed(args, activation)?,
+        (None, None) => bail!("give --activation, or --from with the folder of a sweep"),
+    };
     match target {
         Some(Target::Stdout(form)) => out.verbatim(&(form.render)(&diagram))?,
         Some(Target::File(path, form)) => {
@@ -41,6 +43,18 @@ pub(crate) fn run(args: &PhaseArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         None => print(&diagram, out)?,
     }
     Ok(ExitStatus::Fine)
+}
+
+fn computed(args: &PhaseArgs, activation: &Activation) -> anyhow::Result<PhaseDiagram> {
+    let phi = dual(activation, args.pool, args.pool_correlation)?;
+    let axis = |Range { low, high }| Axis { low, high, points: args.resolution };
+    let diagram = PhaseDiagram::new(&phi, axis(args.weight_variance), axis(args.bias_variance));
+    Ok(match args.point {
+        Some(Point { weight_variance: weight, bias_variance: bias }) => {
+            diagram.with_point(&phi, LayerVariance { weight, bias })
+        }
+        None => diagram,
+    })
 }
 
 enum Target<'a> {

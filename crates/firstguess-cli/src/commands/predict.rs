@@ -21,6 +21,7 @@ use firstguess::theory::{NoTheory, Predicted};
 use serde_json::{Map, Value};
 
 use crate::args::PredictArgs;
+use crate::commands::model::Model;
 use crate::exit::ExitStatus;
 use crate::printer::Printer;
 
@@ -32,12 +33,12 @@ pub(crate) fn run(args: &PredictArgs, out: &mut Printer) -> anyhow::Result<ExitS
         }
         _ => bail!("give MODEL, or --activation with --weight-variance and --bias-variance"),
     };
-    if out.json() {
-        out.object("predict", &answer)?;
-    } else {
-        answer.print(out)?;
-    }
-    Ok(ExitStatus::Fine)
+    answer.show(out)
+}
+
+/// The same of a network that has been read.
+pub(crate) fn run_on(model: Model, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+    network::answer_on(model).show(out)
 }
 
 /// What theory says, of either kind of question.
@@ -107,6 +108,15 @@ impl Bulk {
 }
 
 impl Answer {
+    fn show(&self, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+        if out.json() {
+            out.object("predict", self)?;
+        } else {
+            self.print(out)?;
+        }
+        Ok(ExitStatus::Fine)
+    }
+
     /// Squared gradients at the logits, favoured class and others.
     fn class_gradients(&self) -> Option<Result<ClassGradients, NoTheory>> {
         match &self.guess {

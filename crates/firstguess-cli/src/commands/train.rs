@@ -60,10 +60,19 @@ pub(crate) fn optimizer(recipe: &RecipeArgs, rate: f64) -> anyhow::Result<Optimi
 }
 
 pub(crate) fn run(args: &TrainArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let folder = Folder::of(&args.plot)?;
     let model = Model::for_trial(&args.model, &args.trial, out.settings().seed)?;
+    run_on(args, &model, out)
+}
+
+/// The same of a model that has been read.
+pub(crate) fn run_on(
+    args: &TrainArgs,
+    model: &Model,
+    out: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let folder = Folder::of(&args.plot)?;
     let seed = Seed(model.spec.measure.seed);
-    let (train, held_out) = divided(&model, args.validation, seed)?;
+    let (train, held_out) = divided(model, args.validation, seed)?;
     let probe = Probe::new(&train, args.probe, seed)?;
     let steps_per_epoch =
         firstguess::train::batches::Batches::new(train.examples(), args.batch(), seed, 0)
@@ -74,7 +83,7 @@ pub(crate) fn run(args: &TrainArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         (None, None) => STEPS,
     };
     let optimizer = optimizer(&args.recipe, args.lr.first().copied().unwrap_or(1e-3))?;
-    let arms = arms(args, &model, optimizer)?;
+    let arms = arms(args, model, optimizer)?;
     let lab = Lab {
         data: &train,
         probe: &probe,
@@ -116,7 +125,7 @@ pub(crate) fn run(args: &TrainArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         };
         out.seeded_object("train", seed.0, &answer)?;
     } else {
-        text::print(&model, &lab, &report, out)?;
+        text::print(model, &lab, &report, out)?;
     }
     Ok(ExitStatus::Fine)
 }

@@ -26,6 +26,7 @@ from ._core import __version__
 from ._errors import FindingsError, ModelError
 from ._picture import Picture
 from ._report import Finding, Report
+from ._sweep import SweepError, SweepProgress, SweepResult, load, sweep
 
 if TYPE_CHECKING:
     import torch as _torch
@@ -36,6 +37,9 @@ __all__ = [
     "ModelError",
     "Picture",
     "Report",
+    "SweepError",
+    "SweepProgress",
+    "SweepResult",
     "__version__",
     "advise",
     "check",
@@ -46,10 +50,12 @@ __all__ = [
     "findings",
     "guess",
     "init_",
+    "load",
     "losses",
     "pair",
     "phase",
     "predict",
+    "sweep",
 ]
 
 #: A pool over units: ``"max:2"`` or ``("max", 2)``.

@@ -1,6 +1,6 @@
 """The compiled core. Checked against the module by `stubtest`."""
 
-from typing import List, Optional, Sequence, Tuple, final
+from typing import Any, List, Optional, Sequence, Tuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,17 @@ __all__ = [
     "Observer",
     "Picture",
     "Report",
+    "Sweep",
+    "SweepFolder",
     "__version__",
     "answer",
     "check_spec",
+    "chunk_columns",
     "draw_weights",
     "findings",
     "loss",
     "record_baseline",
+    "sweep_columns",
 ]
 __version__: str
 
@@ -37,6 +41,33 @@ def draw_weights(
     layers: str, init: str, shape: Sequence[int], seed: int, draw: int
 ) -> List[Tuple[NDArray[np.float32], List[int], NDArray[np.float32]]]: ...
 def record_baseline(baseline: Optional[str], report: Report) -> str: ...
+def sweep_columns(folder: str, columns: Optional[Sequence[str]]) -> List[Tuple[str, Any]]: ...
+def chunk_columns(data: bytes, columns: Optional[Sequence[str]]) -> List[Tuple[str, Any]]: ...
+@final
+class Sweep:
+    def __new__(cls, text: str, folder: str) -> Sweep: ...
+    @staticmethod
+    def from_manifest(text: str) -> Sweep: ...
+    @property
+    def points(self) -> int: ...
+    @property
+    def chunks(self) -> int: ...
+    @property
+    def chunk_points(self) -> int: ...
+    @property
+    def digest(self) -> str: ...
+    def columns(self) -> List[str]: ...
+    def manifest(self) -> str: ...
+    def key(self, index: int) -> str: ...
+    def chunk(self, index: int) -> Tuple[bytes, Tuple[int, int, float]]: ...
+    def work(self, folder: str, index: int, again: bool) -> Tuple[int, int, float]: ...
+
+@final
+class SweepFolder:
+    def __new__(cls, path: str, sweep: Sweep) -> SweepFolder: ...
+    def done(self) -> List[Tuple[int, int, int]]: ...
+    def close(self) -> None: ...
+
 @final
 class Report:
     @property

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use firstguess::math::stream::Seed;
 use firstguess::measure::{self, Measurement, Options, Progress};
+use firstguess::spec::experiment::{DataSpec, MAX_SAMPLES};
 use firstguess::spec::network::{Network, Op};
-use firstguess::spec::{Dataset, Spec, SpecError};
+use firstguess::spec::{Dataset, Spec, SpecError, Standardize};
 use firstguess::{CheckError, concrete_init, layer_inits};
 use firstguess_io::{ReadOptions, load_dataset_with};
 use serde_json::{Value, json};
 
-use super::{Job, Question, Source, Stage};
+use super::{Job, ModelQuestion, Question, Source, Stage};
 use crate::error::ApiError;
 use crate::limits;
 
@@ -27,8 +28,12 @@ pub(super) fn guarded(job: &Arc<Job>, question: &Question) -> Stage {
     })
 }
 
-fn run(job: &Arc<Job>, Question { spec, source }: &Question) -> Stage {
-    match report(job, spec, source) {
+fn run(job: &Arc<Job>, question: &Question) -> Stage {
+    let stage = match question {
+        Question::Spec(spec, source) => report(job, spec, source),
+        Question::Model(question) => of_model(job, question),
+    };
+    match stage {
         Ok(stage) => stage,
         Err(_) if job.cancelled.load(Ordering::Relaxed) => Stage::Cancelled,
         Err(error) => Stage::Failed(error),
@@ -38,7 +43,7 @@ fn run(job: &Arc<Job>, Question { spec, source }: &Question) -> Stage {
 fn report(job: &Arc<Job>, spec: &Spec, source: &Source) -> Result<Stage, ApiError> {
     let mut watcher = Watcher { job, start: Instant::now(), total: spec.measure.draws };
     watcher.told(0);
-    let data = inputs(spec, source)?;
+    let data = prepared(&spec.data, spec.measure.seed, source)?;
     let network = spec.network_for(&data).map_err(of_spec)?;
     affordable(&network, &data)?;
     let init = concrete_init(&spec.init, &network).map_err(of_spec)?;
@@ -57,22 +62,43 @@ fn report(job: &Arc<Job>, spec: &Spec, source: &Source) -> Result<Stage, ApiErro
     Ok(Stage::Done(Arc::new(report)))
 }
 
+fn of_model(job: &Arc<Job>, asked: &ModelQuestion) -> Result<Stage, ApiError> {
+    let measure = &asked.measure;
+    let mut watcher = Watcher { job, start: Instant::now(), total: measure.draws };
+    watcher.told(0);
+    // A model that was exported has its own preprocessing outside.
+    let as_it_is = DataSpec {
+        samples: Some(MAX_SAMPLES),
+        standardize: Standardize::None,
+        ..DataSpec::default()
+    };
+    let data = asked.data.as_ref().map(|(source, name)| {
+        let data = DataSpec { dataset: Some(name.clone()), ..as_it_is.clone() };
+        prepared(&data, measure.seed, source)
+    });
+    let of_model = |error| ApiError::field("model", error);
+    let data = data.transpose()?;
+    let study =
+        asked.model.study(&asked.name, data.as_ref(), asked.samples, measure).map_err(of_model)?;
+    let report = study.check(measure, &mut watcher).map_err(of_model)?;
+    Ok(Stage::Done(Arc::new(report)))
+}
+
 /// The inputs as the network sees them.
-fn inputs(spec: &Spec, source: &Source) -> Result<Dataset, ApiError> {
-    let seed = spec.measure.seed;
-    let prepared = match (source, &spec.data.dataset) {
-        (Source::Upload(data), _) => spec.data.prepare(data, seed),
-        (Source::Spec, None) => spec.data.synthesize(seed),
+fn prepared(spec: &DataSpec, seed: u64, source: &Source) -> Result<Dataset, ApiError> {
+    let prepared = match (source, &spec.dataset) {
+        (Source::Upload(data), _) => spec.prepare(data, seed),
+        (Source::Spec, None) => spec.synthesize(seed),
         (Source::Spec, Some(name)) => {
             // The name was checked against the list of those that the program knows.
             let options = ReadOptions {
-                part: spec.data.part,
+                part: spec.part,
                 max_bytes: limits::MAX_UNPACKED,
                 ..ReadOptions::default()
             };
             let source = load_dataset_with(name, &options)
                 .map_err(|error| ApiError::field("data", error))?;
-            spec.data.prepare(&source, seed)
+            spec.prepare(&source, seed)
         }
     };
     prepared.map_err(|error| ApiError::field("data", error))

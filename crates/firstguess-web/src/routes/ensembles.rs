@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use super::{as_json, body};
 use crate::error::ApiError;
-use crate::jobs::{Job, Question, Source, Stage, State as JobState};
+use crate::jobs::{Job, ModelQuestion, Question, Source, Stage, State as JobState};
 use crate::limits;
 use crate::setting::{Form, Setting};
 use crate::state::App;
@@ -30,13 +30,15 @@ pub(super) const DRAWS: usize = 64;
 /// Its inputs.
 const SAMPLES: usize = 200;
 
-/// What is to be measured: a setting of the form, or a whole spec.
+/// What is to be measured: a setting of the form, a whole spec, or a model that was uploaded.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Order {
     setting: Option<Form>,
     /// The text of a spec file.
     spec: Option<String>,
+    /// The id of an uploaded model.
+    model: Option<String>,
     /// `gaussian`, the name of a known set, or the id of an upload; a spec's own unless given.
     data: Option<String>,
     draws: Option<usize>,
@@ -63,10 +65,11 @@ pub(super) async fn submit(
 }
 
 async fn question(app: &App, order: Order) -> Result<Question, ApiError> {
-    let (mut spec, source) = match (&order.setting, &order.spec) {
-        (Some(form), None) => of_setting(app, form, order.data.as_deref()).await?,
-        (None, Some(text)) => of_spec(app, text, order.data.as_deref())?,
-        _ => return Err(ApiError::invalid("give either `setting` or `spec`")),
+    let (mut spec, source) = match (&order.setting, &order.spec, &order.model) {
+        (Some(form), None, None) => of_setting(app, form, order.data.as_deref()).await?,
+        (None, Some(text), None) => of_spec(app, text, order.data.as_deref())?,
+        (None, None, Some(id)) => return of_model(app, id, &order),
+        _ => return Err(ApiError::invalid("give one of `setting`, `spec` and `model`")),
     };
     if let Some(draws) = order.draws {
         spec.measure.draws = draws;
@@ -77,12 +80,18 @@ async fn question(app: &App, order: Order) -> Result<Question, ApiError> {
     if let Some(seed) = order.seed {
         spec.measure.seed = seed;
     }
-    let bounded = [
+    bounded(&[
         ("draws", spec.measure.draws, 1, limits::MAX_DRAWS),
         ("samples", spec.data.samples.unwrap_or(2), 2, limits::MAX_SAMPLES),
         ("data.features", spec.data.features.unwrap_or(1), 1, limits::MAX_FEATURES),
-    ];
-    for (name, value, least, most) in bounded {
+    ])?;
+    spec.validate().map_err(|error| ApiError::field("spec", error))?;
+    Ok(Question::Spec(Box::new(spec), source))
+}
+
+/// Refuses the first number outside its limits.
+fn bounded(numbers: &[(&'static str, usize, usize, usize)]) -> Result<(), ApiError> {
+    for &(name, value, least, most) in numbers {
         if !(least..=most).contains(&value) {
             let text =
                 format!("`{name}` must be from {least} to {most} in the explorer, got {value}");
@@ -90,8 +99,31 @@ async fn question(app: &App, order: Order) -> Result<Question, ApiError> {
             return Err(error(name, text).hint("the command line has no such limit"));
         }
     }
-    spec.validate().map_err(|error| ApiError::field("spec", error))?;
-    Ok(Question { spec, source })
+    Ok(())
+}
+
+/// Networks of a model's ensemble unless the request says otherwise.
+const MODEL_DRAWS: usize = 16;
+
+fn of_model(app: &App, id: &str, order: &Order) -> Result<Question, ApiError> {
+    let (model, file) = app.uploads().model(id)?;
+    let data = match order.data.as_deref() {
+        None | Some("gaussian") => None,
+        Some(name) => {
+            let (source, shown) = named(app, name)?;
+            Some((source, shown.unwrap_or_default()))
+        }
+    };
+    let draws = order.draws.unwrap_or(MODEL_DRAWS);
+    let samples = order.samples;
+    bounded(&[
+        ("draws", draws, 1, limits::MAX_DRAWS),
+        ("samples", samples.unwrap_or(2), 2, limits::MAX_SAMPLES),
+    ])?;
+    let measure =
+        MeasureSpec { draws, seed: order.seed.unwrap_or_default(), ..MeasureSpec::default() };
+    let name = file.get(..file.len() - ".onnx".len()).unwrap_or("model").to_owned();
+    Ok(Question::Model(ModelQuestion { model, name, data, samples, measure }))
 }
 
 /// The inputs that a setting is predicted for exist as a cloud of points.
@@ -165,7 +197,7 @@ fn named(app: &App, name: &str) -> Result<(Source, Option<String>), ApiError> {
         return Ok((Source::Spec, Some(name.to_owned())));
     }
     if name.starts_with("upload") {
-        let data = app.uploads().get(name)?;
+        let data = app.uploads().data(name)?;
         let shown = data.name().to_owned();
         return Ok((Source::Upload(data), Some(shown)));
     }

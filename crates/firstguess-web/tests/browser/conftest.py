@@ -79,7 +79,7 @@ class Explorer:
         self.page.wait_for_selector("#charts svg")
         self.until("location.hash.length > 1")
 
-    def until(self, condition, seconds=30):
+    def until(self, condition, seconds=60):
         """Waits for a condition in the page; asked from outside, since the page's policy forbids scripts made of text."""
         end = time.monotonic() + seconds
         while not self.page.evaluate(condition):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import pathlib
 import re
 import time
 import urllib.parse
@@ -53,7 +54,7 @@ def test_the_page_loads_shows_the_servers_numbers_and_is_accessible(explorer):
     assert explorer.page.locator("#charts figure").count() == 6
     share = f"{100 * point['guess']['largest_share']:.1f} %"
     assert share in explorer.page.locator("#verdict").inner_text()
-    explorer.until("document.querySelectorAll('svg[data-name=\"Class shares\"] rect').length === 10")
+    explorer.until("document.querySelectorAll('svg[data-name=\"Class shares\"] rect').length === 10", 180)
     explorer.shot("light")
     assert serious(Axe().run(explorer.page)) == []
     explorer.clean()
@@ -216,6 +217,8 @@ def test_an_ensemble_is_cancelled_and_the_page_stays_live(explorer):
     explorer.clean()
 
 
+ONNX = pathlib.Path(__file__).parents[3] / "firstguess-io/tests/onnx/mlp_opset17.onnx"
+
 SPEC = """name = "mine"
 [data]
 dataset = "digits"
@@ -248,7 +251,10 @@ def test_a_spec_gets_its_report_and_broken_files_are_told(explorer):
     explorer.until("document.querySelector('#report-error').innerText.includes('did you mean `scheme`?')")
     page.set_input_files("#spec-file", {**spec, "name": "model.onnx"})
     page.click("#check")
-    explorer.until("document.querySelector('#report-error').innerText.includes('ONNX')")
+    explorer.until("document.querySelector('#report-error').innerText.includes('`model.onnx`')")
+    page.set_input_files("#spec-file", ONNX)
+    page.click("#check")
+    page.locator("#report-result h3:has-text('mlp_opset17')").wait_for()
     page.set_input_files("#spec-file", spec)
     page.click("#check")
     page.locator("#report-result .finding.error").first.wait_for()
@@ -313,7 +319,7 @@ def test_dark_mode_follows_the_system_and_the_button(explorer):
     page = explorer.page
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert sum(map(int, re.findall(r"\d+", dark)[:3])) < 150
-    explorer.until("document.querySelectorAll('svg[data-name=\"Class shares\"] rect').length === 10")
+    explorer.until("document.querySelectorAll('svg[data-name=\"Class shares\"] rect').length === 10", 180)
     explorer.shot("dark")
     assert serious(Axe().run(page)) == []
     page.click("#theme")

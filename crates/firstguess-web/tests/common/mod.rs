@@ -1,6 +1,7 @@
 //! A server of its own for each test, asked over real sockets.
+#![allow(dead_code, reason = "each test file uses its part")]
 
-pub mod schema;
+pub(crate) mod schema;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,33 +13,33 @@ use firstguess_web::{Options, Server};
 use serde_json::Value;
 
 /// A running server; it ends with the test.
-pub struct Running {
-    pub address: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     ended: mpsc::Receiver<()>,
 }
 
 /// An answer, whole.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// The value of a header, if there is one.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 }
 
-pub fn start() -> Running {
+pub(crate) fn start() -> Running {
     let options = Options { host: "127.0.0.1".to_owned(), port: 0 };
     let server = Server::bind(&options).expect("a free port");
     let address = server.address();
@@ -53,7 +54,7 @@ pub fn start() -> Running {
 
 impl Running {
     /// Whatever bytes; the connection is closed after the answer.
-    pub fn raw(&self, request: &[u8]) -> Answer {
+    pub(crate) fn raw(&self, request: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
         // A server that refuses early may close before all is sent.
@@ -66,7 +67,13 @@ impl Running {
         Answer { status, head: head.to_owned(), body: body.to_owned() }
     }
 
-    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         let mut request = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
         if !headers.iter().any(|(name, _)| *name == "host") {
             request += &format!("host: {}\r\n", self.address);
@@ -80,22 +87,22 @@ impl Running {
         self.raw(&bytes)
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], b"")
     }
 
-    pub fn post(&self, path: &str, value: &Value) -> Answer {
+    pub(crate) fn post(&self, path: &str, value: &Value) -> Answer {
         let json = [("content-type", "application/json")];
         self.ask("POST", path, &json, value.to_string().as_bytes())
     }
 
-    pub fn upload(&self, name: &str, bytes: &[u8]) -> Answer {
+    pub(crate) fn upload(&self, name: &str, bytes: &[u8]) -> Answer {
         let kind = [("content-type", "application/octet-stream")];
         self.ask("POST", &format!("/api/uploads?name={name}"), &kind, bytes)
     }
 
     /// An ensemble at its end.
-    pub fn finished(&self, id: &str) -> Value {
+    pub(crate) fn finished(&self, id: &str) -> Value {
         let begun = Instant::now();
         loop {
             let state = self.get(&format!("/api/ensembles/{id}")).json();
@@ -108,7 +115,7 @@ impl Running {
     }
 
     /// Stops the server and waits for it.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         drop(self.stop.take());
         self.ended.recv_timeout(Duration::from_secs(20)).expect("an end");
     }

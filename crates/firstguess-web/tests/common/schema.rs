@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Why a value is none of this kind, if it is not.
-pub fn faults(kind: &str, value: &Value) -> Option<String> {
+pub(crate) fn faults(kind: &str, value: &Value) -> Option<String> {
     let root: Value = serde_json::from_str(firstguess_web::SCHEMA).expect("JSON");
     let schema = root["$defs"].get(kind).unwrap_or_else(|| panic!("no kind {kind}"));
     check(&root, schema, value, kind).err()

@@ -7,6 +7,7 @@ use crate::finding::{Finding, Severity};
 use crate::measure::engine::LayerPaths;
 use crate::measure::{Estimate, LayerMeasurement};
 use crate::theory::Predicted;
+use crate::theory::mean_field::Spread;
 use crate::theory::phase::{Phase, Prejudice};
 use crate::theory::predict::LayerPrediction;
 use std::fmt::Write as _;
@@ -249,9 +250,7 @@ impl Report {
                     "ln q at the logits {} ± {} over networks (infinite: {}); ln gradient at layer 1 {} ± {} (infinite: {})",
                     number(end.ln_q_mean),
                     number(end.ln_q_variance.sqrt()),
-                    infinite(
-                        last.spread.as_ref().ok().map(crate::theory::mean_field::Spread::ln_q)
-                    ),
+                    infinite(last.spread.as_ref().ok().map(Spread::ln_q)),
                     number(start.ln_gradient_mean),
                     number(start.ln_gradient_variance.sqrt()),
                     infinite(first.ln_gradient.clone().ok()),
@@ -345,8 +344,8 @@ impl Report {
             each.collect::<Vec<f64>>()
         };
         let curves = [
-            ("q", of(|layer| layer.spread.as_ref().ok().map(|s| s.q()), |layer| layer.q)),
-            ("γ", of(|layer| layer.spread.as_ref().ok().map(|s| s.gamma()), |layer| layer.gamma)),
+            ("q", of(|layer| layer.spread.as_ref().ok().map(Spread::q), |layer| layer.q)),
+            ("γ", of(|layer| layer.spread.as_ref().ok().map(Spread::gamma), |layer| layer.gamma)),
             (
                 "gradient",
                 of(
@@ -362,7 +361,11 @@ impl Report {
             .map(|(_, values)| [number(values[0]), number(values[values.len() - 1])])
             .collect();
         let said = |i: usize, curve: &str| {
-            format!("{} {} {curve} {}", curves[i].0, ends[i][0], ends[i][1])
+            {
+                // Digits for a curve must not be taken for a number.
+                let curve = if style.unicode { curve.to_owned() } else { format!("[{curve}]") };
+                format!("{} {} {curve} {}", curves[i].0, ends[i][0], ends[i][1])
+            }
         };
         let words: usize =
             (0..curves.len()).map(|i| style.finish(said(i, "")).chars().count()).sum();

@@ -1,7 +1,5 @@
 //! MODEL: the weight variances that make a whole network critical, every layer drawn with the same one.
 
-use std::path::Path;
-
 use firstguess::theory::predict::{InputStatistics, NetworkCritical, network_critical};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -20,11 +18,11 @@ struct Answer {
 }
 
 pub(super) fn run(
-    path: &Path,
+    model: Model,
     bias_variance: f64,
     out: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let Model { spec, data, network, layers, .. } = Model::load(path, out.settings().seed)?;
+    let Model { spec, data, network, layers, .. } = model;
     let input = InputStatistics::of(&data);
     let answer = Answer {
         name: spec.name,

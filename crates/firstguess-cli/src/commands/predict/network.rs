@@ -34,20 +34,29 @@ fn middle(layers: &[LayerInit]) -> WeightFamily {
     layers.get(layers.len() / 2).map_or(WeightFamily::Normal, |layer| layer.family)
 }
 
+/// The same of a spec that has been read.
+pub(super) fn answer_on(model: Model) -> Answer {
+    told(of_model(model))
+}
+
 fn of_spec(path: &Path, data: Option<&str>, seed: Option<u64>) -> anyhow::Result<Predicted> {
-    let Model { spec, data, network, init, layers } = Model::load_on(path, data, seed)?;
+    Ok(of_model(Model::load_on(path, data, seed)?))
+}
+
+fn of_model(model: Model) -> Predicted {
+    let Model { spec, data, network, init, layers } = model;
     // One logit classifies by its sign.
     let classes = network.logits().max(2);
     // The same prediction as in a check: that of these inputs, where their kernel can be carried along.
     let prediction = predict_on(&network, &layers, &data, classes, Seed(spec.measure.seed));
-    Ok(Predicted {
+    Predicted {
         name: spec.name,
         data: data.name().to_owned(),
         init: json!(init),
         classes,
         law: middle(&layers),
         prediction,
-    })
+    }
 }
 
 fn of_onnx(path: &Path, data: Option<&str>, seed: Option<u64>) -> anyhow::Result<Predicted> {

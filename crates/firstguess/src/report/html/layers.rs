@@ -4,6 +4,7 @@ use super::super::Report;
 use super::super::text::{estimate, number};
 use super::{escaped, text};
 use crate::measure::{Estimate, LayerMeasurement};
+use crate::theory::mean_field::Spread;
 use crate::theory::predict::LayerPrediction;
 use std::fmt::Write as _;
 
@@ -24,21 +25,21 @@ const COLUMNS: [Column; 8] = [
     Column {
         name: "q",
         title: "mean square pre-activation",
-        theory: Some(|layer| layer.spread.as_ref().ok().map(|spread| spread.q())),
+        theory: Some(|layer| layer.spread.as_ref().ok().map(Spread::q)),
         measured: |layer| layer.q,
         source: "poole2016",
     },
     Column {
         name: "c",
         title: "correlation of two inputs",
-        theory: Some(|layer| layer.spread.as_ref().ok().map(|spread| spread.c())),
+        theory: Some(|layer| layer.spread.as_ref().ok().map(Spread::c)),
         measured: |layer| layer.c,
         source: "poole2016",
     },
     Column {
         name: "γ",
         title: "drift ratio: common offset over spread",
-        theory: Some(|layer| layer.spread.as_ref().ok().map(|spread| spread.gamma())),
+        theory: Some(|layer| layer.spread.as_ref().ok().map(Spread::gamma)),
         measured: |layer| layer.gamma,
         source: "francazi2024",
     },

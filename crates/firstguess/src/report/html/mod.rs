@@ -129,10 +129,16 @@ impl Report {
             longer_text(&finding.explanation),
         );
         if !finding.evidence.is_empty() {
-            *out += "<div class=\"wide\" role=\"region\" aria-label=\"Evidence\" tabindex=\"0\"><table>\n<thead><tr>\
-                     <th scope=\"col\">Evidence</th><th scope=\"col\">Theory</th><th scope=\"col\">Measured ± standard error</th>\
-                     <th scope=\"col\">Apart by</th></tr></thead>\n<tbody>\n";
-            finding.evidence.iter().for_each(|evidence| evidence_row(out, evidence));
+            let _ = write!(
+                out,
+                "<div class=\"wide\" role=\"region\" aria-label=\"Evidence of {}\" tabindex=\"0\"><table>\n<thead><tr>\
+                 <th scope=\"col\">Evidence</th><th scope=\"col\">Theory</th><th scope=\"col\">Measured ± standard error</th>\
+                 <th scope=\"col\">Apart by</th></tr></thead>\n<tbody>\n",
+                finding.id
+            );
+            for evidence in &finding.evidence {
+                evidence_row(out, evidence);
+            }
             *out += "</tbody></table></div>\n";
         }
         if let Some(remedy) = &finding.remedy {

@@ -5,7 +5,12 @@ use super::super::text::{estimate, number};
 use super::{apart, escaped, references};
 use crate::measure::Estimate;
 use crate::theory::Predicted;
+use crate::theory::mean_field::Spread;
 use std::fmt::Write as _;
+
+/// Works on the first guess, and on signals by depth.
+const BIAS: &[&str] = &["francazi2024", "bassi2026"];
+const SIGNAL: &[&str] = &["poole2016", "schoenholz2017"];
 
 /// One number.
 struct Line {
@@ -76,7 +81,6 @@ fn guesses(report: &Report) -> Vec<Line> {
         source: source.to_owned(),
         keys,
     };
-    const BIAS: &[&str] = &["francazi2024", "bassi2026"];
     vec![
         line(
             "share of the class guessed most",
@@ -125,20 +129,20 @@ fn ends(report: &Report) -> Vec<Line> {
     else {
         return Vec::new();
     };
-    let spread = |field: fn(&crate::theory::mean_field::Spread) -> f64| -> Predicted {
+    let spread = |field: fn(&Spread) -> f64| -> Predicted {
         last.spread.as_ref().map(field).map_err(Clone::clone)
     };
     let mut lines = vec![
         Line {
             quantity: "q of the logits".to_owned(),
-            predicted: Some(spread(|s| s.q())),
+            predicted: Some(spread(Spread::q)),
             measured: Some(measured.q),
             source: validity.clone(),
             keys: &["poole2016"],
         },
         Line {
             quantity: "γ of the logits".to_owned(),
-            predicted: Some(spread(|s| s.gamma())),
+            predicted: Some(spread(Spread::gamma)),
             measured: Some(measured.gamma),
             source: validity,
             keys: &["francazi2024"],
@@ -177,7 +181,6 @@ fn limits(report: &Report) -> Vec<Line> {
         source: "the repeated layer, infinite width and depth".to_owned(),
         keys,
     };
-    const SIGNAL: &[&str] = &["poole2016", "schoenholz2017"];
     vec![
         of("χ₁, gradient factor per layer", &limit.chi_1, SIGNAL),
         of("q*, limit of the signal", &limit.q_star, SIGNAL),

@@ -63,7 +63,7 @@ fn largest_share(
     let mut series = vec![Series::new("networks", Ink::Measured, Marks::Bars(bars.collect()))];
     if let Some(law) = law {
         series.push(Series::new(
-            format!("theory for γ = {}", crate::report::text::number(law.gamma())),
+            format!("theory, pairs alike, γ = {}", crate::report::text::number(law.gamma())),
             Ink::Theory,
             Marks::Line(density(law)),
         ));
@@ -147,7 +147,7 @@ fn by_rank(
     if let Some(law) = law {
         let fractions = law.mean_ordered_fractions(shown);
         let line = (1..).zip(fractions).map(|(rank, share)| (f64::from(rank), share.value));
-        let name = format!("theory for γ = {}", crate::report::text::number(law.gamma()));
+        let name = format!("theory, pairs alike, γ = {}", crate::report::text::number(law.gamma()));
         series.push(Series::new(name, Ink::Theory, Marks::Line(line.collect())));
     }
     series.extend(mean.map(|(share, name)| {

@@ -1,6 +1,7 @@
 //! Colours by what they mean: those of Okabe and Ito, which people with any kind of colour vision tell apart.
 
 use serde::Serialize;
+use std::fmt::Write as _;
 
 /// What a stroke or a surface stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -144,13 +145,12 @@ pub(crate) fn hex([r, g, b]: Rgb) -> String {
 
 /// Style rules that turn the light colours of drawings into dark ones where the reader asks for that; paper stays light.
 pub(crate) fn dark_rules() -> String {
-    let rules: String = ALL
-        .iter()
-        .map(|ink| {
-            let (name, color) = (ink.name(), hex(ink.dark()));
-            format!(".f-{name}{{fill:{color}}}.s-{name}{{stroke:{color}}}")
-        })
-        .collect();
+    let mut rules = String::new();
+    for ink in ALL {
+        let (name, color) = (ink.name(), hex(ink.dark()));
+        // Writing to a string cannot fail.
+        let _ = write!(rules, ".f-{name}{{fill:{color}}}.s-{name}{{stroke:{color}}}");
+    }
     format!("@media screen and (prefers-color-scheme:dark){{{rules}}}")
 }
 

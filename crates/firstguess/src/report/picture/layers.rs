@@ -5,6 +5,7 @@ use super::chart::{Axis, Chart, Dash, Marks, Series, point};
 use super::ink::Ink;
 use crate::measure::{Estimate, LayerMeasurement};
 use crate::report::Report;
+use crate::theory::mean_field::Spread;
 use crate::theory::predict::LayerPrediction;
 
 /// Entries of a chart at most: more than there are pixels between them say nothing.
@@ -29,7 +30,7 @@ const QUANTITIES: [Quantity; 4] = [
         description: "Mean square of the pre-activations. A signal that keeps its size is a level line; one that grows or \
                       dies leaves the range in which the layers work.",
         axis: "q = mean square pre-activation",
-        theory: |layer| layer.spread.as_ref().ok().map(|spread| spread.q()),
+        theory: |layer| layer.spread.as_ref().ok().map(Spread::q),
         measured: |layer| layer.q,
         border: None,
     },
@@ -38,7 +39,7 @@ const QUANTITIES: [Quantity; 4] = [
         title: "Correlation of inputs by depth, c",
         description: "How alike two different inputs look inside the network. At 1 all inputs have become one.",
         axis: "c = correlation of two inputs",
-        theory: |layer| layer.spread.as_ref().ok().map(|spread| spread.c()),
+        theory: |layer| layer.spread.as_ref().ok().map(Spread::c),
         measured: |layer| layer.c,
         border: None,
     },
@@ -48,7 +49,7 @@ const QUANTITIES: [Quantity; 4] = [
         description: "The common offset of all inputs over their spread. Above 1 the untrained network favours a class, \
                       the more so the larger it is.",
         axis: "γ = offset over spread, in variances",
-        theory: |layer| layer.spread.as_ref().ok().map(|spread| spread.gamma()),
+        theory: |layer| layer.spread.as_ref().ok().map(Spread::gamma),
         measured: |layer| layer.gamma,
         border: Some((1.0, "γ = 1: border of neutrality")),
     },

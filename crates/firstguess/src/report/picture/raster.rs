@@ -16,7 +16,9 @@ pub(crate) fn png(scene: &Scene, theme: Theme, scale: f64) -> Vec<u8> {
     let [r, g, b] = Ink::Paper.rgb(theme);
     canvas.fill(Color::from_rgba8(r, g, b, 255));
     let mut painter = Painter { canvas: &mut canvas, theme, scale, font: Font::new() };
-    scene.items.iter().for_each(|item| painter.item(item));
+    for item in &scene.items {
+        painter.item(item);
+    }
     // The paper is opaque: what lies on it is too.
     let rows: Vec<u8> = canvas
         .data()
@@ -64,7 +66,11 @@ impl Painter<'_> {
                 }
             }
             Item::Text(text) => self.text(text),
-            Item::Group { items, .. } => items.iter().for_each(|item| self.item(item)),
+            Item::Group { items, .. } => {
+                for item in items {
+                    self.item(item);
+                }
+            }
         }
     }
 

@@ -14,7 +14,9 @@ pub(crate) fn file(scene: &Scene, name: &str, title: &str, description: &str) ->
     let _ = write!(out, "<style>{}</style>", dark_rules());
     let corner = (scene.width, scene.height);
     item(&mut out, &Item::rectangle((0.0, 0.0), corner, Ink::Paper, 1.0));
-    scene.items.iter().for_each(|each| item(&mut out, each));
+    for each in &scene.items {
+        item(&mut out, each);
+    }
     out += "</svg>\n";
     out
 }
@@ -24,7 +26,9 @@ pub(crate) fn fragment(scene: &Scene, name: &str, title: &str, description: &str
     let mut out = String::new();
     // HTML knows what an SVG element is.
     open(&mut out, scene, "", name, title, description);
-    scene.items.iter().for_each(|each| item(&mut out, each));
+    for each in &scene.items {
+        item(&mut out, each);
+    }
     out += "</svg>";
     out
 }
@@ -96,7 +100,9 @@ fn item(out: &mut String, each: &Item) {
                 let _ = write!(out, " {name}=\"{}\"", escaped(value));
             }
             out.push('>');
-            items.iter().for_each(|each| item(out, each));
+            for each in items {
+                item(out, each);
+            }
             *out += "</g>";
         }
     }
@@ -171,7 +177,7 @@ pub(crate) fn escaped(text: &str) -> String {
             '\'' => out += "&#39;",
             '\t' | '\n' | '\r' => out.push(' '),
             '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => {
-                out.push('\u{fffd}')
+                out.push('\u{fffd}');
             }
             // They would turn the reading direction of what follows.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),

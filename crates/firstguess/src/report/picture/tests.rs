@@ -296,8 +296,8 @@ fn a_report_has_its_pictures() {
     }
     let gradient = report.picture("gradient").expect("measured").to_svg();
     let tags = tags(&gradient);
-    // Six hidden layers and the logits, and the sample in the legend.
-    assert_eq!(tags.iter().filter(|tag| tag.name == "circle").count(), 8);
+    // Five hidden layers and the logits, and the sample in the legend.
+    assert_eq!(tags.iter().filter(|tag| tag.name == "circle").count(), 7);
     assert!(report.picture("nothing").is_none());
 }
 

@@ -17,11 +17,11 @@ pub(crate) fn ticks(axis: &Axis, wanted: usize) -> Vec<Tick> {
     }
 }
 
-/// The step of 1, 2 or 5 times a power of ten that gives at most `wanted` steps.
+/// The step of 1, 2 or 5 times a power of ten that gives about `wanted` steps.
 fn step(span: f64, wanted: usize) -> f64 {
     let rough = span / wanted.max(1) as f64;
     let power = 10f64.powf(rough.log10().floor());
-    let multiple = [1.0, 2.0, 5.0, 10.0].into_iter().find(|m| m * power >= rough * (1.0 - 1e-9));
+    let multiple = [1.0, 2.0, 5.0, 10.0].into_iter().find(|m| m * power >= 0.85 * rough);
     multiple.unwrap_or(10.0) * power
 }
 
@@ -103,7 +103,7 @@ fn logarithmic(axis: &Axis, wanted: usize) -> Vec<Tick> {
 fn power_of_ten(value: f64) -> String {
     let size = value.abs();
     if (0.999e-2..9.99e3).contains(&size) {
-        let text = format!("{:.2}", value);
+        let text = format!("{value:.2}");
         return text.trim_end_matches('0').trim_end_matches('.').replace('-', "−");
     }
     let scientific = format!("{value:.0e}");
