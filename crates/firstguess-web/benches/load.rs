@@ -19,10 +19,11 @@ const PACE: Duration = Duration::from_millis(50);
 fn main() {
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let number = |at: usize, otherwise| {
+    let number = |at: usize, otherwise: u32| {
         words.get(at).and_then(|word| word.parse().ok()).unwrap_or(otherwise)
     };
-    let (seconds, clients): (u64, usize) = (number(0, 30), number(1, 50));
+    let (seconds, clients) = (number(0, 30), number(1, 50));
+    let clients = usize::try_from(clients).unwrap_or(usize::MAX);
     let server = Server::bind(&Options { host: "127.0.0.1".to_owned(), port: 0 }).expect("a port");
     let address = server.address();
     thread::spawn(move || server.run(std::future::pending()));
@@ -42,7 +43,7 @@ fn main() {
         println!("an ensemble is measured meanwhile");
     }
     let before = memory();
-    let end = Instant::now() + Duration::from_secs(seconds);
+    let end = Instant::now() + Duration::from_secs(seconds.into());
     let threads: Vec<_> =
         (0..clients).map(|client| thread::spawn(move || drag(address, client, end))).collect();
     let mut times: Vec<Duration> = Vec::new();
@@ -61,7 +62,7 @@ fn main() {
     println!(
         "{clients} clients, {seconds} s: {} answers ({:.0}/s), {errors} errors",
         times.len(),
-        times.len() as f64 / seconds as f64
+        times.len() as f64 / f64::from(seconds)
     );
     println!(
         "latency: median {:.1} ms, p95 {:.1} ms, p99 {:.1} ms, slowest {:.1} ms",
@@ -99,12 +100,11 @@ fn drag(address: SocketAddr, client: usize, end: Instant) -> (Vec<Duration>, usi
     let (mut times, mut errors, mut step) = (Vec::new(), 0, 0);
     while Instant::now() < end {
         let begun = Instant::now();
-        match ask(&mut stream, address, &path(activation, client, step)) {
-            Some(200) => times.push(begun.elapsed()),
-            _ => {
-                errors += 1;
-                stream = connect(address);
-            }
+        if ask(&mut stream, address, &path(activation, client, step)) == Some(200) {
+            times.push(begun.elapsed());
+        } else {
+            errors += 1;
+            stream = connect(address);
         }
         step += 1;
         thread::sleep(PACE.saturating_sub(begun.elapsed()));

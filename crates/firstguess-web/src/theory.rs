@@ -177,12 +177,11 @@ const LAW: u16 = 120;
 fn guess(classes: usize, gamma: f64, shares: Option<&ShareTable>) -> Result<Value, NoTheory> {
     let none = |error: PrejudiceError| NoTheory::new(error.to_string());
     // The integrals take tens of milliseconds each, the table none.
-    let (largest, agreement) = match shares {
-        Some(table) => (first_share(table, gamma), first_share(table, favoured_by_inputs(gamma))),
-        None => {
-            let law = GuessLaw::new(classes, gamma).map_err(none)?;
-            (Ok(law.mean_max().value), Ok(law.agreement().value))
-        }
+    let (largest, agreement) = if let Some(table) = shares {
+        (first_share(table, gamma), first_share(table, favoured_by_inputs(gamma)))
+    } else {
+        let law = GuessLaw::new(classes, gamma).map_err(none)?;
+        (Ok(law.mean_max().value), Ok(law.agreement().value))
     };
     let two = GuessFraction::new(gamma).map_err(none)?;
     let density = match gamma {

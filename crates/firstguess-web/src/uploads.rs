@@ -84,7 +84,7 @@ impl Uploads {
                 "shape": data.shape().extents(),
                 "classes": data.classes(),
             });
-            let weight = data.inputs().len() * size_of::<f32>();
+            let weight = size_of_val(data.inputs());
             (Kept::Data(Arc::new(data)), weight, summary)
         };
         if weight > MAX_KEPT {

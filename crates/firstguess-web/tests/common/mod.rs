@@ -47,7 +47,7 @@ pub(crate) fn start() -> Running {
     let (end, ended) = mpsc::channel();
     thread::spawn(move || {
         server.run(async { drop(stopped.await) }).expect("served");
-        drop(end.send(()));
+        let _ = end.send(());
     });
     Running { address, stop: Some(stop), ended }
 }

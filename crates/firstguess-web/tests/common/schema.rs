@@ -25,11 +25,10 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), St
                 }
             }
             "const" if value != wanted => return fault(&format!("not {wanted}")),
-            "const" => {}
             "enum" if !wanted.as_array().expect("a list").contains(value) => {
                 return fault(&format!("none of {wanted}"));
             }
-            "enum" => {}
+            "const" | "enum" => {}
             "anyOf" => {
                 let tries = wanted.as_array().expect("a list").iter();
                 let faults: Vec<String> =
