@@ -23,8 +23,8 @@ draws = 6
 
 fn spec(folder: &Path) -> String {
     let path = folder.join("deep.toml");
-    fs::write(&path, SPEC).unwrap();
-    path.to_str().unwrap().to_owned()
+    fs::write(&path, SPEC).expect("writable");
+    path.display().to_string()
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn a_check_writes_its_page_and_its_pictures() {
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
     for name in place.names("png") {
         let bytes = fs::read(Path::new(&raster).join(&name)).expect("written");
-        assert!(name.ends_with(".png") && bytes.starts_with(b"\x89PNG") && bytes.len() > 5000);
+        assert!(bytes.starts_with(b"\x89PNG") && bytes.len() > 5000);
     }
 }
 

@@ -133,6 +133,7 @@ fn without_law(tensors: &[NamedTensor]) -> AuditReport {
 }
 
 /// Every planted mistake with the finding that names it.
+#[expect(clippy::too_many_lines, reason = "one entry for each mistake")]
 fn planted() -> Vec<(&'static str, &'static str, AuditReport)> {
     let set = |value: f32, places: usize| {
         move |tensor: &mut NamedTensor| tensor.values[..places].fill(value)
@@ -253,7 +254,8 @@ fn planted() -> Vec<(&'static str, &'static str, AuditReport)> {
         "he_normal",
         4,
     );
-    copied.tensors[2].values = copied.tensors[0].values.clone();
+    let [first, _, third, ..] = &mut copied.tensors[..] else { panic!("four layers") };
+    third.values.clone_from(&first.values);
     found.push(("a block copied", "duplicated-draws", copied.report()));
     found.push(("projections of GPT-2 unscaled", "residual-scale", without_law(&gpt(false))));
     let mut tied = gpt(true);
@@ -359,7 +361,7 @@ fn healthy() -> Vec<(String, AuditReport)> {
     found.push(("other names".to_owned(), renamed.report()));
     found.push(("GPT-2 scaled".to_owned(), without_law(&gpt(true))));
     let mut padded = gpt(true);
-    padded[0].name = "embedding.weight".to_owned();
+    "embedding.weight".clone_into(&mut padded[0].name);
     padded[0].values[..32].fill(0.0);
     found.push(("padding of an embedding".to_owned(), without_law(&padded)));
     found

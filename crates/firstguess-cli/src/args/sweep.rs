@@ -6,6 +6,7 @@ use clap::{Args as Arguments, Subcommand};
 use firstguess_io::sweep::Share;
 
 #[derive(Debug, Clone, Arguments)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct SweepArgs {
     #[command(subcommand)]

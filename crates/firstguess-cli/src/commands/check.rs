@@ -31,12 +31,11 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     let mut progress = Bar::new(out.settings().quiet, "measuring", "networks")
         .spelled(out.settings().unicode)
         .within(args.budget);
-    let mut report = match args.model.as_deref().filter(|path| is_onnx(path)) {
-        Some(path) => of_onnx(path, args, &mut progress, out)?,
-        None => {
-            let file = args.model.as_deref().map(load_spec).transpose()?;
-            of_spec(args, file.as_ref(), &Sources::default(), &mut progress, out)?
-        }
+    let mut report = if let Some(path) = args.model.as_deref().filter(|path| is_onnx(path)) {
+        of_onnx(path, args, &mut progress, out)?
+    } else {
+        let file = args.model.as_deref().map(load_spec).transpose()?;
+        of_spec(args, file.as_ref(), &Sources::default(), &mut progress, out)?
     };
     progress.finish();
     let location = args.model.as_deref().unwrap_or(Path::new("firstguess"));

@@ -93,8 +93,10 @@ impl Model {
 /// Where data sets are read from: their files, or what is kept of them while thousands of points ask for the same.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    kept: Option<Mutex<HashMap<(String, Part), Arc<Dataset>>>>,
+    kept: Option<Mutex<Kept>>,
 }
+
+type Kept = HashMap<(String, Part), Arc<Dataset>>;
 
 impl Sources {
     /// Each data set is read once.

@@ -101,7 +101,7 @@ impl Zip {
         crc.update(&content);
         let name = format!("{name}.npy");
         let (offset, size) = (self.bytes.len() as u64, content.len() as u64);
-        // Sizes and offsets always as 64 bits: the 32-bit fields say "look there".
+        // Sizes and offsets always as 64 bits: the 32-bit fields say "look there". 20 bytes of them, 28 with the offset.
         let mut wide = vec![1, 0, 16, 0];
         wide.extend(size.to_le_bytes());
         wide.extend(size.to_le_bytes());
@@ -112,7 +112,7 @@ impl Zip {
         common.extend(u16::try_from(name.len()).unwrap_or(u16::MAX).to_le_bytes());
         self.bytes.extend(b"PK\x03\x04");
         self.bytes.extend(&common);
-        self.bytes.extend((wide.len() as u16).to_le_bytes());
+        self.bytes.extend(20_u16.to_le_bytes());
         self.bytes.extend(name.bytes());
         self.bytes.extend(&wide);
         self.bytes.extend(content);
@@ -120,7 +120,7 @@ impl Zip {
         wide.extend(offset.to_le_bytes());
         self.directory.extend(b"PK\x01\x02\x2d\x03");
         self.directory.extend(&common);
-        self.directory.extend((wide.len() as u16).to_le_bytes());
+        self.directory.extend(28_u16.to_le_bytes());
         // No comment, first disk, no attributes but those of a plain file.
         self.directory.extend([0; 6]);
         self.directory.extend((0o100_644_u32 << 16).to_le_bytes());

@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn every_work_that_is_named_is_found() {
-        let rules = crate::finding::RULES.iter().map(|rule| rule.page()).collect::<String>();
+        let rules =
+            crate::finding::RULES.iter().map(crate::finding::Rule::page).collect::<String>();
         assert!(rules.contains("bassi2026"));
         for key in ALWAYS {
             let entry = entry(key).unwrap_or_else(|| panic!("no {key}"));
