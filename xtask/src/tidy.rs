@@ -35,7 +35,7 @@ impl File {
     }
 
     fn is_written_by_hand(&self) -> bool {
-        const BY_MACHINE: [&str; 5] = ["lock", "snap", "csv", "svg", "min.js"];
+        const BY_MACHINE: [&str; 6] = ["lock", "snap", "csv", "svg", "min.js", "onnx"];
         !is_generated(&self.path)
             && !self.path.split('/').any(|part| part == "generated")
             && !BY_MACHINE.iter().any(|end| self.path.ends_with(&format!(".{end}")))

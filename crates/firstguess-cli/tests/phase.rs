@@ -62,9 +62,9 @@ fn files_are_written_by_their_ending() {
 #[test]
 fn other_endings_and_empty_ranges_are_refused() {
     let with = |more: &'static [&'static str]| [&SMALL[..], more].concat();
-    for name in ["p.svg", "p.png", "p.html", "p", "p.csv.gz"] {
+    for name in ["p.pdf", "p.html", "p", "p.csv.gz"] {
         let arguments = [&SMALL[..], &["-o", name]].concat();
-        refused(&arguments, &["ending", ".csv", ".json", name]);
+        refused(&arguments, &["ending", ".svg", ".png", ".csv", ".json", name]);
     }
     refused(&with(&["-o", "no/such/folder/p.csv"]), &["does not exist"]);
     refused(&with(&["--weight-variance", "3:1"]), &["below"]);
@@ -80,7 +80,7 @@ fn the_map_names_the_phases_it_shows() {
     assert_eq!(outcome.code, Some(0));
     assert!(outcome.stdout.contains("edge of chaos") && outcome.stdout.contains("2.285152"));
     assert!(outcome.stdout.lines().all(|line| line.chars().count() <= 80), "{}", outcome.stdout);
-    assert!(outcome.stderr.contains("-o FILE.csv"));
+    assert!(outcome.stderr.contains("FILE.csv"));
     let jump = firstguess(&["phase", "--activation", "sign", "--resolution", "3"]);
     assert_eq!(jump.code, Some(0), "{}", jump.stderr);
     assert!(jump.stdout.contains("jumps"), "{}", jump.stdout);
@@ -97,4 +97,24 @@ fn critical_takes_a_network_as_well() {
     assert_eq!(text.code, Some(0), "{}", text.stderr);
     assert!(text.stdout.contains("gradients reach the first layer unchanged"), "{}", text.stdout);
     refused(&["critical", "--bias-variance", "0"], &["MODEL"]);
+}
+
+/// The layers that a model repeats, its own place marked; what repeats no plain layer has no diagram, and says why.
+#[test]
+fn the_phase_of_a_model_is_that_of_its_layers() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let model = format!("{root}/critical_tanh.toml");
+    let found = json(&["phase", &model, "--resolution", "5"]);
+    let plain = json(&["phase", "--activation", "tanh", "--resolution", "5"]);
+    assert_eq!(found["edge_of_chaos"], plain["edge_of_chaos"]);
+    assert_eq!(found["point"]["phase"], "edge_of_chaos");
+    let moved = json(&["phase", &model, "--resolution", "5", "--point", "3,0.05"]);
+    assert_eq!(moved["point"]["phase"], "chaotic");
+    let folder = tempfile::tempdir().expect("a folder");
+    let normed = folder.path().join("normed.toml");
+    let text = "[network]\nlayers = [{ repeat = 5, layers = [{ dense = 16 }, \"layer_norm\", \"relu\"] }, { dense = 10 }]\n";
+    fs::write(&normed, format!("name = \"normed\"\n[data]\ndataset = \"digits\"\n[init]\nscheme = \"he_normal\"\n{text}"))
+        .expect("writable");
+    refused(&["phase", &normed.display().to_string()], &["no phase diagram", "normalisations"]);
+    refused(&["phase", &model, "--activation", "relu"], &["cannot be used with"]);
 }

@@ -131,6 +131,12 @@ impl Zip {
     }
 
     fn finish(mut self) -> Vec<u8> {
+        if self.entries == 0 {
+            // Nothing needs 64 bits, and readers look for entries behind an end that has them.
+            self.bytes.extend(b"PK\x05\x06");
+            self.bytes.extend([0; 18]);
+            return self.bytes;
+        }
         let (start, size) = (self.bytes.len() as u64, self.directory.len() as u64);
         self.bytes.append(&mut self.directory);
         let end = self.bytes.len() as u64;

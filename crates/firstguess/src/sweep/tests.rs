@@ -79,7 +79,8 @@ fn hostile_grids_are_refused_in_words() {
     refused(parts("predict", vast), "more than 2^64");
     refused(parts("predict", vec![axis("depth", list(&[]))]), "empty list");
     refused(parts("predict", vec![axis("depth", list(&[json!(1), json!(1.0)]))]), "twice");
-    refused(parts("predict", vec![big(), big()]), "given twice");
+    let few = || axis("depth", range(1.0, 10.0, 10));
+    refused(parts("predict", vec![few(), few()]), "given twice");
     refused(parts("predict", vec![axis("depth", range(1.0, f64::NAN, 3))]), "NaN");
     refused(parts("predict", vec![axis("depth", range(1.0, 1.0, 3))]), "two ends that differ");
     refused(parts("predict", vec![axis("depth", range(1.0, 2.0, 0))]), "at least one");

@@ -225,7 +225,7 @@ fn a_phase_diagram_shows_its_regions_lines_and_the_point() {
         "bias variance, σ_b²",
         "edge of chaos",
         "0.20",
-        "4",
+        "4.0",
     ] {
         assert!(said.iter().any(|word| word == text), "no `{text}` in {said:?}");
     }
