@@ -143,7 +143,7 @@ def test_files_of_init_load_into_a_sequential(cli, tmp_path: Path, ending: str) 
     model = mixed()
     missing = model.load_state_dict(state, strict=False)
     # The counter of batches is a whole number, which files of weights do not hold.
-    assert missing.missing_keys == ["1.num_batches_tracked"] and not missing.unexpected_keys
+    assert set(missing.missing_keys) <= {"1.num_batches_tracked"} and not missing.unexpected_keys
     assert [abs(q - 1) < 0.011 for q in answer["refined"]["after"]] == [True] * 3
     code, audit, error = cli("check", str(spec), "--weights", str(file), "--fail-on", "never")
     assert code == 0, error

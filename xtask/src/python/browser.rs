@@ -90,6 +90,10 @@ fn chromium(python: &Path) -> Result<PathBuf> {
     Ok(PathBuf::from(stdout_of(Command::new(python).args(["-c", where_it_lies]))?.trim()))
 }
 
+/// By its whole path: the driver does not search.
 fn installed() -> Option<PathBuf> {
-    NAMES.into_iter().map(PathBuf::from).find(|name| works(&mut Command::new(name)))
+    let folders = env::var_os("PATH")?;
+    let places: Vec<PathBuf> = env::split_paths(&folders).collect();
+    let candidates = NAMES.iter().flat_map(|name| places.iter().map(move |folder| folder.join(name)));
+    candidates.filter(|path| path.is_file()).find(|path| works(&mut Command::new(path)))
 }
