@@ -164,6 +164,24 @@ def test_weights_are_drawn_by_what_they_are() -> None:
     assert all(layer["q"] is None for layer in fields["prediction"]["layers"])
 
 
+def test_laws_are_read_off_samples_of_every_size() -> None:
+    """The sample's own standard deviation errs, and a bound measured in it errs along."""
+    from firstguess._redraw import plan, read_law
+
+    for seed in range(40):
+        torch.manual_seed(seed)
+        layer = nn.Linear(512, 4)
+        assert plan(layer).words == {"": "reset_parameters"}, seed
+        law = read_law(layer.weight)
+        assert (law.kind, law.rule) == ("uniform", "torch default"), (seed, law)
+        weights = torch.empty(40, 50)
+        kinds = []
+        for fill in (lambda w: nn.init.normal_(w), lambda w: nn.init.trunc_normal_(w, 0, 0.1, -0.2, 0.2)):
+            fill(weights)
+            kinds.append(read_law(weights).kind)
+        assert kinds == ["normal", "truncated_normal"], seed
+
+
 def test_a_factory_draws_by_itself() -> None:
     report = fg.check(models.mlp, torch.randn(32, 20), draws=20)
     fields = report.to_dict()

@@ -74,7 +74,7 @@ def test_losses_are_those_of_the_library(loss: nn.Module, name: str) -> None:
                 value, gradient = fg._core.loss(name, z[row].tolist(), y)
                 assert float(values[row]) == pytest.approx(value, rel=1e-10, abs=1e-13)
                 found = torch.zeros(6) if gradients is None else gradients[row]
-                assert found.tolist() == pytest.approx(gradient, rel=1e-7, abs=1e-12)
+                assert found.tolist() == pytest.approx(gradient, rel=1e-8, abs=1e-12)
 
 
 ALL = [row[0] for row in TABLE] + [fgt.RCELoss(), fgt.NFLLoss(), fgt.NNFLLoss(), fgt.ActiveNegativeLoss(), fgt.ActiveNegativeLoss(focal=True)]

@@ -225,7 +225,7 @@ class NNCELoss(_Loss):
 
 
 class NNFLLoss(_Loss):
-    """The same of the focal loss."""
+    """The same of the focal loss, ``A' = -(1 - 1e-7)^g ln 1e-7``."""
 
     def __init__(self, g: float = 0.5, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -233,7 +233,7 @@ class NNFLLoss(_Loss):
 
     def value(self, ln_p: Tensor, target: Tensor) -> Tensor:
         ln = ln_p.clamp(min=-_FLOOR)
-        above = _FLOOR + _power(-torch.expm1(ln), self.g) * ln
+        above = _FLOOR * (1 - 1e-7) ** self.g + _power(-torch.expm1(ln), self.g) * ln
         return 1 - _labelled(above, target) / above.sum(1)
 
 
