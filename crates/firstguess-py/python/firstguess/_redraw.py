@@ -53,7 +53,7 @@ def read_law(values: Tensor, hint: Optional[str] = None) -> Law:
     if law.kind not in ("uniform", "normal", "truncated_normal") or values.dim() < 2 or law.mean != 0.0:
         return law
     n = min(int((values != 0).sum()), _SAMPLE)
-    error = 8.0 / n if law.kind == "uniform" and n >= _ENOUGH else 3.0 * math.sqrt(0.5 / n)
+    error = 16.0 / n if law.kind == "uniform" and n >= _ENOUGH else 3.0 * math.sqrt(0.5 / n)
     misses = {rule: abs(law.std / std - 1.0) for rule, std in _rules(values)}
     nearest = min(misses, key=lambda rule: misses[rule])
     if misses[nearest] > error:
