@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 
 use anyhow::Context;
+use firstguess::report::Style;
 
 use crate::args::GlobalArgs;
 use crate::printer::WIDTH;
@@ -47,6 +48,11 @@ impl Settings {
 }
 
 impl Settings {
+    /// How a report looks on stdout.
+    pub(crate) const fn style(&self) -> Style {
+        Style { width: self.width, color: self.color_data, unicode: self.unicode }
+    }
+
     /// For one point of a sweep: the same on every machine, whatever its environment.
     pub(crate) const fn of_a_point(seed: Option<u64>) -> Self {
         Self {

@@ -2,7 +2,6 @@
 
 use firstguess::advise::code::Framework;
 use firstguess::advise::{Advice, Wishes, advise};
-use firstguess::report::Style;
 use firstguess::spec::experiment::{Classes, MeasureSpec};
 use firstguess::spec::{Architecture, Dataset, InitScheme, Spec, Standardize};
 use firstguess_io::load_spec;
@@ -37,10 +36,7 @@ pub(crate) fn run(args: &AdviseArgs, out: &mut Printer) -> anyhow::Result<ExitSt
         out.value(&advice.to_json())?;
         return Ok(ExitStatus::Fine);
     }
-    let settings = out.settings();
-    let style =
-        Style { width: settings.width, color: settings.color_data, unicode: settings.unicode };
-    out.verbatim(advice.to_terminal(style).as_bytes())?;
+    out.verbatim(advice.to_terminal(out.settings().style()).as_bytes())?;
     if args.loss.is_some() && data.labels().is_none() {
         out.note("the data have no labels, on which a loss could be judged")?;
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use firstguess::audit::{Audit, Law};
 use firstguess::net::NamedTensor;
-use firstguess::report::{AuditReport, Style};
+use firstguess::report::AuditReport;
 use firstguess_io::{Tensors, load_tensors};
 
 use super::check::status;
@@ -41,14 +41,11 @@ pub(super) fn run(
     let name = model.as_ref().map_or_else(|| path.display().to_string(), |m| m.spec.name.clone());
     let audit = Audit::new(name, &tensors, law)?;
     let mut report = AuditReport::new(audit, notes(&skipped));
-    gate.pass_audit(&mut report, &path.to_string_lossy(), out)?;
+    gate.pass(&mut report, &path.to_string_lossy(), out)?;
     if out.json() {
         out.value(&report.to_json())?;
     } else {
-        let settings = out.settings();
-        let style =
-            Style { width: settings.width, color: settings.color_data, unicode: settings.unicode };
-        out.verbatim(report.to_terminal(style).as_bytes())?;
+        out.verbatim(report.to_terminal(out.settings().style()).as_bytes())?;
     }
     Ok(status(report.worst(), args.fail_on))
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::bail;
 use firstguess::finding::Severity;
-use firstguess::report::Style;
 use firstguess::spec::Spec;
 use firstguess::spec::experiment::{Engine, MeasureSpec};
 use firstguess::{CheckError, Report};
@@ -49,10 +48,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     if out.json() {
         out.value(&report.to_json())?;
     } else {
-        let settings = out.settings();
-        let style =
-            Style { width: settings.width, color: settings.color_data, unicode: settings.unicode };
-        out.verbatim(report.to_terminal(style).as_bytes())?;
+        out.verbatim(report.to_terminal(out.settings().style()).as_bytes())?;
     }
     Ok(status(report.worst(), args.fail_on))
 }

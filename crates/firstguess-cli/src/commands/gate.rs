@@ -5,9 +5,10 @@ use std::path::Path;
 
 use anyhow::Context;
 use firstguess::Report;
-use firstguess::finding::{Baseline, Selection};
+use firstguess::finding::{Baseline, Finding, Selection};
 use firstguess::report::AuditReport;
 use firstguess_io::write_atomically;
+use serde_json::Value;
 
 use crate::args::GateArgs;
 use crate::printer::Printer;
@@ -28,7 +29,7 @@ impl<'a> Gate<'a> {
     /// Leaves the findings that count, and writes the files; `location` is what SARIF points to.
     pub(super) fn pass(
         &self,
-        report: &mut Report,
+        report: &mut impl Judged,
         location: &str,
         out: &mut Printer,
     ) -> anyhow::Result<()> {
@@ -36,7 +37,7 @@ impl<'a> Gate<'a> {
         if let Some(path) = &self.args.write_baseline {
             // What other reports have in the file stays.
             let mut known = if path.exists() { read(path)? } else { Baseline::default() };
-            known.record(&report.name, &report.findings);
+            known.record(report.name(), report.findings());
             write_atomically(path, known.to_json().as_bytes())?;
             report.narrow(&self.selection, Some(&known));
             out.note(&format!("wrote the known findings to `{}`", path.display()))?;
@@ -51,29 +52,47 @@ impl<'a> Gate<'a> {
     }
 }
 
-impl Gate<'_> {
-    /// The same for the audit of a weight file.
-    pub(super) fn pass_audit(
-        &self,
-        report: &mut AuditReport,
-        location: &str,
-        out: &mut Printer,
-    ) -> anyhow::Result<()> {
-        report.narrow(&self.selection, None);
-        if let Some(path) = &self.args.write_baseline {
-            let mut known = if path.exists() { read(path)? } else { Baseline::default() };
-            known.record(&report.audit.name, &report.findings);
-            write_atomically(path, known.to_json().as_bytes())?;
-            report.narrow(&self.selection, Some(&known));
-            out.note(&format!("wrote the known findings to `{}`", path.display()))?;
-        }
-        report.narrow(&self.selection, self.baseline.as_ref());
-        if let Some(path) = &self.args.sarif {
-            let mut text = serde_json::to_string_pretty(&report.to_sarif(location))?;
-            text.push('\n');
-            write_atomically(path, text.as_bytes())?;
-        }
-        Ok(())
+/// What has findings that a gate may leave out or know.
+pub(super) trait Judged {
+    fn name(&self) -> &str;
+    fn findings(&self) -> &[Finding];
+    fn narrow(&mut self, selection: &Selection, baseline: Option<&Baseline>);
+    fn to_sarif(&self, location: &str) -> Value;
+}
+
+impl Judged for Report {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    fn narrow(&mut self, selection: &Selection, baseline: Option<&Baseline>) {
+        self.narrow(selection, baseline);
+    }
+
+    fn to_sarif(&self, location: &str) -> Value {
+        self.to_sarif(location)
+    }
+}
+
+impl Judged for AuditReport {
+    fn name(&self) -> &str {
+        &self.audit.name
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    fn narrow(&mut self, selection: &Selection, baseline: Option<&Baseline>) {
+        self.narrow(selection, baseline);
+    }
+
+    fn to_sarif(&self, location: &str) -> Value {
+        self.to_sarif(location)
     }
 }
 

@@ -27,9 +27,6 @@ use state::State;
 /// Steps where neither steps nor epochs are given.
 const STEPS: usize = 3000;
 
-/// Before the gain of a point of the curve.
-const CURVE: &str = "gain ";
-
 /// Probes of the Hessian.
 const PROBES: usize = 16;
 
@@ -126,7 +123,9 @@ pub(crate) fn run(args: &VarianceArgs, out: &mut Printer) -> anyhow::Result<Exit
     if he != base {
         rivals.push(("he_normal".to_owned(), he));
     }
-    rivals.extend(args.curve.iter().map(|gain| (format!("{CURVE}{gain}"), search.inits(*gain))));
+    // Points of the curve were not proposed by any rule: they are no reason to take or leave the gain.
+    let proposed = 1 + rivals.len();
+    rivals.extend(args.curve.iter().map(|gain| (format!("gain {gain}"), search.inits(*gain))));
     let mut bar = Bar::new(out.settings().quiet, "comparing", "trainings");
     let (starts, end) = search.compare(crossing.gain, &rivals, &mut bar)?;
     bar.finish();
@@ -135,7 +134,7 @@ pub(crate) fn run(args: &VarianceArgs, out: &mut Printer) -> anyhow::Result<Exit
         None => None,
     };
     let layers = layers(&search, &crossing);
-    let (take, reason) = verdict(&starts, held_out.as_ref());
+    let (take, reason) = verdict(&starts[..proposed.min(starts.len())], held_out.as_ref());
     if let Some(folder) = &folder {
         folder.write(&[variance_search(&crossing)], out)?;
     }
@@ -242,9 +241,7 @@ fn verdict(starts: &[StartReport], held_out: Option<&Dataset>) -> (bool, String)
     if base.is_beaten() {
         // A simple rule may do as well as a searched gain.
         let mean = |start: &StartReport| start.validation_accuracy.map_or(0.0, |band| band.mean);
-        let unsearched = |start: &&StartReport| !start.name.starts_with(CURVE);
-        let rival = (starts.iter().skip(2).filter(unsearched))
-            .find(|start| mean(start) >= mean(&starts[0]));
+        let rival = starts.iter().skip(2).find(|start| mean(start) >= mean(&starts[0]));
         let rival = rival.map_or_else(String::new, |start| {
             format!(", but `{}` without a search does at least as well", start.name)
         });
