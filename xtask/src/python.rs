@@ -86,18 +86,17 @@ pub(crate) struct Suite {
     pub(crate) modules: &'static [&'static str],
     /// What some tests import, and how pip calls it; they say that they are left out where it is missing.
     pub(crate) optional: &'static [(&'static str, &'static str)],
-    /// An example of a crate that the tests run, and the environment variable that tells them its path: crate, example,
-    /// variable.
-    pub(crate) example: Option<(&'static str, &'static str, &'static str)>,
+    /// An example that the tests run, and the environment variable that tells them its path.
+    pub(crate) example: Option<(&'static str, &'static str)>,
 }
 
 /// Layers and gradients of finite networks against PyTorch.
 const TORCH: Suite = Suite {
     folder: "crates/firstguess/tests/torch",
-    requirements: &["torch>=2", "numpy"],
+    requirements: &["torch>=2,<3", "numpy"],
     modules: &["torch"],
     optional: &[],
-    example: Some(("firstguess", "export_net", "FIRSTGUESS_EXPORT_NET")),
+    example: Some(("export_net", "FIRSTGUESS_EXPORT_NET")),
 };
 
 /// Networks against PyTorch.
@@ -147,9 +146,8 @@ impl Suite {
         tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", self.folder]);
         tests.current_dir(&workspace.root).env("PYTHONDONTWRITEBYTECODE", "1");
         tests.envs(variables.iter().copied());
-        if let Some((package, example, variable)) = self.example {
-            let build = ["build", "--quiet", "--package", package, "--example", example];
-            execute(&mut workspace.cargo(&build))?;
+        if let Some((example, variable)) = self.example {
+            workspace.build(&["--example", example])?;
             let name = format!("{example}{}", env::consts::EXE_SUFFIX);
             tests.env(variable, Workspace::build_folder()?.join("examples").join(name));
         }

@@ -12,6 +12,9 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
+    /// Any example will do.
+    const AN_EXAMPLE: &str = "export_net";
+
     pub(crate) fn of_this_crate() -> Self {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
         Self { root: manifest.parent().unwrap_or(manifest).to_path_buf() }
@@ -49,9 +52,16 @@ impl Workspace {
         Ok(this.parent().map(Path::to_path_buf).unwrap_or_default())
     }
 
+    /// Builds a target with the features that `cargo test --workspace` unifies, so that the gate compiles no dependency
+    /// twice: one package alone, or one without an example, which brings in what only tests use, would have others.
+    pub(crate) fn build(&self, target: &[&str]) -> Result<()> {
+        let build = ["build", "--quiet", "--workspace", "--example", Self::AN_EXAMPLE];
+        execute(self.cargo(&build).args(target))
+    }
+
     /// Builds the command line and gives its path.
     pub(crate) fn firstguess(&self) -> Result<PathBuf> {
-        execute(&mut self.cargo(&["build", "--quiet", "--package", "firstguess-cli"]))?;
+        self.build(&["--bin", "firstguess"])?;
         let name = format!("firstguess{}", env::consts::EXE_SUFFIX);
         Ok(Self::build_folder()?.join(name))
     }

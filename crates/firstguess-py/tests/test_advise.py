@@ -28,7 +28,9 @@ def perceptron(depth: int, width: int) -> "torch.nn.Sequential":
 
 def variances(layer: "torch.nn.Module") -> "tuple[float, float]":
     fan_in = layer.weight[0].numel()
-    return fan_in * float(layer.weight.double().pow(2).mean()), float(layer.bias.double().pow(2).mean())
+    squares = (weights.detach().double().pow(2).mean() for weights in (layer.weight, layer.bias))
+    weight, bias = (float(mean) for mean in squares)
+    return fan_in * weight, bias
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])

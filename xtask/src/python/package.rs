@@ -15,13 +15,14 @@ const TOOLS: [&str; 4] = ["maturin==1.16.0", "mypy==2.4.1", "numpy>=1.24", PYTES
 
 const TESTS: Suite = Suite {
     folder: "crates/firstguess-py/tests",
-    requirements: &["torch>=2", "numpy"],
+    requirements: &["torch>=2,<3", "numpy"],
     modules: &["torch", "numpy"],
+    // Below the next major release, which may change what the tests call.
     optional: &[
-        ("distributed", "dask[distributed]>=2024.1"),
-        ("duckdb", "duckdb"),
-        ("polars", "polars"),
-        ("pyarrow", "pyarrow"),
+        ("distributed", "dask[distributed]>=2024.1,<2027"),
+        ("duckdb", "duckdb>=1,<3"),
+        ("polars", "polars>=1,<3"),
+        ("pyarrow", "pyarrow>=15,<27"),
     ],
     example: None,
 };
