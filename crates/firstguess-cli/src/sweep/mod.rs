@@ -31,6 +31,13 @@ pub struct Chunk {
     pub computing: Duration,
 }
 
+/// A point with its answer.
+#[derive(Debug)]
+pub struct Answered {
+    row: Row,
+    computing: Duration,
+}
+
 impl Sweep {
     /// For a grid as it was written: its fields are looked up in the command, the data files that it names are read once for
     /// their fingerprints.
@@ -64,22 +71,29 @@ impl Sweep {
     ///
     /// What the Parquet writer says; points that fail are rows.
     pub fn chunk(&self, index: u64) -> Result<Chunk, String> {
-        let mut computing = Duration::ZERO;
-        let range = self.grid.chunk(index);
-        let points = range.end - range.start;
-        let rows: Vec<Row> = range
-            .map(|index| {
-                let point = self.grid.point(index);
-                let key = self.grid.key_of(&point);
-                let start = Instant::now();
-                let outcome = self.evaluator.answer(&point);
-                computing += start.elapsed();
-                Row { point, key, outcome }
-            })
-            .collect();
+        self.close(index, self.grid.chunk(index).map(|point| self.answer(point)).collect())
+    }
+
+    /// Answers one point: the part of [`Self::chunk`] that several threads may share.
+    pub fn answer(&self, index: u64) -> Answered {
+        let point = self.grid.point(index);
+        let key = self.grid.key_of(&point);
+        let start = Instant::now();
+        let outcome = self.evaluator.answer(&point);
+        Answered { computing: start.elapsed(), row: Row { point, key, outcome } }
+    }
+
+    /// Makes a chunk of all its answers, in the order of its points.
+    ///
+    /// # Errors
+    ///
+    /// What the Parquet writer says.
+    pub fn close(&self, index: u64, answers: Vec<Answered>) -> Result<Chunk, String> {
+        let computing = answers.iter().map(|answered| answered.computing).sum();
+        let rows: Vec<Row> = answers.into_iter().map(|answered| answered.row).collect();
         let failed = rows.iter().filter(|row| row.outcome.is_err()).count() as u64;
         let bytes = encode_chunk(&self.grid, index, &rows)?;
-        Ok(Chunk { bytes, points, failed, computing })
+        Ok(Chunk { bytes, points: rows.len() as u64, failed, computing })
     }
 }
 

@@ -101,24 +101,95 @@ fn some_roots(
     limit: usize,
 ) -> Vec<f64> {
     let mut roots = Vec::new();
+    for_each_bracket(&mut f, grid, |f, from, to| {
+        roots.extend(brent_with_values(f, from, to, tolerance));
+        roots.len() < limit
+    });
+    roots
+}
+
+/// Roots of a function that is dear, bracketed by one that is cheap.
+pub struct Sketched<R, F> {
+    /// Has the signs of `exact` wherever that is larger than `error`.
+    pub rough: R,
+    /// What the roots are roots of.
+    pub exact: F,
+    /// Of `rough`.
+    pub error: f64,
+}
+
+impl<R: FnMut(f64) -> f64, F: FnMut(f64) -> f64> Sketched<R, F> {
+    /// [`all_roots`] of `exact`, where `rough` shows the sign changes.
+    pub fn all_roots(self, grid: &[f64], tolerance: f64) -> Vec<f64> {
+        self.some_roots(grid, tolerance, usize::MAX)
+    }
+
+    /// [`first_root`] of `exact`, where `rough` shows the sign change.
+    pub fn first_root(self, grid: &[f64], tolerance: f64) -> Option<f64> {
+        self.some_roots(grid, tolerance, 1).pop()
+    }
+
+    fn some_roots(self, grid: &[f64], tolerance: f64, limit: usize) -> Vec<f64> {
+        let Self { mut rough, mut exact, error } = self;
+        let mut roots = Vec::new();
+        for_each_bracket(&mut rough, grid, |rough, from, to| {
+            if let Some(near) = brent_with_values(rough, from, to, error) {
+                roots.extend(polished(&mut exact, near, (from.0, to.0), error, tolerance));
+            }
+            roots.len() < limit
+        });
+        roots
+    }
+}
+
+/// The root of `f` that is about `error` from `near`, in ever wider brackets within the cell; `None` if that shows no sign change.
+fn polished(
+    f: &mut impl FnMut(f64) -> f64,
+    near: f64,
+    (low, high): (f64, f64),
+    error: f64,
+    tolerance: f64,
+) -> Option<f64> {
+    let mut width = 4.0 * error.max(f64::EPSILON * near.abs());
+    // A root on the grid may lie beside the cell that the rough values chose.
+    let (low, high) = (low - width, high + width);
+    loop {
+        let (a, b) = ((near - width).max(low), (near + width).min(high));
+        let (fa, fb) = (f(a), f(b));
+        if fa == 0.0 || fb == 0.0 || (fa > 0.0) != (fb > 0.0) {
+            return brent_with_values(f, (a, fa), (b, fb), tolerance);
+        }
+        if a <= low && b >= high {
+            return None;
+        }
+        width *= 100.0;
+    }
+}
+
+/// Calls `found(f, from, to)` for each cell of the ascending grid whose ends differ in sign or whose start is the first of all and
+/// zero, until that says no more.
+fn for_each_bracket<F: FnMut(f64) -> f64>(
+    f: &mut F,
+    grid: &[f64],
+    mut found: impl FnMut(&mut F, (f64, f64), (f64, f64)) -> bool,
+) {
     let mut previous: Option<(f64, f64)> = None;
     for &x in grid {
         let value = f(x);
-        if let Some((x0, f0)) = previous {
-            if f0 != 0.0
-                && let Some(root) = brent_with_values(&mut f, (x0, f0), (x, value), tolerance)
-            {
-                roots.push(root);
-            }
-        } else if value == 0.0 {
-            roots.push(x);
-        }
-        if roots.len() >= limit {
-            break;
+        let bracket = match previous {
+            Some((_, before)) if before == 0.0 => None,
+            Some(from) if value == 0.0 || (from.1 > 0.0) != (value > 0.0) => Some(from),
+            None if value == 0.0 => Some((x, value)),
+            _ => None,
+        };
+        if let Some(from) = bracket
+            && !value.is_nan()
+            && !found(f, from, (x, value))
+        {
+            return;
         }
         previous = (!value.is_nan()).then_some((x, value));
     }
-    roots
 }
 
 /// `n ≥ 2` points from `low` to `high`, evenly spaced in the logarithm.
@@ -139,6 +210,30 @@ mod tests {
         assert!((flat - 0.3).abs() < 1e-2);
         assert_eq!(brent(|x| x * x + 1.0, -1.0, 1.0, 0.0), None);
         assert_eq!(brent(|_| f64::NAN, -1.0, 1.0, 0.0), None);
+    }
+
+    #[test]
+    fn sketched_roots_are_those_of_the_exact_function() {
+        // Roots on the grid and between; the sketch is off by less than its error, to either side.
+        for shift in [-0.9e-6, 0.0, 0.9e-6] {
+            let grid: Vec<f64> = (0..=10).map(f64::from).collect();
+            let mut calls = 0;
+            let sketched = Sketched {
+                rough: |x: f64| (x - 3.0 + shift) * (x - 6.5 + shift),
+                exact: |x: f64| {
+                    calls += 1;
+                    (x - 3.0) * (x - 6.5)
+                },
+                error: 1e-6,
+            };
+            let roots = sketched.all_roots(&grid, 1e-15);
+            assert_eq!(roots.len(), 2, "{roots:?}");
+            assert!((roots[0] - 3.0).abs() < 1e-14 && (roots[1] - 6.5).abs() < 1e-14, "{roots:?}");
+            assert!(calls < 20, "{calls}");
+        }
+        // What is no root of the exact function is none.
+        let sketched = Sketched { rough: |x: f64| x - 0.5, exact: |_| 1.0, error: 1e-6 };
+        assert_eq!(sketched.first_root(&[0.0, 1.0], 1e-15), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The weight variances that matter: the edge of chaos, and the line where half the correlation survives.
 
-use super::dual::{Correlation, Dual};
-use super::phase::scan_grid;
+use super::dual::{Correlation, Dual, Moments};
+use super::phase::{SCAN_ERROR, scan_grid};
 use super::{NoTheory, Predicted};
 use crate::math::roots;
 
@@ -66,10 +66,11 @@ pub fn edge_of_chaos(phi: &Dual, bias_variance: f64) -> Result<Vec<CriticalPoint
         }
     }
     // Relative to q, so that the corner at σ_b² = 0 is no root by underflow.
-    let excess = |ln_q: f64| {
-        let q = ln_q.exp();
-        let m = phi.moments(q);
-        1.0 - (m.second / m.derivative_second + bias_variance) / q
+    let excess = |q: f64, m: Moments| 1.0 - (m.second / m.derivative_second + bias_variance) / q;
+    let sketched = roots::Sketched {
+        rough: |ln_q: f64| excess(ln_q.exp(), phi.scan_moments(ln_q.exp())),
+        exact: |ln_q: f64| excess(ln_q.exp(), phi.moments(ln_q.exp())),
+        error: SCAN_ERROR,
     };
     let grid = if bias_variance == 0.0 {
         // Close to q = 0 the excess of a smooth activation is O(q): rounding, not roots.
@@ -77,7 +78,7 @@ pub fn edge_of_chaos(phi: &Dual, bias_variance: f64) -> Result<Vec<CriticalPoint
     } else {
         scan_grid(phi)
     };
-    for ln_q in roots::all_roots(excess, &grid, 1e-15) {
+    for ln_q in sketched.all_roots(&grid, 1e-15) {
         let q = ln_q.exp();
         let m = phi.moments(q);
         let weight_variance = 1.0 / m.derivative_second;
@@ -233,20 +234,28 @@ pub fn neutrality(phi: &Dual, bias_variance: f64) -> Result<NeutralityPoint, NoT
         ));
     }
     let half = Correlation::new(0.5);
-    let excess = |ln_q: f64| {
-        let q = ln_q.exp();
+    let excess = |q: f64, second: f64, kernel: f64| {
         if q <= bias_variance {
             return f64::NAN;
         }
-        let at = phi.at(q);
-        let weight_variance = (q - bias_variance) / at.moments().second;
-        (weight_variance * at.kernel(half) + bias_variance) / q - 0.5
+        ((q - bias_variance) / second * kernel + bias_variance) / q - 0.5
+    };
+    let sketched = roots::Sketched {
+        rough: |ln_q: f64| {
+            let q = ln_q.exp();
+            excess(q, phi.scan_moments(q).second, phi.scan_kernel(q, half))
+        },
+        exact: |ln_q: f64| {
+            let at = phi.at(ln_q.exp());
+            excess(at.q(), at.moments().second, at.kernel(half))
+        },
+        error: 1e-5,
     };
     // Close to q = 0 a function that starts as a straight line keeps every correlation: rounding, not roots.
     let low = if bias_variance > 0.0 { (bias_variance * (1.0 + 1e-9)).ln() } else { -9.0 };
     let grid: Vec<f64> =
         (0..=24).map(|i| low + f64::from(i * i) / 576.0 * (14.0 - low.min(0.0))).collect();
-    let root = roots::first_root(excess, &grid, 1e-14);
+    let root = sketched.first_root(&grid, 1e-14);
     let ln_q = root.ok_or_else(never_neutral)?;
     let q_star = ln_q.exp();
     Ok(NeutralityPoint {

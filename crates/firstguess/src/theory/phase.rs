@@ -13,6 +13,9 @@ pub const EDGE_TOLERANCE: f64 = 1e-3;
 /// The `1 - c` above which two-point moments of every function are a short series.
 const MIDDLE: f64 = 0.2;
 
+/// Of the roots that a scan shows, in `ln q`, unless they nearly touch.
+pub(super) const SCAN_ERROR: f64 = 1e-12;
+
 /// Inputs whose `1 - c` is below this count as merged where gradients are critical.
 const MERGED: f64 = 1e-2;
 
@@ -246,14 +249,13 @@ pub fn fixed_points(phi: &Dual, layer: LayerVariance) -> Vec<FixedPoint> {
     }
     let grid = scan_grid(phi);
     // F(q)/q - 1 has the same roots as F(q) - q and a scale that does not change over the decades.
-    let roots = roots::all_roots(
-        |ln_q| {
-            let q = ln_q.exp();
-            variance_map(phi, layer, q) / q - 1.0
-        },
-        &grid,
-        1e-15,
-    );
+    let excess = |ln_q: f64, second: f64| (layer.weight * second + layer.bias) / ln_q.exp() - 1.0;
+    let sketched = roots::Sketched {
+        rough: |ln_q: f64| excess(ln_q, phi.scan_moments(ln_q.exp()).second),
+        exact: |ln_q: f64| excess(ln_q, phi.moments(ln_q.exp()).second),
+        error: SCAN_ERROR,
+    };
+    let roots = sketched.all_roots(&grid, 1e-15);
     found.extend(roots.into_iter().map(|ln_q| point(ln_q.exp(), slope_at(ln_q.exp()))));
     found
 }

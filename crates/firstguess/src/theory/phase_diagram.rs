@@ -113,7 +113,7 @@ impl<'a> PhaseTable<'a> {
         let scan = if unit.is_some() {
             Vec::new()
         } else {
-            scan_grid(phi).into_iter().map(|ln_q| (ln_q, phi.moments(ln_q.exp()))).collect()
+            scan_grid(phi).into_iter().map(|ln_q| (ln_q, phi.scan_moments(ln_q.exp()))).collect()
         };
         Self {
             phi,

@@ -4,8 +4,8 @@
 //! resolve it. Expressions, compositions and tables get panels that halve themselves until nothing moves.
 
 use super::even_rule::EvenRule;
-use super::far::Far;
 use super::panels::{PER_PANEL, Panels, close_edges, conditional, nested};
+use super::resolved::Resolved;
 use super::series::{Series, dot};
 use super::{Correlation, FourthMoments, Moments, Pointwise};
 use crate::math::quadrature::{GAUSSIAN_RANGE, GaussLegendre};
@@ -31,9 +31,6 @@ const MODERATE: f64 = 0.8;
 const FEW_TERMS: usize = 56;
 const SMALL: f64 = 0.5;
 
-/// Variance, in squared length scales, beyond which a function that is not known is looked up where it was resolved once.
-const FAR: f64 = 64.0;
-
 /// Below this `1 - c` the difference form is extrapolated from here, where it still has ten digits.
 const SMALL_COMPLEMENT: f64 = 1e-8;
 
@@ -48,8 +45,8 @@ pub(super) struct General {
     even: Option<EvenRule>,
     /// Whether the panels can be laid out beforehand.
     known: bool,
-    /// Resolved once for all large variances.
-    far: OnceLock<Option<Far>>,
+    /// Resolved once for all variances.
+    resolved: OnceLock<Option<Resolved>>,
 }
 
 impl General {
@@ -74,7 +71,7 @@ impl General {
             parity: function.parity(),
             function: function.clone(),
             known: false,
-            far: OnceLock::new(),
+            resolved: OnceLock::new(),
         }
     }
 
@@ -90,20 +87,31 @@ impl General {
         if self.known {
             return self.moments_on(&self.fitted(q, &BELL), FITTED, q);
         }
-        if let Some(far) = self.far(q) {
-            return self.finish(far.sums(q), q);
+        if let Some(resolved) = self.resolved(q) {
+            return self.finish(resolved.sums(q), q);
         }
         let panels = Panels::resolve(&self.function, &self.breaks, q);
         self.moments_on(&panels, PER_PANEL, q)
     }
 
-    fn far(&self, q: f64) -> Option<&Far> {
-        let scale = self.function.length_scale();
-        let large = q > FAR * scale * scale;
-        if !large || !Far::reaches(q) || self.function.bends_at_every_scale() {
+    /// For looking for roots, where many variances are asked for and few are kept: 1e-13.
+    pub(super) fn scan_moments(&self, q: f64) -> Option<Moments> {
+        let resolved = self.resolved(q)?;
+        Some(self.finish(resolved.sums(q), q))
+    }
+
+    /// The same for `E[φ(u)φ(v)]` at a correlation within ½: 1e-5 of `E φ²`.
+    pub(super) fn scan_kernel(&self, q: f64, c: f64) -> Option<f64> {
+        let resolved = self.resolved(q).filter(|_| c.abs() <= SMALL)?;
+        Some(resolved.rough_kernel(q, c))
+    }
+
+    fn resolved(&self, q: f64) -> Option<&Resolved> {
+        if !Resolved::reaches(q) || self.function.bends_at_every_scale() {
             return None;
         }
-        self.far.get_or_init(|| Far::new(&self.function, &self.breaks)).as_ref()
+        let new = || Resolved::new(&self.function, &self.breaks, self.known);
+        self.resolved.get_or_init(new).as_ref()
     }
 
     /// Panels that fit a known function and the bell of variance `q`.
@@ -269,9 +277,10 @@ impl GeneralAt<'_> {
         let general = self.general;
         let series = self.series.get_or_init(|| {
             let smooth = general.breaks.is_empty();
-            let value = |h: f64| general.function.value(h);
             smooth
-                .then(|| Series::of(value, self.q, self.moments().second, general.parity))
+                .then(|| {
+                    Series::of(&general.function, self.q, self.moments().second, general.parity)
+                })
                 .flatten()
         });
         series.as_ref()

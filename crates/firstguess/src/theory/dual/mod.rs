@@ -13,11 +13,11 @@
 
 mod closed;
 mod even_rule;
-mod far;
 mod general;
 mod panels;
 mod pointwise;
 mod pooled;
+mod resolved;
 mod series;
 mod straight;
 
@@ -249,6 +249,24 @@ impl Dual {
             Form::General(general) => general.moments(q),
             Form::Pooled(pooled) => pooled.moments(q),
         }
+    }
+
+    /// [`Dual::moments`] to 1e-13 and fast, for scans that look at many variances and keep few.
+    pub(in crate::theory) fn scan_moments(&self, q: f64) -> Moments {
+        match &self.form {
+            Form::General(general) => general.scan_moments(q),
+            _ => None,
+        }
+        .unwrap_or_else(|| self.moments(q))
+    }
+
+    /// `E[φ(u)φ(v)]` at `|c| ≤ ½`, to 1e-5 of `E φ²` and fast, for such scans.
+    pub(in crate::theory) fn scan_kernel(&self, q: f64, c: Correlation) -> f64 {
+        match &self.form {
+            Form::General(general) => general.scan_kernel(q, c.c),
+            _ => None,
+        }
+        .unwrap_or_else(|| self.at(q).kernel(c))
     }
 
     /// The two-point moments at a common variance `q > 0`, prepared for many correlations.

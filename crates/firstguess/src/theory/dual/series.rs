@@ -1,6 +1,6 @@
 //! Hermite series of a smooth function: every correlation from one pass over the nodes.
 
-use super::Correlation;
+use super::{Correlation, Pointwise};
 use crate::math::quadrature::GaussianRule;
 use crate::spec::activation::Parity;
 use std::sync::OnceLock;
@@ -53,14 +53,14 @@ fn basis() -> &'static Basis {
 impl Series {
     /// The series at variance `q`, or `None` if [`TERMS`] terms leave more than rounding.
     pub(super) fn of(
-        phi: impl Fn(f64) -> f64,
+        function: &Pointwise,
         q: f64,
         second_moment: f64,
         parity: Parity,
     ) -> Option<Self> {
         let basis = basis();
         let root = q.sqrt();
-        let values: Vec<f64> = basis.points.iter().map(|z| phi(root * z)).collect();
+        let values = function.values(basis.points.iter().map(|z| root * z));
         let n = values.len();
         let mut squares = Vec::with_capacity(TERMS);
         let mut steep = f64::INFINITY;

@@ -111,6 +111,35 @@ fn known_functions_agree_with_panels_that_trust_nothing() {
     }
 }
 
+/// The table that scans read against panels for each variance.
+#[test]
+fn scans_see_the_moments_that_are_kept() {
+    let others =
+        ["x^3", "max(x, 0.3*x) + sin(x)/(1+x^2)", "gaussian_odd(3)", "gaussian_positive(2)"];
+    for name in SMOOTH.iter().chain(&BROKEN).chain(&others) {
+        for dual in [Dual::new(&activation(name)), Dual::by_quadrature(&activation(name))] {
+            for i in -20..=20 {
+                let q = 10f64.powf(0.5 * f64::from(i)) * 1.07;
+                let (a, b) = (dual.scan_moments(q), dual.moments(q));
+                for (what, a, b, scale) in [
+                    ("mean", a.mean, b.mean, b.second.sqrt()),
+                    ("second", a.second, b.second, b.second),
+                    ("slope", a.derivative_second, b.derivative_second, b.derivative_second),
+                    ("bend", a.second_slope, b.second_slope, b.derivative_second.max(b.second / q)),
+                ] {
+                    assert!((a - b).abs() < 2e-12 * scale, "{name} {what} at {q}: {a} {b}");
+                }
+            }
+            for q in [1e-9, 1e-3, 0.3, 2.0, 50.0, 1e5] {
+                let half = Correlation::new(0.5);
+                let (a, b) = (dual.scan_kernel(q, half), dual.at(q).kernel(half));
+                let scale = dual.moments(q).second;
+                assert!((a - b).abs() < 1e-5 * scale, "{name} kernel at {q}: {a} {b}");
+            }
+        }
+    }
+}
+
 /// The integral over the correlation keeps the digits that subtraction loses, for kinks that are close and far.
 #[test]
 fn straight_pieces_keep_their_digits_as_inputs_merge() {

@@ -99,12 +99,14 @@ pub(super) enum Op {
 pub(super) struct Program {
     ops: Vec<Op>,
     height: usize,
+    tallest: usize,
     uses_x: bool,
 }
 
 impl Program {
-    /// The tallest stack allowed. Kept small: each evaluation clears it.
+    /// The tallest stack allowed, and one that is enough for most: each evaluation clears it.
     const STACK: usize = 32;
+    const SMALL_STACK: usize = 4;
 
     /// Appends an instruction. `None`: the stack would grow too tall.
     pub(super) fn push(&mut self, op: Op) -> Option<()> {
@@ -114,6 +116,7 @@ impl Program {
             _ => self.height -= 1,
         }
         self.uses_x |= op == Op::X;
+        self.tallest = self.tallest.max(self.height);
         self.ops.push(op);
         (self.height <= Self::STACK).then_some(())
     }
@@ -130,8 +133,17 @@ impl Program {
 
     /// The values and the slopes at several points: one pass over the program for all.
     pub(super) fn duals<const N: usize>(&self, x: &[f64; N]) -> ([f64; N], [f64; N]) {
-        let mut values = [[0.0; N]; Self::STACK];
-        let mut slopes = [[0.0; N]; Self::STACK];
+        if self.tallest <= Self::SMALL_STACK {
+            self.run::<N, { Self::SMALL_STACK }>(x)
+        } else {
+            self.run::<N, { Self::STACK }>(x)
+        }
+    }
+
+    /// `STACK` is at least the height that the program needs.
+    fn run<const N: usize, const STACK: usize>(&self, x: &[f64; N]) -> ([f64; N], [f64; N]) {
+        let mut values = [[0.0; N]; STACK];
+        let mut slopes = [[0.0; N]; STACK];
         let mut top = 0; // entries on the stack
         for &op in &self.ops {
             match op {
