@@ -9,6 +9,7 @@ use firstguess::spec::{Dataset, Part};
 use crate::csv::LabelColumn;
 use crate::error::{DataError, Problem};
 use crate::parts::{gunzip, is_gzip, read_bounded};
+use crate::npz::NamedArray;
 use crate::{cache, cifar, csv, digits, idx, image_folder, known, npy, npz, parquet};
 
 /// Names of the data sets that are part of the program.
@@ -186,6 +187,23 @@ fn format(ending: &str, bytes: &[u8]) -> Result<&'static str, Problem> {
                 .hint("in Python: numpy.savez(\"data.npz\", x=inputs, y=labels)"));
         }
     })
+}
+
+/// Reads every array of an npz archive, for a model that takes several.
+///
+/// # Errors
+///
+/// [`DataError`] says what was found, what is allowed and what to try.
+pub fn load_arrays(path: &Path) -> Result<Vec<NamedArray>, DataError> {
+    let options = ReadOptions::default();
+    let content = content(path, &options)?;
+    let arrays = match content.format() {
+        Ok("npz") => npz::arrays(&content.bytes, &options),
+        Ok(_) => Err(Problem::new("no npz archive", "an array for each input of the model")
+            .hint("in Python: numpy.savez(\"inputs.npz\", ...) with the names of the inputs")),
+        Err(problem) => Err(problem),
+    };
+    arrays.map_err(|problem| problem.in_file(&path.to_string_lossy()))
 }
 
 /// A whole file, decompressed.

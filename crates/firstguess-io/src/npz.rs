@@ -13,7 +13,7 @@ use crate::parts::{check_count, read_bounded};
 const INPUT_NAMES: [&str; 7] = ["x", "X", "inputs", "data", "images", "x_train", "X_train"];
 
 /// Names of the label array, the surest first.
-const LABEL_NAMES: [&str; 5] = ["y", "labels", "targets", "y_train", "Y"];
+pub(crate) const LABEL_NAMES: [&str; 5] = ["y", "labels", "targets", "y_train", "Y"];
 
 /// More arrays than any data set has; a forged archive may claim millions.
 const MAX_ARRAYS: usize = 10_000;
@@ -93,6 +93,28 @@ pub(crate) fn all(bytes: &[u8], options: &ReadOptions) -> Result<Vec<(String, Ve
         arrays.push((name, bytes));
     }
     Ok(arrays)
+}
+
+/// An array of an npz archive, under its name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedArray {
+    /// The keyword of `numpy.savez`: `input_ids`.
+    pub name: String,
+    /// Extents; the first counts the examples.
+    pub shape: Vec<usize>,
+    /// Row-major.
+    pub values: Vec<f64>,
+}
+
+/// Every array of an archive, of whichever type of numbers.
+pub(crate) fn arrays(bytes: &[u8], options: &ReadOptions) -> Result<Vec<NamedArray>, Problem> {
+    let read = |(name, bytes): (String, Vec<u8>)| {
+        let array =
+            Array::parse(&bytes).map_err(|problem| problem.within(&format!("array `{name}`")))?;
+        let values = array.values().collect();
+        Ok(NamedArray { shape: array.extents.clone(), values, name })
+    };
+    all(bytes, options)?.into_iter().map(read).collect()
 }
 
 /// The names of the arrays in the order of the directory, without `.npy`.

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use firstguess::spec::experiment::{DataSpec, MAX_SAMPLES, MeasureSpec};
 use firstguess::spec::{Dataset, Standardize};
 use firstguess_io::{
-    OnnxModel, OnnxStudy, ReadOptions, load_dataset_with, spec_text, write_atomically,
+    OnnxModel, OnnxStudy, ReadOptions, load_arrays, load_dataset_with, spec_text, write_atomically,
 };
 
 /// Whether a path names an ONNX file.
@@ -30,8 +30,16 @@ impl Question<'_> {
         answer: impl FnOnce(&OnnxStudy<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let model = OnnxModel::load(self.path)?;
+        let (name, measure) = (self.name(), &self.measure);
+        if let (Some(source), [_, _, ..]) = (self.data, &model.input_names()[..]) {
+            if self.standardize.is_some_and(|how| how != Standardize::None) {
+                bail!("--standardize scales the inputs of a model with one input; scale these beforehand");
+            }
+            let arrays = load_arrays(Path::new(source))?;
+            return answer(&model.study_arrays(&name, source, &arrays, self.samples, measure)?);
+        }
         let data = self.data.map(|source| self.read(source)).transpose()?;
-        answer(&model.study(&self.name(), data.as_ref(), self.samples, &self.measure)?)
+        answer(&model.study(&name, data.as_ref(), self.samples, measure)?)
     }
 
     /// Writes the model as a spec file; what it cannot say comes back.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::DataError;
+
 /// Why an ONNX file could not be read, run or turned into layers.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -37,6 +39,10 @@ pub enum OnnxError {
          takes, as in numpy.savez(\"data.npz\", x=inputs, y=labels)"
     )]
     Inputs { expected: String, found: String },
+
+    /// Arrays that are no inputs or labels.
+    #[error(transparent)]
+    Data(#[from] DataError),
 
     /// The check itself could not be made.
     #[error(transparent)]

@@ -10,6 +10,9 @@ use super::tensor::{self, Array};
 /// Most nodes after functions are written out.
 const MAX_NODES: usize = 100_000;
 
+/// Most arrays that a model is fed.
+pub(super) const MAX_INPUTS: usize = 64;
+
 /// Deepest nesting of functions.
 const MAX_NESTING: usize = 16;
 
@@ -21,8 +24,12 @@ pub(super) struct Graph {
     pub(super) names: Vec<String>,
     /// Values that the file itself holds, by number.
     pub(super) constants: HashMap<usize, Array>,
-    pub(super) input: Input,
+    pub(super) inputs: Vec<Input>,
+    /// Where every path begins: the one input, or a value of its own from which several are taken.
+    pub(super) root: usize,
     pub(super) output: usize,
+    /// Outputs of the model that are not looked at.
+    pub(super) others: Vec<String>,
     /// Version of the operator set.
     pub(super) opset: i64,
     pub(super) producer: String,
@@ -30,12 +37,23 @@ pub(super) struct Graph {
     pub(super) outside: Vec<String>,
 }
 
-/// What a model is fed.
+/// One of the arrays that a model is fed.
 #[derive(Debug)]
 pub(super) struct Input {
     pub(super) value: usize,
     /// Extents as declared; `None` where the file leaves one open.
     pub(super) shape: Vec<Option<usize>>,
+    /// Names of open extents: those of one name are equal.
+    pub(super) symbols: Vec<Option<String>>,
+    pub(super) element: Element,
+}
+
+/// What the elements of an array are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Element {
+    Float,
+    Int,
+    Bool,
 }
 
 #[derive(Debug)]
@@ -119,31 +137,35 @@ impl Graph {
             let value = builder.number(&initializer.name);
             constants.insert(value, tensor::read(initializer, folder)?);
         }
-        let fed: Vec<&ValueInfoProto> = graph
-            .input
-            .iter()
-            .filter(|info| !constants.contains_key(&builder.number(&info.name)))
-            .collect();
-        let [input] = fed[..] else {
-            let names: Vec<_> = fed.iter().map(|info| info.name.as_str()).collect();
+        let fed = graph.input.iter().filter(|info| {
+            let value = builder.number(&info.name);
+            !constants.contains_key(&value)
+        });
+        let fed: Vec<&ValueInfoProto> = fed.collect();
+        let inputs = fed
+            .into_iter()
+            .map(|info| declared(info, builder.number(&info.name)))
+            .collect::<Result<Vec<_>, _>>()?;
+        if inputs.is_empty() || inputs.len() > MAX_INPUTS {
             return Err(OnnxError::malformed(
-                format!("is fed {} inputs ({})", fed.len(), names.join(", ")),
-                "one input, a batch of examples; check models with several from Python",
+                format!("is fed {} inputs", inputs.len()),
+                format!("one to {MAX_INPUTS}, each a batch of examples"),
             ));
-        };
-        let [output] = &graph.output[..] else {
-            let names: Vec<_> = graph.output.iter().map(|info| info.name.as_str()).collect();
-            return Err(OnnxError::malformed(
-                format!("gives {} outputs ({})", names.len(), names.join(", ")),
-                "one output, the class scores",
-            ));
-        };
-        let input = Input { value: builder.number(&input.name), shape: declared(input)? };
+        }
         builder.inline(&graph.node, 0)?;
+        // Where there are several, one of this name is what is asked about, else the first.
+        let scores = graph.output.iter().find(|info| info.name == "logits");
+        let Some(output) = scores.or(graph.output.first()) else {
+            return Err(OnnxError::malformed("gives no output", "the class scores"));
+        };
+        let others = graph.output.iter().map(|info| &info.name).filter(|name| **name != output.name);
+        let others = others.cloned().collect();
         let output = builder.number(&output.name);
         let Builder { names, nodes, .. } = builder;
-        check_order(&nodes, &names, &constants, &input, output)?;
-        let graph = Self { nodes, names, constants, input, output, opset, producer, outside };
+        check_order(&nodes, &names, &constants, &inputs, output)?;
+        let root = inputs[0].value;
+        let graph =
+            Self { nodes, names, constants, inputs, root, output, others, opset, producer, outside };
         Ok(graph.without_unused())
     }
 
@@ -162,7 +184,39 @@ impl Graph {
         }
         let mut keep = keep.into_iter();
         self.nodes.retain(|_| keep.next().unwrap_or(false));
+        // An input that nothing reads need not be given, but one is asked about at least.
+        if self.inputs.iter().any(|input| needed[input.value]) {
+            self.inputs.retain(|input| needed[input.value]);
+        }
+        if let [input] = &self.inputs[..] {
+            self.root = input.value;
+        } else {
+            self.root = self.names.len();
+            self.names.push("the inputs".to_owned());
+        }
         self
+    }
+
+    /// The one input of floating-point numbers, where the model is fed that and nothing else: theory and gradients know no other.
+    pub(super) fn one_of_numbers(&self) -> Option<&Input> {
+        match &self.inputs[..] {
+            [input] if input.element == Element::Float => Some(input),
+            _ => None,
+        }
+    }
+
+    /// An input as it is declared: `ids` [?, 16] of whole numbers.
+    pub(super) fn describe(&self, input: &Input) -> String {
+        let extents = input.shape.iter().zip(&input.symbols).map(|(extent, symbol)| {
+            extent.map_or_else(|| symbol.clone().unwrap_or_else(|| "?".to_owned()), |n| n.to_string())
+        });
+        let extents: Vec<String> = extents.collect();
+        let of = match input.element {
+            Element::Float => "",
+            Element::Int => " of whole numbers",
+            Element::Bool => " of truth values",
+        };
+        format!("`{}` [{}]{of}", self.names[input.value], extents.join(", "))
     }
 
     /// Floating-point numbers in the file that some node reads.
@@ -186,8 +240,8 @@ impl Graph {
     }
 }
 
-/// The declared shape of an input.
-fn declared(info: &ValueInfoProto) -> Result<Vec<Option<usize>>, OnnxError> {
+/// An input as the file declares it.
+fn declared(info: &ValueInfoProto, value: usize) -> Result<Input, OnnxError> {
     let tensor = info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
     let shape = tensor.and_then(|tensor| tensor.shape.as_ref());
     let Some(shape) = shape else {
@@ -196,18 +250,22 @@ fn declared(info: &ValueInfoProto) -> Result<Vec<Option<usize>>, OnnxError> {
             "an input whose shape is declared, but for the batch",
         ));
     };
-    if let Some(kind) = tensor.map(|tensor| tensor.elem_type)
-        && !matches!(kind, 0 | 1 | 10 | 11 | 16)
-    {
-        return Err(OnnxError::malformed(
-            format!("takes numbers of element type {kind} at its input `{}`", info.name),
-            "floating-point inputs; check models of tokens from Python",
-        ));
-    }
+    let element = match tensor.map_or(0, |tensor| tensor.elem_type) {
+        0 | 1 | 10 | 11 | 16 => Element::Float,
+        2..=7 | 12 | 13 => Element::Int,
+        9 => Element::Bool,
+        kind => {
+            return Err(OnnxError::malformed(
+                format!("takes elements of type {kind} at its input `{}`", info.name),
+                "inputs of floating-point numbers, whole numbers or truth values",
+            ));
+        }
+    };
     let extents = shape.dim.iter().map(|dim| {
         dim.dim_value.and_then(|extent| usize::try_from(extent).ok()).filter(|extent| *extent > 0)
     });
-    Ok(extents.collect())
+    let symbols = shape.dim.iter().map(|dim| dim.dim_param.clone().filter(|name| !name.is_empty()));
+    Ok(Input { value, shape: extents.collect(), symbols: symbols.collect(), element })
 }
 
 struct Builder<'a> {
@@ -320,11 +378,13 @@ fn check_order(
     nodes: &[Node],
     names: &[String],
     constants: &HashMap<usize, Array>,
-    input: &Input,
+    inputs: &[Input],
     output: usize,
 ) -> Result<(), OnnxError> {
     let mut known = vec![false; names.len()];
-    known[input.value] = true;
+    for input in inputs {
+        known[input.value] = true;
+    }
     for value in constants.keys() {
         known[*value] = true;
     }

@@ -80,9 +80,10 @@ impl WeightNode {
         format!("law read off the weights: weight: {}{bias}", self.laws.weight)
     }
 
-    /// Multiplications for one example.
+    /// Multiplications for one example; a table is read, not multiplied.
     pub(super) fn work(&self) -> u64 {
-        self.weights.saturating_mul(self.positions.unwrap_or(1) as u64)
+        let weights = if self.kind == LayerKind::Embedding { self.units as u64 } else { self.weights };
+        weights.saturating_mul(self.positions.unwrap_or(1) as u64)
     }
 
     pub(super) fn parameters(&self) -> u64 {
@@ -136,7 +137,11 @@ fn weight_node(
 ) -> Result<Option<WeightNode>, OnnxError> {
     let value = |position: usize| node.inputs.get(position).copied().flatten();
     let Some(product) = node.outputs.first().copied().flatten() else { return Ok(None) };
-    let (Some(source), Some(weight)) = (value(0), value(1)) else { return Ok(None) };
+    let (Some(mut source), Some(mut weight)) = (value(0), value(1)) else { return Ok(None) };
+    if node.kind == "Gather" {
+        // Rows of a table that the input looks up.
+        (source, weight) = (weight, source);
+    }
     if !observed.is_data(source) || observed.is_data(weight) {
         return Ok(None);
     }
@@ -153,12 +158,16 @@ fn weight_node(
         "MatMul" if array.ndim() == 2 => {
             (LayerKind::Dense, Layout::UnitsLast, matrix(array, false))
         }
+        "Gather" if array.ndim() == 2 && node.int("axis").unwrap_or(0) == 0 => {
+            (LayerKind::Embedding, Layout::UnitsLast, matrix(array, false))
+        }
         _ => return Ok(None),
     };
     let layout = if kind == LayerKind::Conv && !spatial { Layout::UnitsLast } else { layout };
     let units = matrix.fans.units;
     let (bias, output) = match (value(2), node.kind.as_str()) {
         (bias @ Some(_), "Conv" | "Gemm") => (bias, product),
+        (_, "Gather") => (None, product),
         _ => added_bias(observed, readers, product, units)
             .map_or((None, product), |(bias, sum)| (Some(bias), sum)),
     };

@@ -6,6 +6,7 @@
 
 mod error;
 mod evaluate;
+mod feed;
 mod graph;
 mod layers;
 mod notes;
@@ -24,6 +25,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::npz::NamedArray;
+use feed::Feed;
 use graph::Graph;
 use prost::Message;
 
@@ -71,7 +74,7 @@ impl OnnxModel {
         Ok(Self { graph: Graph::new(model, folder)? })
     }
 
-    /// Runs the model on a batch of inputs and gives its output, `[batch, ...]`, in row-major order with its shape.
+    /// Runs a model of one input on a batch of examples and gives its output, `[batch, ...]`, in row-major order with its shape.
     ///
     /// # Errors
     ///
@@ -81,14 +84,31 @@ impl OnnxModel {
         inputs: &[f32],
         shape: &[usize],
     ) -> Result<(Vec<f32>, Vec<usize>), OnnxError> {
+        let [input] = &self.graph.inputs[..] else {
+            return Err(OnnxError::malformed("takes several inputs", "an array for each of them"));
+        };
+        let values = inputs.iter().map(|x| f64::from(*x)).collect();
+        let name = self.graph.names[input.value].clone();
+        self.run_arrays(&[NamedArray { name, shape: shape.to_vec(), values }])
+    }
+
+    /// Runs the model on an array for each of its inputs, found by name; as [`OnnxModel::run`].
+    ///
+    /// # Errors
+    ///
+    /// As [`OnnxModel::run`].
+    pub fn run_arrays(
+        &self,
+        arrays: &[NamedArray],
+    ) -> Result<(Vec<f32>, Vec<usize>), OnnxError> {
         let unknown = evaluate::unknown(&self.graph);
         if !unknown.is_empty() {
             return Err(OnnxError::Unsupported { operators: unknown, advice: String::new() });
         }
-        let input = tensor::array(shape, inputs.to_vec())
-            .map_err(|problem| OnnxError::malformed(problem, "inputs that fill their shape"))?;
+        let (feed, data) = Feed::of_arrays(&self.graph, "the given inputs", arrays)?;
+        let inputs = feed.arrays(data.examples(), data.inputs())?;
         let changes = evaluate::Changes::default();
-        let output = evaluate::run(&self.graph, input, changes, |_, _| ())?.ok_or_else(|| {
+        let output = evaluate::run(&self.graph, inputs, changes, |_, _| ())?.ok_or_else(|| {
             OnnxError::malformed(
                 "never makes its output",
                 "graphs whose output depends on the input",
@@ -97,32 +117,23 @@ impl OnnxModel {
         Ok((output.iter().copied().collect(), output.shape().to_vec()))
     }
 
-    /// Shape of one input, without the batch; `None` for an extent that the file leaves open.
+    /// Shape of one example of the first input; `None` for an extent that the file leaves open.
     pub fn input_shape(&self) -> &[Option<usize>] {
-        self.graph.input.shape.get(1..).unwrap_or_default()
+        self.graph.inputs.first().and_then(|input| input.shape.get(1..)).unwrap_or_default()
+    }
+
+    /// Names of the inputs, in the order of the file.
+    pub fn input_names(&self) -> Vec<&str> {
+        self.graph.inputs.iter().map(|input| self.graph.names[input.value].as_str()).collect()
     }
 
     /// Inputs that the model takes at once, where the file fixes their number.
     pub fn fixed_batch(&self) -> Option<usize> {
-        self.graph.input.shape.first().copied().flatten()
+        self.graph.inputs.iter().find_map(|input| input.shape.first().copied().flatten())
     }
 
     /// The program that wrote the file, with its version.
     pub fn producer(&self) -> &str {
         self.graph.producer.trim()
-    }
-
-    /// A batch to find out the shapes with.
-    fn probe_shape(&self) -> Result<Vec<usize>, OnnxError> {
-        let open = || {
-            OnnxError::malformed(
-                "leaves the size of its input open",
-                "inputs whose extents are fixed, but for the batch; export with an example of the real size",
-            )
-        };
-        let rest: Option<Vec<usize>> = self.input_shape().iter().copied().collect();
-        let mut shape = vec![self.fixed_batch().unwrap_or(2)];
-        shape.extend(rest.ok_or_else(open)?);
-        Ok(shape)
     }
 }

@@ -16,7 +16,7 @@ impl OnnxModel {
         beyond: &[WeightNode],
         unknown: &[Operator],
         reached: &Reached,
-        made_up: bool,
+        stand_ins: Option<String>,
         single: bool,
     ) -> Vec<String> {
         let mut notes = Vec::new();
@@ -30,11 +30,21 @@ impl OnnxModel {
                 self.graph.outside.join(", ")
             ));
         }
-        if made_up {
-            notes.push(
-                "no data were given: the inputs are standard normal, their labels random"
-                    .to_owned(),
-            );
+        let graph = &self.graph;
+        if graph.one_of_numbers().is_none() {
+            let fed: Vec<String> =
+                graph.inputs.iter().map(|input| graph.describe(input)).collect();
+            notes.push(format!("inputs: {}", fed.join(", ")));
+        }
+        if let Some(stand_ins) = stand_ins {
+            notes.push(format!("no data were given: {stand_ins}, their labels random"));
+        }
+        if !graph.others.is_empty() {
+            notes.push(format!(
+                "of the model's outputs `{}` is taken for the class scores; not looked at: {}",
+                graph.names[graph.output],
+                graph.others.join(", ")
+            ));
         }
         if single {
             notes.push(

@@ -10,11 +10,12 @@ use firstguess::measure::{MeasureError, Measurement, Progress};
 use firstguess::net::{LayerWeights, Weights};
 use firstguess::spec::network::Network;
 use firstguess::spec::{Architecture, Dataset, Shape};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::ArrayD;
 use rayon::prelude::*;
 
 use super::error::OnnxError;
 use super::evaluate::{self, Changes};
+use super::feed::Feed;
 use super::graph::Graph;
 use super::layers::WeightNode;
 use super::study::Scores;
@@ -27,8 +28,8 @@ pub(super) struct Runner<'a> {
     pub(super) graph: &'a Graph,
     pub(super) layers: &'a [WeightNode],
     pub(super) data: &'a Dataset,
-    /// Shape of one input.
-    pub(super) extents: &'a [usize],
+    /// What a row of the data is to the graph.
+    pub(super) feed: &'a Feed,
     /// Inputs at once.
     pub(super) rows: usize,
     /// Whether the file fixes their number.
@@ -71,7 +72,7 @@ impl Runner<'_> {
             examples,
             examples * self.scores.rows,
             labels,
-            Some(self.data),
+            Some(self.data).filter(|_| self.graph.one_of_numbers().is_some()),
             Seed(seed),
         )
         .map_err(unobservable)
@@ -172,11 +173,7 @@ impl Runner<'_> {
         let rows = if self.fixed { self.rows } else { real };
         let mut inputs = part.to_vec();
         inputs.extend(part.iter().cycle().take((rows - real) * features));
-        let mut shape = vec![rows];
-        shape.extend(self.extents);
-        let input = ArrayD::from_shape_vec(IxDyn(&shape), inputs).map_err(|error| {
-            OnnxError::malformed(error.to_string(), "inputs that fill their shape")
-        })?;
+        let inputs = self.feed.arrays(rows, &inputs)?;
         let mut wanted: HashMap<usize, Option<Vec<f32>>> = HashMap::new();
         for layer in self.layers {
             wanted.insert(layer.output, None);
@@ -187,7 +184,7 @@ impl Runner<'_> {
             let keep = array.len() / rows * real;
             array.iter().take(keep).copied().collect::<Vec<f32>>()
         };
-        evaluate::run(self.graph, input, changes, |value, array| {
+        evaluate::run(self.graph, inputs, changes, |value, array| {
             let Array::Float(array) = array else { return };
             if let Some(slot) = wanted.get_mut(&value) {
                 *slot = Some(cut(array));

@@ -1,6 +1,6 @@
 //! `check` and `predict` of an ONNX model: what it is, what its weights do as found and drawn anew, and what theory says of it.
 
-use firstguess::math::stream::{Purpose, Seed, Stream};
+use firstguess::math::stream::Seed;
 use firstguess::measure::{Measurement, Options, Progress, run, run_found};
 use firstguess::model::{
     FoldedNorms, Model, ModelLayer, Translation as Part, judge_model, predict_model,
@@ -16,8 +16,10 @@ use firstguess::{CheckError, Report};
 use ndarray::ArrayD;
 
 use super::OnnxModel;
+use crate::npz::NamedArray;
 use super::error::OnnxError;
 use super::evaluate;
+use super::feed::Feed;
 use super::layers::{self, WeightNode};
 use super::notes::redraw_in_one_line;
 use super::observe::{Budget, Runner};
@@ -78,7 +80,7 @@ impl Scores {
 pub struct OnnxStudy<'a> {
     source: &'a OnnxModel,
     data: Dataset,
-    extents: Vec<usize>,
+    feed: Feed,
     /// Inputs at once, and whether the file fixes their number.
     rows: usize,
     fixed: bool,
@@ -110,7 +112,7 @@ const BATCH_VALUES: usize = 1 << 24;
 
 impl OnnxModel {
     /// Finds the layers of the model, and makes inputs for it: the given ones, a random part of at most `samples`, or standard normal
-    /// ones.
+    /// ones (whole numbers below the size of the table in which they are looked up).
     ///
     /// # Errors
     ///
@@ -123,9 +125,49 @@ impl OnnxModel {
         samples: Option<usize>,
         measure: &MeasureSpec,
     ) -> Result<OnnxStudy<'_>, OnnxError> {
-        let extents = self.extents(given)?;
-        let (batch, observed, single) = self.look(&extents)?;
+        let Some(data) = given else {
+            return self.study_of(name, Feed::made_up(&self.graph)?, None, samples, measure);
+        };
+        if let [_, _, ..] = self.graph.inputs[..] {
+            let wanted: Vec<String> =
+                self.graph.inputs.iter().map(|input| self.graph.describe(input)).collect();
+            return Err(OnnxError::malformed(
+                format!("takes {}, the data are one array", wanted.join(" and ")),
+                "an npz archive with an array for each input, by name",
+            ));
+        }
+        let feed = Feed::single(&self.graph, &self.extents(data)?);
+        feed.check_whole(data)?;
+        self.study_of(name, feed, given, samples, measure)
+    }
+
+    /// [`OnnxModel::study`] on an array for each input, found by name, from `source`.
+    ///
+    /// # Errors
+    ///
+    /// As [`OnnxModel::study`].
+    pub fn study_arrays(
+        &self,
+        name: &str,
+        source: &str,
+        arrays: &[NamedArray],
+        samples: Option<usize>,
+        measure: &MeasureSpec,
+    ) -> Result<OnnxStudy<'_>, OnnxError> {
+        let (feed, data) = Feed::of_arrays(&self.graph, source, arrays)?;
+        self.study_of(name, feed, Some(&data), samples, measure)
+    }
+
+    fn study_of(
+        &self,
+        name: &str,
+        feed: Feed,
+        given: Option<&Dataset>,
+        samples: Option<usize>,
+        measure: &MeasureSpec,
+    ) -> Result<OnnxStudy<'_>, OnnxError> {
         let graph = &self.graph;
+        let (batch, observed, single) = self.look(&feed, given)?;
         let (layers, beyond): (Vec<WeightNode>, Vec<WeightNode>) =
             layers::find(graph, &observed, batch)?
                 .into_iter()
@@ -145,42 +187,57 @@ impl OnnxModel {
         let reached = Reach::new(graph, &observed).translate()?;
         let scores = Scores::of(reached.logits, &observed, batch)?;
         let work = layers.iter().map(WeightNode::work).fold(0, u64::saturating_add);
-        let data = inputs(given, &extents, scores, samples, work, measure)?;
+        let data = inputs(given, &feed, scores, samples, work, measure)?;
         let per_example: usize =
             layers.iter().map(|layer| layer.units * layer.positions.unwrap_or(1)).sum();
         let fixed = self.fixed_batch().is_some() || single;
         let rows = if fixed { batch } else { (BATCH_VALUES / per_example.max(1)).clamp(1, 256) };
         let mut model = self.describe(name, &layers, &data, scores);
-        model.notes = self.notes(&layers, &beyond, &unknown, &reached, given.is_none(), single);
+        let stand_ins = given.is_none().then(|| feed.stand_ins());
+        model.notes = self.notes(&layers, &beyond, &unknown, &reached, stand_ins, single);
         model.folded = folded_convolutions(graph, &observed)
             .map(|(folded, convolutions)| FoldedNorms { folded, convolutions });
-        let whole = translated(&mut model, &layers, reached, &data, scores);
-        Ok(OnnxStudy { source: self, data, extents, rows, fixed, layers, scores, model, whole })
+        let whole = if graph.one_of_numbers().is_some() {
+            translated(&mut model, &layers, reached, &data, scores)
+        } else {
+            model.untranslated = Some(self.why_no_theory());
+            None
+        };
+        Ok(OnnxStudy { source: self, data, feed, rows, fixed, layers, scores, model, whole })
+    }
+
+    /// Why nothing is predicted of a model that is not fed one array of numbers.
+    fn why_no_theory(&self) -> String {
+        let names: Vec<String> =
+            self.input_names().into_iter().map(|name| format!("`{name}`")).collect();
+        match &names[..] {
+            [one] => format!("the input {one} holds whole numbers, of which theory has no law"),
+            several => format!(
+                "the model is fed {} inputs ({}), and theory carries one",
+                several.len(),
+                several.join(", ")
+            ),
+        }
     }
 
     /// Shape of one input: as the file says, open extents as the data have them.
-    fn extents(&self, given: Option<&Dataset>) -> Result<Vec<usize>, OnnxError> {
+    fn extents(&self, data: &Dataset) -> Result<Vec<usize>, OnnxError> {
         let declared = self.input_shape();
         let shown: Vec<String> =
             declared.iter().map(|n| n.map_or_else(|| "?".to_owned(), |n| n.to_string())).collect();
         let shown = format!("[{}]", shown.join(", "));
-        let Some(data) = given else {
-            return declared.iter().copied().collect::<Option<Vec<usize>>>().ok_or_else(|| {
-                OnnxError::malformed(
-                    format!("takes inputs of shape {shown}, whose size is open"),
-                    "a fixed size; give inputs with --data, whose shape decides, or export with an example of the real size",
-                )
-            });
-        };
         let shape = data.shape();
         let (found, features) = (shape.extents(), data.features());
-        let alike = found.len() == declared.len()
-            && found
-                .iter()
-                .zip(declared)
-                .all(|(n, wanted)| wanted.is_none_or(|wanted| wanted == *n));
-        if alike {
-            return Ok(found.to_vec());
+        // Tables of numbers are read as images of one channel.
+        for found in [found, found.strip_prefix(&[1]).unwrap_or(found)] {
+            let alike = found.len() == declared.len()
+                && found
+                    .iter()
+                    .zip(declared)
+                    .all(|(n, wanted)| wanted.is_none_or(|wanted| wanted == *n));
+            if alike {
+                return Ok(found.to_vec());
+            }
         }
         let fixed: Option<Vec<usize>> = declared.iter().copied().collect();
         // Vectors are read into any shape of their size, images into vectors.
@@ -195,16 +252,31 @@ impl OnnxModel {
         }
     }
 
-    /// One run on a few random inputs; one at a time where the model takes no more, whatever it declares.
-    fn look(&self, extents: &[usize]) -> Result<(usize, Observed, bool), OnnxError> {
-        let shape = |batch: usize| [&[batch], extents].concat();
+    /// One run on a few inputs; one at a time where the model takes no more, whatever it declares.
+    fn look(
+        &self,
+        feed: &Feed,
+        given: Option<&Dataset>,
+    ) -> Result<(usize, Observed, bool), OnnxError> {
+        // Numbers of any size do for numbers; what is looked up or masks must make sense.
+        let given = given.filter(|_| self.graph.one_of_numbers().is_none());
+        let observed = |batch: usize| {
+            let values = match given {
+                None => feed.make_up(batch, Seed(0)),
+                Some(data) => {
+                    let values = data.inputs().iter().copied().cycle();
+                    values.take(batch * feed.features()).collect()
+                }
+            };
+            Observed::new(&self.graph, feed.arrays(batch, &values)?)
+        };
         if let Some(batch) = self.fixed_batch() {
-            return Ok((batch, Observed::new(&self.graph, &shape(batch))?, false));
+            return Ok((batch, observed(batch)?, false));
         }
-        match Observed::new(&self.graph, &shape(2)) {
-            Ok(observed) => Ok((2, observed, false)),
-            Err(error) => match Observed::new(&self.graph, &shape(1)) {
-                Ok(observed) => Ok((1, observed, true)),
+        match observed(2) {
+            Ok(seen) => Ok((2, seen, false)),
+            Err(error) => match observed(1) {
+                Ok(seen) => Ok((1, seen, true)),
                 Err(_) => Err(error),
             },
         }
@@ -240,18 +312,15 @@ impl OnnxModel {
 /// The inputs as the model takes them.
 fn inputs(
     given: Option<&Dataset>,
-    extents: &[usize],
+    feed: &Feed,
     scores: Scores,
     samples: Option<usize>,
     work: u64,
     measure: &MeasureSpec,
 ) -> Result<Dataset, OnnxError> {
-    let features = extents.iter().product::<usize>();
-    let shape = match *extents {
-        [channels, height, width] => Shape::image(channels, height, width),
-        _ => Shape::flat(features),
-    };
-    let shape = shape.map_err(|error| {
+    let features = feed.features();
+    let shape = feed.shape_of_row().map_err(|error| {
+        let extents = feed.extents();
         OnnxError::malformed(format!("takes inputs of {extents:?}: {error}"), "smaller inputs")
     })?;
     let runs = work.saturating_mul(measure.draws.min(1000) as u64).max(1);
@@ -261,15 +330,14 @@ fn inputs(
     let refused = |error: firstguess::spec::DatasetError| OnnxError::Check(CheckError::Data(error));
     let Some(given) = given else {
         let size = wanted.checked_mul(features).filter(|size| *size <= super::tensor::MAX_ELEMENTS);
-        let size = size.ok_or_else(|| {
-            OnnxError::malformed(
+        if size.is_none() {
+            return Err(OnnxError::malformed(
                 format!("takes {features} numbers per input, and {wanted} inputs were asked for"),
                 "fewer inputs (--samples)",
-            )
-        })?;
-        let mut values = vec![0.0_f32; size];
-        Stream::new(Seed(measure.seed), 0, 0, Purpose::Data).fill_normal_f32(0, &mut values);
-        let data = Dataset::new("the standard normal law", shape, values).map_err(refused)?;
+            ));
+        }
+        let values = feed.make_up(wanted, Seed(measure.seed));
+        let data = Dataset::new(feed.name_of_stand_ins(), shape, values).map_err(refused)?;
         if scores.rows > 1 || scores.value.is_none() {
             return Ok(data);
         }
@@ -375,7 +443,7 @@ impl OnnxStudy<'_> {
             graph: &self.source.graph,
             layers: &self.layers,
             data: &self.data,
-            extents: &self.extents,
+            feed: &self.feed,
             rows: self.rows,
             fixed: self.fixed,
             scores: self.scores,
@@ -400,8 +468,10 @@ impl OnnxStudy<'_> {
                 Budget { seed: measure.seed, draws: measure.draws, precision: measure.precision };
             runner.redrawn(budget, progress)?
         };
-        let report = judge_model(&self.model, Some(&self.data), measurement, Some(&as_found));
-        report.map_err(|error| OnnxError::Check(error.into()))
+        let report = judge_model(&self.model, self.numbers(), measurement, Some(&as_found));
+        let mut report = report.map_err(|error| OnnxError::Check(error.into()))?;
+        self.data.name().clone_into(&mut report.data.name);
+        Ok(report)
     }
 
     /// What theory says, without a measurement.
@@ -411,8 +481,13 @@ impl OnnxStudy<'_> {
     /// [`OnnxError::Check`] where the layers do not fit together.
     pub fn predict(&self, seed: u64) -> Result<Prediction, OnnxError> {
         let classes = self.classes();
-        let found = predict_model(&self.model, Some(&self.data), classes, Seed(seed));
+        let found = predict_model(&self.model, self.numbers(), classes, Seed(seed));
         found.map(|(_, prediction)| prediction).map_err(|error| OnnxError::Check(error.into()))
+    }
+
+    /// The inputs, where they are one array of numbers.
+    fn numbers(&self) -> Option<&Dataset> {
+        self.source.graph.one_of_numbers().map(|_| &self.data)
     }
 
     /// Classes that the outputs tell apart: one score classifies by its sign.

@@ -5,9 +5,9 @@
 //!
 //! ## When
 //!
-//! Note, if the mean cross-entropy is within 10 % of ln K, as far as a look at the number tells it from ln K, while one class
-//! gets more than half of the inputs and more than at γ = 1, or more than twice its balanced share 1/K and more than chance
-//! gives it in so few inputs.
+//! Note, if the mean cross-entropy is within 10 % of ln K, so close that a reader of the training log takes it for ln K, while the
+//! guesses are far from even. They are if the most guessed class gets more than half of the inputs and more than at γ = 1, or
+//! more than twice its balanced share 1/K and more than chance alone would give it with so few inputs.
 //!
 //! ## What to do
 //!

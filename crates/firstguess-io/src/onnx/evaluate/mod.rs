@@ -92,7 +92,7 @@ impl Changes<'_> {
 /// is `None` where it is among them.
 pub(super) fn run(
     graph: &Graph,
-    input: ArrayD<f32>,
+    inputs: Vec<(usize, Array)>,
     changes: Changes<'_>,
     mut see: impl FnMut(usize, &Array),
 ) -> Result<Option<ArrayD<f32>>, OnnxError> {
@@ -103,8 +103,7 @@ pub(super) fn run(
         }
     }
     last_read.insert(graph.output, usize::MAX);
-    let mut values: HashMap<usize, Array> = HashMap::new();
-    values.insert(graph.input.value, Array::Float(input));
+    let mut values: HashMap<usize, Array> = inputs.into_iter().collect();
     for (position, node) in graph.nodes.iter().enumerate() {
         let find = |value: &usize| {
             let found = changes.value(*value).or_else(|| values.get(value));

@@ -10,11 +10,13 @@ mod leaf;
 mod paths;
 mod reach;
 
+use firstguess::math::stream::Seed;
 use firstguess::spec::layer::{BranchScale, Layer};
 use firstguess::spec::network::Architecture;
 
 use super::OnnxModel;
 use super::error::{OnnxError, Operator};
+use super::feed::Feed;
 use super::graph::Graph;
 use super::tensor::Array;
 
@@ -91,10 +93,13 @@ impl OnnxModel {
                 "Nothing can be translated whose shapes are unknown; check it as it is".to_owned();
             return Err(OnnxError::Unsupported { operators: unknown, advice });
         }
-        let observed = Observed::new(&self.graph, &self.probe_shape()?)?;
+        let feed = Feed::made_up(&self.graph)?;
+        let rows = feed.fixed_batch(&self.graph)?.unwrap_or(2);
+        let inputs = feed.arrays(rows, &feed.make_up(rows, Seed(0)))?;
+        let observed = Observed::new(&self.graph, inputs)?;
         let mut reader = Reader { graph: &self.graph, observed: &observed, notes: Vec::new() };
         let end = reader.logits(self.graph.output);
-        let pieces = reader.sequence(self.graph.input.value, end)?;
+        let pieces = reader.sequence(self.graph.root, end)?;
         let mut notes = reader.notes;
         notes.extend(folded_norms(&self.graph, &observed));
         let mut weights = Vec::new();

@@ -24,12 +24,22 @@ pub(in crate::onnx) struct Observed {
 }
 
 impl Observed {
-    pub(in crate::onnx) fn new(graph: &Graph, input_shape: &[usize]) -> Result<Self, OnnxError> {
+    /// Runs the graph on these inputs, by number.
+    pub(in crate::onnx) fn new(
+        graph: &Graph,
+        inputs: Vec<(usize, Array)>,
+    ) -> Result<Self, OnnxError> {
         let makers = graph.makers();
         let mut data = vec![false; graph.names.len()];
-        data[graph.input.value] = true;
-        let mut order = HashMap::from([(graph.input.value, 0_usize)]);
+        let mut order = HashMap::from([(graph.root, 0_usize)]);
         let mut parting: HashMap<usize, usize> = HashMap::new();
+        for input in &graph.inputs {
+            data[input.value] = true;
+            order.insert(input.value, 0);
+            if input.value != graph.root {
+                parting.insert(input.value, graph.root);
+            }
+        }
         for (position, node) in graph.nodes.iter().enumerate() {
             // Shapes depend on the size of the batch, not on what is in it.
             if matches!(node.kind.as_str(), "Shape" | "Size") {
@@ -50,9 +60,8 @@ impl Observed {
         let mut fixed = graph.constants.clone();
         let mut shapes: HashMap<usize, Vec<usize>> =
             graph.constants.iter().map(|(value, array)| (*value, array.shape().to_vec())).collect();
-        shapes.insert(graph.input.value, input_shape.to_vec());
-        let input = random(input_shape)?;
-        evaluate::run(graph, input, evaluate::Changes::default(), |value, array| {
+        shapes.extend(inputs.iter().map(|(value, array)| (*value, array.shape().to_vec())));
+        evaluate::run(graph, inputs, evaluate::Changes::default(), |value, array| {
             shapes.insert(value, array.shape().to_vec());
             if !data[value] {
                 fixed.insert(value, array.clone());

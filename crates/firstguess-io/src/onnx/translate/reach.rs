@@ -52,7 +52,7 @@ impl<'a> Reach<'a> {
     /// The layers from the input to the logits, or as many of them as can be written down.
     pub(in crate::onnx) fn translate(&self) -> Result<Reached, OnnxError> {
         let mut reader = self.reader();
-        let start = self.graph.input.value;
+        let start = self.graph.root;
         let logits = reader.logits(self.graph.output);
         let (mut at, mut pieces, mut blocked) = (logits, Vec::new(), Vec::new());
         while at != start {
@@ -100,7 +100,15 @@ impl<'a> Reach<'a> {
                 Operator { kind: "value".to_owned(), node: self.graph.names[at].clone() };
             return Err(Blocked { operator, reason: "does not come from the input".to_owned() });
         };
-        match reader.step(self.graph.input.value, at, node, 0) {
+        // Where paths from several inputs meet there is no layer, whatever the operator.
+        if self.graph.inputs.len() > 1
+            && self.observed.parting(at) == Some(self.graph.root)
+            && node.inputs.iter().flatten().filter(|value| self.observed.is_data(**value)).count() > 1
+        {
+            let reason = "joins several inputs of the model: theory carries one".to_owned();
+            return Err(Blocked { operator: node.operator(), reason });
+        }
+        match reader.step(self.graph.root, at, node, 0) {
             Ok(step) => Ok((step.piece, step.source)),
             Err(OnnxError::Run { operator, problem }) => Err(Blocked { operator, reason: problem }),
             Err(OnnxError::Unsupported { operators, .. }) => {
@@ -131,6 +139,12 @@ impl<'a> Reach<'a> {
         Blocked { operator, reason: "could not be run".to_owned() }
     }
 
+    /// Whether a node picks rows of a constant table.
+    fn is_lookup(&self, node: Option<&Node>) -> bool {
+        let table = node.and_then(|node| node.inputs.first().copied().flatten());
+        table.is_some_and(|table| !self.observed.is_data(table))
+    }
+
     /// Why an operator that runs has no layer.
     fn reason(&self, operator: &Operator) -> String {
         let node = self.graph.nodes.iter().find(|node| node.operator() == *operator);
@@ -146,6 +160,7 @@ impl<'a> Reach<'a> {
             "MatMul" | "Gemm" | "Add" if axes > 2 => {
                 "acts on every position of a sequence: the vocabulary has dense layers of vectors only".to_owned()
             }
+            "Gather" if self.is_lookup(node) => "looks up rows of a table, which the vocabulary has not".to_owned(),
             "Softmax" => "inside the network, as attention has it, is not in the vocabulary".to_owned(),
             _ => "is no layer of the vocabulary".to_owned(),
         }
@@ -160,7 +175,7 @@ impl<'a> Reach<'a> {
             if !self.observed.is_data(at) || !self.observed.is_reached(at) {
                 continue;
             }
-            let Ok(Some(step)) = reader.function(self.graph.input.value, at) else { continue };
+            let Ok(Some(step)) = reader.function(self.graph.root, at) else { continue };
             if let Some(Piece::Leaf(Layer::Activation(activation), None)) = step.piece {
                 found.retain(|(source, _)| *source != step.source);
                 found.push((step.source, activation));

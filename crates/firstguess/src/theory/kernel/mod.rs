@@ -316,15 +316,14 @@ impl Walk<'_> {
                     )));
                 }
             }
-            Op::Pool { kind: kind @ PoolKind::Average, padding: 1.., .. } => {
-                return Err(padded(*kind));
-            }
-            Op::Pool { kind: PoolKind::Average, size, stride, padding: 0 } => {
+            Op::Pool { kind: PoolKind::Average, size, stride, padding } => {
                 if node.input.as_image().is_some() {
-                    let window = Window { kernel: *size, stride: *stride, padding: 0 };
+                    let window = Window { kernel: *size, stride: *stride, padding: *padding };
                     let output = image_extent(node);
                     let windows = window.all(image_input(node), output);
                     spatial::average(&mut signal, Layout::All { extent: output }, &windows)?;
+                } else if *padding > 0 {
+                    return Err(padded(PoolKind::Average));
                 } else {
                     signal.average_units(*size);
                 }

@@ -95,11 +95,13 @@ pub(super) fn convolve(signal: &mut Signal, output: [usize; 2], windows: &[Vec<O
     signal.gradient.iter_mut().for_each(|g| *g *= reached);
 }
 
-/// The mean of a channel over windows of positions: needs the covariances between positions.
+/// The mean of a channel over windows of positions, zeros for padding: needs the covariances between positions.
 ///
 /// ```text
-/// K'_ab(P, P') = mean_{p ∈ P, p' ∈ P'} K_ab(p, p')
+/// K'_ab(P, P') = ρ_P ρ_P' mean_{p ∈ P, p' ∈ P'} K_ab(p, p')
 /// ```
+///
+/// with the share `ρ` of a window that is inside the image.
 pub(super) fn average(
     signal: &mut Signal,
     layout: Layout,
@@ -133,17 +135,29 @@ pub(super) fn average(
         let count = members(point).count() as f64;
         members(point).map(|p| values[p]).sum::<f64>() / count
     };
+    let inside: Vec<f64> = windows
+        .iter()
+        .map(|window| window.iter().flatten().count() as f64 / window.len().max(1) as f64)
+        .collect();
+    let inside = |point: usize| inside[point % to];
     // E(x̄)² = mean M - ½·(mean of 2d within the window).
     let within: Vec<f64> = (0..n).map(|point| pair(point, point)).collect();
-    let second =
+    let square: Vec<f64> =
         (0..n).map(|point| (mean_of(&old.second, point) - within[point]).max(0.0)).collect();
-    let mean = (0..n).map(|point| mean_of(&old.mean, point)).collect();
-    let new =
-        Points::from_distances(second, mean, |a, b| pair(a, b) - 0.5 * (within[a] + within[b]));
+    let second = (0..n).map(|point| inside(point).powi(2) * square[point]).collect();
+    let mean = (0..n).map(|point| inside(point) * mean_of(&old.mean, point)).collect();
+    let new = Points::from_distances(second, mean, |a, b| {
+        let (of_a, of_b) = (inside(a), inside(b));
+        let apart = pair(a, b) - 0.5 * (within[a] + within[b]);
+        // ½E(ρ_a X - ρ_b Y)²: the second term is what windows of different shares differ by.
+        of_a * of_b * apart + 0.5 * (of_a - of_b) * (of_a * square[a] - of_b * square[b])
+    });
     signal.sets = vec![new];
     signal.layout = layout;
-    let size = windows.first().map_or(1, Vec::len) as f64;
-    signal.gradient.iter_mut().for_each(|g| *g /= size);
+    let taps: usize = windows.iter().map(Vec::len).sum();
+    let reached = (0..to).map(inside).sum::<f64>() / to as f64;
+    let size = taps as f64 / to as f64;
+    signal.gradient.iter_mut().for_each(|g| *g *= reached / size);
     Ok(())
 }
 

@@ -24,6 +24,8 @@ pub(super) enum Back {
     /// A mean over windows: each position gets `1/K²` of what each of its windows has.
     Windows {
         windows: Vec<Vec<usize>>,
+        /// Positions that a window divides by, those in the padding among them.
+        taps: usize,
         positions: usize,
     },
     /// A residual block: the gradient goes both ways.
@@ -124,10 +126,10 @@ pub(super) fn backward(
                 }
                 Ok(Gradient { at, ln_scale: gradient.ln_scale }.rescaled())
             }
-            (Back::Windows { windows, positions }, Ok(gradient)) => {
+            (Back::Windows { windows, taps, positions }, Ok(gradient)) => {
                 let mut at = vec![0.0; *positions];
                 for (window, value) in windows.iter().zip(&gradient.at) {
-                    let share = value / (window.len() as f64 * window.len() as f64);
+                    let share = value / (*taps as f64 * *taps as f64);
                     for position in window {
                         if let Some(sum) = at.get_mut(*position) {
                             *sum += share;

@@ -234,18 +234,24 @@ impl Field {
     }
 
     /// Mean over windows of positions; `window` has the weight `1/K` on each.
-    pub(super) fn average_positions(&mut self, output: [usize; 2], windows: &[Vec<usize>]) {
+    pub(super) fn average_positions(
+        &mut self,
+        output: [usize; 2],
+        windows: &[Vec<usize>],
+        taps: usize,
+    ) {
         let Across { same_input, two_inputs } = self.across;
         let mean = self.mean();
         let mut spreads = Vec::with_capacity(windows.len());
         for window in windows {
-            let k = window.len() as f64;
+            let k = window.len().max(1) as f64;
+            let inside = window.len() as f64 / taps as f64;
             let own = window
                 .iter()
                 .filter_map(|at| self.spreads.get(*at))
                 .fold(Spread::new(0.0, 0.0), |sum, spread| sum.plus(*spread))
-                .scaled(1.0 / k);
-            // (q + (K-1) W)/K for one input, (T + (K-1) B)/K for two.
+                .scaled(inside * inside / k);
+            // Of the mean inside the image: (q + (K-1) W)/K for one input, (T + (K-1) B)/K for two.
             let others = (k - 1.0) / k;
             spreads.push(own.map(|v, t| {
                 let q = v + t;
@@ -254,14 +260,19 @@ impl Field {
         }
         self.spreads = spreads;
         self.extent = output;
-        // Covariances stay, variances shrink.
+        // Covariances stay but for the share in the padding, variances shrink.
+        let positions = windows.len() as f64;
+        let shares = windows.iter().map(|window| window.len() as f64 / taps as f64);
+        let (sum, squares) = shares.fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
+        let common =
+            if windows.len() < 2 { 1.0 } else { (sum * sum - squares) / (positions * (positions - 1.0)) };
         let shrink = (mean.ln_q() - self.mean().ln_q()).exp();
         let bound = |c: f64| if c.is_finite() { c.clamp(-1.0, 1.0) } else { 0.0 };
         self.across = Across {
-            same_input: bound(same_input * shrink),
-            two_inputs: bound(two_inputs * shrink),
+            same_input: bound(same_input * shrink * common),
+            two_inputs: bound(two_inputs * shrink * common),
         };
-        self.mean_ratio = bound(self.mean_ratio * shrink.sqrt());
+        self.mean_ratio = bound(self.mean_ratio * shrink.sqrt() * sum / positions);
         self.fluctuation =
             Err(NoTheory::new("the width correction of pooled positions is not derived"));
     }

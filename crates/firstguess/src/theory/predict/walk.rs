@@ -109,6 +109,15 @@ impl<'a> Walk<'a> {
             op => {
                 let after = signal.and_then(|field| match op {
                     Op::Activation(activation) => activation_on(field, activation),
+                    Op::Pool { kind: PoolKind::Average, size, stride, padding }
+                        if node.input.as_image().is_some() && [*size, *stride] != [1, 1] =>
+                    {
+                        let (input, output) = (extent(&node.input), extent(&node.output));
+                        let (side, stride, padding) = (*size, *stride, *padding);
+                        let window =
+                            Window { input, output, side, stride, padding, centre_only: false };
+                        self.average(field, output, Some(window), tape)
+                    }
                     Op::Pool { kind, padding: 1.., .. } => Err(NoTheory::new(format!(
                         "`{}` with padding: windows at the border hold fewer values, which is measured, not predicted",
                         kind.key()
@@ -260,15 +269,12 @@ impl<'a> Walk<'a> {
             return Ok(field);
         }
         if node.input.as_image().is_some() {
-            if pool.kind != PoolKind::Average {
-                return Err(NoTheory::new(format!(
-                    "`{}` over positions: their correlations depend on the image, and the law of the {} of them is \
-                     measured, not predicted",
-                    pool.kind.key(),
-                    if pool.kind == PoolKind::Max { "largest" } else { "smallest" }
-                )));
-            }
-            return self.average(field, extent(&node.output), Some((pool.size, stride)), tape);
+            return Err(NoTheory::new(format!(
+                "`{}` over positions: their correlations depend on the image, and the law of the {} of them is measured, \
+                 not predicted",
+                pool.kind.key(),
+                if pool.kind == PoolKind::Max { "largest" } else { "smallest" }
+            )));
         }
         if matches!(field.law, Law::Input) {
             return Err(NoTheory::new("a pool acts on the raw inputs, which are not Gaussian"));
@@ -318,7 +324,7 @@ impl<'a> Walk<'a> {
         &mut self,
         mut field: Field,
         output: [usize; 2],
-        window: Option<(usize, usize)>,
+        window: Option<Window>,
         tape: &mut Vec<Back>,
     ) -> Result<Field, NoTheory> {
         let gaussian = field.is_plain_gaussian();
@@ -328,18 +334,14 @@ impl<'a> Walk<'a> {
         let [height, width] = field.extent;
         let windows: Vec<Vec<usize>> = match window {
             None => vec![(0..height * width).collect()],
-            Some((size, stride)) => (0..output[0] * output[1])
-                .map(|at| {
-                    let (row, column) = (at / output[1] * stride, at % output[1] * stride);
-                    (row..row + size)
-                        .flat_map(|y| (column..column + size).map(move |x| y * width + x))
-                        .collect()
-                })
-                .collect(),
+            Some(window) => {
+                window.outputs().map(|(row, column)| window.taps(row, column).0.collect()).collect()
+            }
         };
+        let taps = window.map_or(height * width, |window| window.side * window.side);
         let positions = field.positions();
-        field.average_positions(output, &windows);
-        tape.push(Back::Windows { windows, positions });
+        field.average_positions(output, &windows, taps);
+        tape.push(Back::Windows { windows, taps, positions });
         if !gaussian && !matches!(field.law, Law::Input) {
             field.law = Law::Moments { what: "a mean over positions" };
         }
