@@ -19,44 +19,51 @@ from typing import Any, Callable, Dict, Tuple
 
 DRAWS = 4
 
+#: A model, its batch, and the labels of the batch where there are any.
+Case = Tuple[Any, Any, Any]
 
-def vision(name: str, size: int = 64, **options: Any) -> Callable[[], Tuple[Any, Any]]:
-    def make() -> Tuple[Any, Any]:
-        import torch
+
+def images(size: int) -> Tuple[Any, Any]:
+    """Sixteen images of noise, and labels that have nothing to do with them."""
+    import torch
+
+    return torch.randn(16, 3, size, size), torch.arange(16) % 10
+
+
+def vision(name: str, size: int = 64, **options: Any) -> Callable[[], Case]:
+    def make() -> Case:
         import torchvision
 
-        return torchvision.models.get_model(name, weights=None, num_classes=10, **options), torch.randn(16, 3, size, size)
+        return (torchvision.models.get_model(name, weights=None, num_classes=10, **options), *images(size))
 
     return make
 
 
-def timm(name: str, size: int = 64, **options: Any) -> Callable[[], Tuple[Any, Any]]:
-    def make() -> Tuple[Any, Any]:
+def timm(name: str, size: int = 64, **options: Any) -> Callable[[], Case]:
+    def make() -> Case:
         import timm
-        import torch
 
-        model = timm.create_model(name, pretrained=False, num_classes=10, **options)
-        return model, torch.randn(16, 3, size, size)
+        return (timm.create_model(name, pretrained=False, num_classes=10, **options), *images(size))
 
     return make
 
 
-def hugging(config: str, model: str, ids: int, **options: Any) -> Callable[[], Tuple[Any, Any]]:
-    def make() -> Tuple[Any, Any]:
+def hugging(config: str, model: str, ids: int, **options: Any) -> Callable[[], Case]:
+    def make() -> Case:
         import torch
         import transformers
 
         settings = getattr(transformers, config)(**options)
         batch: Dict[str, Any] = {"input_ids": torch.randint(0, ids, (8, 32))}
         batch["attention_mask"] = torch.ones_like(batch["input_ids"])
-        return getattr(transformers, model)(settings), batch
+        return getattr(transformers, model)(settings), batch, None
 
     return make
 
 
 SMALL_TEXT = {"num_hidden_layers": 4, "hidden_size": 128, "num_attention_heads": 4, "intermediate_size": 256}
 
-ARCHITECTURES: Dict[str, Callable[[], Tuple[Any, Any]]] = {
+ARCHITECTURES: Dict[str, Callable[[], Case]] = {
     "torchvision resnet18": vision("resnet18"),
     "torchvision resnet50": vision("resnet50"),
     "torchvision vgg11": vision("vgg11"),
@@ -131,11 +138,11 @@ def one(name: str) -> Dict[str, Any]:
     import firstguess as fg
 
     torch.manual_seed(0)
-    model, x = ARCHITECTURES[name]()
+    model, x, y = ARCHITECTURES[name]()
     before = fingerprint(model)
     start = time.perf_counter()
     try:
-        report = fg.check(model, x, draws=DRAWS)
+        report = fg.check(model, x, y, draws=DRAWS)
     except Exception as error:  # the table says why
         return {"name": name, "refused": f"{type(error).__name__}: {error}"}
     seconds = time.perf_counter() - start

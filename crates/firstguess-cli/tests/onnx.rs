@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{Outcome, firstguess, json, outcome, program};
+use firstguess_io::{Tensor, WeightFormat, save_tensors};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -247,6 +248,61 @@ fn files_that_lie_are_one_error_each() {
         assert!(stderr.len() < 2500, "`{call}`: {} bytes", stderr.len());
     }
     assert_eq!(fs::read_dir(here).expect("a folder").count(), before);
+}
+
+/// A model of two inputs takes an archive with an array for each, and says so where it gets something else.
+#[test]
+fn models_of_several_inputs_take_an_array_for_each() {
+    let made_up = check("masked_opset17.onnx", &[]);
+    assert_eq!(made_up["measurement"]["layers"].as_array().map(Vec::len), Some(3));
+    assert_eq!(made_up["model"]["modules"][0]["class"], "Gather");
+    assert!(notes(&made_up).contains("`attention_mask` is all ones"), "{}", notes(&made_up));
+    assert_eq!(made_up, check("masked_opset17.onnx", &["--threads", "1"]));
+
+    let folder = TempDir::new().expect("a folder");
+    let file = |name: &str| folder.path().join(name);
+    let tensor = |name: &str, shape: &[usize], of: &dyn Fn(usize) -> f32| Tensor {
+        name: name.to_owned(),
+        shape: shape.to_vec(),
+        values: (0..shape.iter().product()).map(of).collect(),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "small whole numbers")]
+    let ids = tensor("input_ids", &[40, 5], &|i| (i * 7 % 30) as f32);
+    let mask = tensor("attention_mask", &[40, 5], &|i| if i % 5 < 3 { 1.0 } else { 0.0 });
+    #[expect(clippy::cast_precision_loss, reason = "small whole numbers")]
+    let labels = tensor("labels", &[40], &|i| (i % 3) as f32);
+    let write = |name: &str, tensors: &[Tensor]| {
+        save_tensors(&file(name), WeightFormat::Npz, tensors, &[]).expect("written");
+        file(name).to_string_lossy().into_owned()
+    };
+    let whole = write("whole.npz", &[ids.clone(), mask.clone(), labels]);
+    let report = check("masked_opset17.onnx", &["--data", &whole]);
+    let data = &report["data"];
+    assert_eq!((data["examples"].as_u64(), data["classes"].as_u64()), (Some(40), Some(3)));
+    assert!(report["model"]["as_found"]["cross_entropy"]["value"].is_f64());
+    let why = report["model"]["modules"][2]["no_theory"].as_str().expect("a reason");
+    assert!(why.contains("`input_ids`, `attention_mask`"), "{why}");
+
+    let part = write("part.npz", &[ids]);
+    let path = model("masked_opset17.onnx");
+    for (more, words) in [
+        (
+            &["--data", &part][..],
+            &["no array `attention_mask`", "they have `input_ids`", "input_ids=..."][..],
+        ),
+        (&["--data", "digits"], &["digits"]),
+        (&["--data", &whole, "--standardize", "global"], &["--standardize"]),
+    ] {
+        let Outcome { code, stderr, .. } = firstguess(&[&["check", &path], more].concat());
+        assert_eq!(code, Some(2), "{stderr}");
+        for word in words {
+            assert!(stderr.contains(word), "lacks {word}: {stderr}");
+        }
+    }
+    // Theory has no word for it, and says why.
+    let predicted = json(&["predict", &path]);
+    let why = predicted["layers"][0]["q_reason"].as_str().expect("a reason");
+    assert!(why.contains("is fed 2 inputs"), "{why}");
 }
 
 /// An operator that is not run leaves what lies before it: layers are measured, what is behind is named with its law.

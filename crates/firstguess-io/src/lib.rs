@@ -32,7 +32,9 @@ pub use csv::LabelColumn;
 pub use error::DataError;
 pub use fetch::{FetchError, FetchEvent, fetch};
 pub use known::{Archive, KnownFile, KnownSource, Origin, known_sources};
-pub use load::{EMBEDDED, ReadOptions, dataset_from_bytes, load_arrays, load_dataset, load_dataset_with};
+pub use load::{
+    EMBEDDED, ReadOptions, dataset_from_bytes, load_arrays, load_dataset, load_dataset_with,
+};
 pub use matrix::{Matrix, load_labels, load_matrix};
 pub use npz::NamedArray;
 pub use onnx::{

@@ -8,8 +8,8 @@ use firstguess::spec::{Dataset, Part};
 
 use crate::csv::LabelColumn;
 use crate::error::{DataError, Problem};
-use crate::parts::{gunzip, is_gzip, read_bounded};
 use crate::npz::NamedArray;
+use crate::parts::{gunzip, is_gzip, read_bounded};
 use crate::{cache, cifar, csv, digits, idx, image_folder, known, npy, npz, parquet};
 
 /// Names of the data sets that are part of the program.

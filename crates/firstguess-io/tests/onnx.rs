@@ -9,7 +9,7 @@ use firstguess::measure::{Options, run, run_found};
 use firstguess::net::{Masks, Program, Record, Weights};
 use firstguess::spec::Shape;
 use firstguess::spec::experiment::MeasureSpec;
-use firstguess_io::{OnnxModel, Translation};
+use firstguess_io::{NamedArray, OnnxModel, Translation};
 use serde_json::Value;
 
 fn folder() -> PathBuf {
@@ -33,6 +33,9 @@ fn cases() -> Vec<Case> {
     let all: Value = serde_json::from_str(&text).expect("test data");
     let mut cases = Vec::new();
     for (model, entry) in all.as_object().expect("test data") {
+        if entry.get("arrays").is_some() {
+            continue; // models of several inputs
+        }
         for (file, outputs) in entry["files"].as_object().expect("test data") {
             cases.push(Case {
                 model: model.clone(),
@@ -61,6 +64,112 @@ fn models_compute_what_onnxruntime_computes() {
         let (found, shape) = model.run(&case.inputs, &case.shape).expect("test data");
         assert_eq!(shape[0], case.shape[0], "{}", case.file);
         close(&found, &case.outputs, &case.file);
+    }
+}
+
+/// Models of several inputs: file, an array for each input, outputs.
+fn several() -> Vec<(String, Vec<NamedArray>, Vec<f32>)> {
+    let text = std::fs::read_to_string(folder().join("outputs.json")).expect("test data");
+    let all: Value = serde_json::from_str(&text).expect("test data");
+    let mut cases = Vec::new();
+    for entry in all.as_object().expect("test data").values() {
+        let Some(arrays) = entry.get("arrays").and_then(Value::as_object) else { continue };
+        let array = |(name, array): (&String, &Value)| NamedArray {
+            name: name.clone(),
+            shape: serde_json::from_value(array["shape"].clone()).expect("test data"),
+            values: serde_json::from_value(array["values"].clone()).expect("test data"),
+        };
+        let arrays: Vec<NamedArray> = arrays.iter().map(array).collect();
+        for (file, outputs) in entry["files"].as_object().expect("test data") {
+            cases.push((file.clone(), arrays.clone(), numbers(outputs)));
+        }
+    }
+    assert_eq!(cases.len(), 4);
+    cases
+}
+
+#[test]
+fn models_of_several_inputs_compute_what_onnxruntime_computes() {
+    for (file, arrays, outputs) in several() {
+        let model = OnnxModel::load(&folder().join(&file)).expect("test data");
+        let (found, shape) = model.run_arrays(&arrays).expect("fits");
+        assert_eq!(shape[0], 2, "{file}");
+        close(&found, &outputs, &file);
+        let error = model.translate().unwrap_err().to_string();
+        assert!(error.contains(" (node `"), "{file}: {error}");
+        let error = model.run(&[0.0; 10], &[2, 5]).unwrap_err().to_string();
+        assert!(error.contains("several inputs"), "{file}: {error}");
+    }
+}
+
+/// As found, what the evaluator says; drawn anew with its tables; and what is wrong with arrays that do not fit.
+#[test]
+fn several_inputs_are_looked_at_as_one_example() {
+    let measure = MeasureSpec { seed: 3, draws: 4, ..MeasureSpec::default() };
+    for (file, mut arrays, outputs) in several() {
+        let model = OnnxModel::load(&folder().join(&file)).expect("test data");
+        arrays.push(NamedArray { name: "y".to_owned(), shape: vec![2], values: vec![0.0, 1.0] });
+        let study = model.study_arrays(&file, "batch.npz", &arrays, None, &measure).expect("fits");
+        let report = study.check(&measure, &mut ()).expect("runs");
+        assert_eq!((report.data.name.as_str(), report.data.examples), ("batch.npz", 2), "{file}");
+        let classes = outputs.len() / 2;
+        let loss: f64 = (0..2)
+            .map(|row| {
+                let scores = &outputs[row * classes..(row + 1) * classes];
+                let sum: f64 = scores.iter().map(|s| f64::from(*s).exp()).sum();
+                sum.ln() - f64::from(scores[row])
+            })
+            .sum();
+        let as_found = report.model.as_ref().and_then(|m| m.as_found.as_ref()).expect("looked at");
+        assert!((as_found.cross_entropy.value - loss / 2.0).abs() < 1e-4, "{file}");
+        assert_eq!(report.measurement.layers.len(), 3, "{file}");
+        for layer in &report.measurement.layers {
+            assert!(layer.q.value > 0.0 && layer.q.std_error.is_some_and(|e| e > 0.0), "{file}");
+        }
+        let summary = report.model.as_ref().expect("a model");
+        let reasons: Vec<_> = summary.modules.iter().filter_map(|m| m.no_theory.as_ref()).collect();
+        assert!(reasons.iter().all(|why| why.contains("is fed 2 inputs")), "{file}: {reasons:?}");
+        assert_eq!(reasons.len(), 3, "{file}");
+        let names = summary.notes.join("\n");
+        assert!(names.contains("inputs: `") && names.contains("no theory of "), "{file}: {names}");
+        // Made up, where nothing is given.
+        let study = model.study(&file, None, Some(20), &measure).expect("made up");
+        let made_up = study.check(&measure, &mut ()).expect("runs");
+        let notes = made_up.model.as_ref().expect("a model").notes.join("\n");
+        let masked = file.starts_with("masked");
+        for words in if masked {
+            ["whole numbers below 30, all as likely", "`attention_mask` is all ones"]
+        } else {
+            ["`image` is standard normal", "`vector` is standard normal"]
+        } {
+            assert!(notes.contains(words), "{file} lacks {words}: {notes}");
+        }
+        assert!(made_up.measurement.prejudice.largest_share.value > 0.3, "{file}");
+
+        let refused = |arrays: &[NamedArray], words: &[&str]| {
+            let study = model.study_arrays(&file, "batch.npz", arrays, None, &measure);
+            let error = study.map(|_| ()).unwrap_err().to_string();
+            for word in words {
+                assert!(error.contains(word), "{file} lacks {word}: {error}");
+            }
+        };
+        let second = arrays[1].name.clone();
+        refused(&arrays[..1], &[&format!("no array `{second}`"), "numpy.savez"]);
+        let mut changed = arrays.clone();
+        changed[1].shape = vec![1, 2];
+        changed[1].values.truncate(2);
+        let words =
+            if file == "masked_opset17.onnx" { "2 examples of" } else { "the data have [1, 2]" };
+        refused(&changed, &[words, &second]);
+        let mut changed = arrays.clone();
+        changed[0].values[1] = if masked { 0.5 } else { f64::NAN };
+        refused(&changed, &[if masked { "whole numbers" } else { "finite" }]);
+        if masked {
+            let ids = arrays.iter().position(|array| array.name == "input_ids").expect("tokens");
+            let mut changed = arrays.clone();
+            changed[ids].values[1] = 30.0;
+            refused(&changed, &["Gather (node", "index 30 of 30"]);
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use firstguess::spec::experiment::{Classes, MeasureSpec};
 use firstguess::spec::network::{Network, Op};
 use firstguess::spec::{Architecture, Dataset, InitScheme, Shape, Spec};
 use firstguess::{concrete_init, layer_inits};
-use firstguess_io::{OnnxModel, ReadOptions, load_dataset_with, load_spec};
+use firstguess_io::{
+    NamedArray, OnnxModel, ReadOptions, load_arrays, load_dataset_with, load_spec,
+};
 use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 
@@ -67,7 +69,7 @@ impl Progress for Interruptible {
 
 /// `firstguess check`.
 #[pyfunction]
-#[pyo3(signature = (path, json, source, inputs, labels, classes, draws, samples, seed))]
+#[pyo3(signature = (path, json, source, inputs, labels, classes, draws, samples, seed, arrays=None))]
 #[expect(clippy::too_many_arguments, reason = "the command line's flags")]
 pub(crate) fn check_spec(
     py: Python<'_>,
@@ -80,6 +82,7 @@ pub(crate) fn check_spec(
     draws: Option<usize>,
     samples: Option<usize>,
     seed: Option<u64>,
+    arrays: Option<Vec<(String, PyReadonlyArrayDyn<'_, f64>)>>,
 ) -> PyResult<Report> {
     let labels = labels.as_ref().map(|labels| (labels, classes));
     let given = inputs.as_ref().map(|x| dataset("the given inputs", x, labels)).transpose()?;
@@ -91,11 +94,13 @@ pub(crate) fn check_spec(
             draws: draws.unwrap_or(defaults.draws),
             ..defaults
         };
-        let report = py.detach(|| {
-            let read = |name: String| load_dataset_with(&name, &ReadOptions::default());
-            let data = given.map_or_else(|| source.map(read).transpose(), |data| Ok(Some(data)));
-            check_onnx(path, data.map_err(refuse)?.as_ref(), samples, &measure, &mut progress)
-        });
+        let arrays = arrays.map(|arrays| arrays.iter().map(named).collect());
+        let given = match (arrays, given) {
+            (Some(arrays), _) => Given::Arrays("the given inputs".to_owned(), arrays),
+            (None, Some(data)) => Given::Data(data),
+            (None, None) => source.map_or(Given::Nothing, Given::Source),
+        };
+        let report = py.detach(|| check_onnx(path, given, samples, &measure, &mut progress));
         return interruptible(py, &progress, report);
     }
     let mut spec = spec(path, json)?;
@@ -135,18 +140,52 @@ fn is_onnx(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
 }
 
+/// What a model file is to be run on.
+enum Given {
+    Nothing,
+    Source(String),
+    Data(Dataset),
+    /// An array for each input, and where they come from.
+    Arrays(String, Vec<NamedArray>),
+}
+
+fn named((name, array): &(String, PyReadonlyArrayDyn<'_, f64>)) -> NamedArray {
+    let array = array.as_array();
+    NamedArray {
+        name: name.clone(),
+        shape: array.shape().to_vec(),
+        values: array.iter().copied().collect(),
+    }
+}
+
 /// A model file, on inputs as they are.
 fn check_onnx(
     path: &Path,
-    data: Option<&Dataset>,
+    given: Given,
     samples: Option<usize>,
     measure: &MeasureSpec,
     progress: &mut Interruptible,
 ) -> PyResult<firstguess::Report> {
     let model = OnnxModel::load(path).map_err(refuse)?;
     let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-    let study = model.study(&name, data, samples, measure).map_err(refuse)?;
-    study.check(measure, progress).map_err(refuse)
+    let given = match given {
+        Given::Source(source) if model.input_names().len() > 1 => {
+            let arrays = load_arrays(Path::new(&source)).map_err(refuse)?;
+            Given::Arrays(source, arrays)
+        }
+        Given::Source(source) => {
+            Given::Data(load_dataset_with(&source, &ReadOptions::default()).map_err(refuse)?)
+        }
+        other => other,
+    };
+    let study = match &given {
+        Given::Arrays(source, arrays) => {
+            model.study_arrays(&name, source, arrays, samples, measure)
+        }
+        Given::Data(data) => model.study(&name, Some(data), samples, measure),
+        Given::Nothing | Given::Source(_) => model.study(&name, None, samples, measure),
+    };
+    study.and_then(|study| study.check(measure, progress)).map_err(refuse)
 }
 
 type Arrays<'py> = Vec<(Bound<'py, PyArray1<f32>>, Vec<usize>, Bound<'py, PyArray1<f32>>)>;

@@ -141,6 +141,54 @@ def test_onnx_models_are_checked_as_on_the_command_line() -> None:
     assert len(predicted["layers"]) == 3 and predicted["layers"][2]["q"] > 0
 
 
+def _feed(session: Any, rng: np.random.Generator) -> Dict[str, np.ndarray]:
+    """Eight examples of each input; where the file fixes how many, so many."""
+    feed: Dict[str, np.ndarray] = {}
+    for info in session.get_inputs():
+        shape = [extent if isinstance(extent, int) else (8, 7)[axis > 0] for axis, extent in enumerate(info.shape)]
+        whole = (rng.integers(0, 30, shape) if "ids" in info.name else np.ones(shape)).astype(np.int64)
+        feed[info.name] = whole if "int" in info.type else rng.normal(size=shape).astype(np.float32)
+    return feed
+
+
+@pytest.mark.parametrize("path", sorted(ONNX.glob("*.onnx")), ids=lambda path: path.stem)
+def test_onnx_models_lose_what_onnxruntime_says_they_lose(path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    if path.stem.endswith("preserved"):
+        pytest.skip("in training mode the outputs are random where the model drops units")
+    session = runtime.InferenceSession(str(path))
+    feed = _feed(session, np.random.default_rng(1))
+    scores = session.run(None, feed)[0].astype(np.float64)
+    if scores.ndim > 2:
+        pytest.skip("one label per example says nothing of many rows")
+    labels = np.arange(len(scores)) % scores.shape[1]
+    report = fg.check(path, feed if len(feed) > 1 else next(iter(feed.values())), labels, draws=2)
+    # The logarithm of a softmax at the end is the softmax's own input, but for a constant.
+    logits = np.log(scores) if path.stem.startswith("norms") else scores
+    largest = logits.max(1)
+    loss = largest + np.log(np.exp(logits - largest[:, None]).sum(1)) - logits[np.arange(len(labels)), labels]
+    assert report.to_dict()["model"]["as_found"]["cross_entropy"]["value"] == pytest.approx(loss.mean(), abs=1e-4, rel=1e-4)
+    share = np.bincount(scores.argmax(1)).max() / len(scores)
+    assert report.to_dict()["model"]["as_found"]["largest_share"]["value"] == pytest.approx(share)
+
+
+def test_onnx_models_of_several_inputs_take_a_mapping(tmp_path: Path) -> None:
+    path = ONNX / "masked_opset17.onnx"
+    ids, labels = np.arange(60).reshape(12, 5) % 30, np.arange(12) % 3
+    arrays = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    report = fg.check(path, arrays, labels, draws=3)
+    np.savez(tmp_path / "inputs.npz", **arrays, labels=labels)
+    saved = fg.check(path, str(tmp_path / "inputs.npz"), draws=3)
+    assert report.to_dict()["measurement"] == saved.to_dict()["measurement"]
+    assert [row["kind"] for row in report.rows()] == ["embedding", "dense", "dense"]
+    with pytest.raises(ValueError, match="no array `attention_mask`"):
+        fg.check(path, {"input_ids": ids})
+    with pytest.raises(ValueError, match="takes .* the data are one array"):
+        fg.check(path, ids)
+    with pytest.raises(ValueError, match="a spec has one input"):
+        fg.check(SPEC, arrays)
+
+
 def test_a_report_says_what_was_found() -> None:
     report = fg.check(SPEC)
     assert not report.ok and report.worst == "error"

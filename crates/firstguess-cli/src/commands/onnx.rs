@@ -33,7 +33,9 @@ impl Question<'_> {
         let (name, measure) = (self.name(), &self.measure);
         if let (Some(source), [_, _, ..]) = (self.data, &model.input_names()[..]) {
             if self.standardize.is_some_and(|how| how != Standardize::None) {
-                bail!("--standardize scales the inputs of a model with one input; scale these beforehand");
+                bail!(
+                    "--standardize scales the inputs of a model with one input; scale these beforehand"
+                );
             }
             let arrays = load_arrays(Path::new(source))?;
             return answer(&model.study_arrays(&name, source, &arrays, self.samples, measure)?);

@@ -93,7 +93,9 @@ impl Slot {
         let name = &self.name;
         match self.stand_in {
             StandIn::Normal => format!("`{name}` is standard normal"),
-            StandIn::Below(below) => format!("`{name}` holds whole numbers below {below}, all as likely"),
+            StandIn::Below(below) => {
+                format!("`{name}` holds whole numbers below {below}, all as likely")
+            }
             StandIn::Ones => format!("`{name}` is all ones"),
         }
     }
@@ -144,10 +146,19 @@ impl Feed {
             let array = arrays.iter().find(|array| array.name == *name);
             let array = array.ok_or_else(|| missing(graph, name, arrays))?;
             let fits = array.shape.len() == input.shape.len()
-                && array.shape.iter().zip(&input.shape).skip(1).all(|(n, wanted)| wanted.is_none_or(|w| w == *n));
+                && array
+                    .shape
+                    .iter()
+                    .zip(&input.shape)
+                    .skip(1)
+                    .all(|(n, wanted)| wanted.is_none_or(|w| w == *n));
             if !fits || array.shape.is_empty() {
                 return Err(OnnxError::malformed(
-                    format!("takes {}, the data have {:?} there", graph.describe(input), array.shape),
+                    format!(
+                        "takes {}, the data have {:?} there",
+                        graph.describe(input),
+                        array.shape
+                    ),
                     "arrays [examples, ...] of the shapes that the model takes",
                 ));
             }
@@ -229,7 +240,10 @@ impl Feed {
                 let odd = |x: &&f32| x.fract() != 0.0 || x.abs() >= MAX_WHOLE;
                 if let Some(x) = part.filter(|_| slot.element == Element::Int).find(odd) {
                     return Err(OnnxError::malformed(
-                        format!("takes whole numbers at its input `{}`, the data have {x}", slot.name),
+                        format!(
+                            "takes whole numbers at its input `{}`, the data have {x}",
+                            slot.name
+                        ),
                         "whole numbers below 2^24, as of tokens",
                     ));
                 }
@@ -284,7 +298,11 @@ impl Feed {
     }
 
     /// The arrays of so many rows, by the number of their value.
-    pub(super) fn arrays(&self, rows: usize, values: &[f32]) -> Result<Vec<(usize, Array)>, OnnxError> {
+    pub(super) fn arrays(
+        &self,
+        rows: usize,
+        values: &[f32],
+    ) -> Result<Vec<(usize, Array)>, OnnxError> {
         let features = self.features().max(1);
         let mut start = 0;
         let arrays = self.slots.iter().map(|slot| {
@@ -325,18 +343,35 @@ impl Feed {
 
 fn missing(graph: &Graph, name: &str, arrays: &[NamedArray]) -> OnnxError {
     let wanted: Vec<String> = graph.inputs.iter().map(|input| graph.describe(input)).collect();
-    let found: Vec<String> = arrays.iter().take(10).map(|array| format!("`{}`", array.name)).collect();
+    let found: Vec<String> =
+        arrays.iter().take(10).map(|array| format!("`{}`", array.name)).collect();
     let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
     let names = graph.inputs.iter().map(|input| graph.names[input.value].as_str());
     let call: Vec<String> = names.map(|name| format!("{name}=...")).collect();
     OnnxError::malformed(
-        format!("takes {}; the data have no array `{name}` (they have {found})", wanted.join(" and ")),
-        format!("an array of each name, as in numpy.savez(\"inputs.npz\", {}, y=labels)", call.join(", ")),
+        format!(
+            "takes {}; the data have no array `{name}` (they have {found})",
+            wanted.join(" and ")
+        ),
+        format!(
+            "an array of each name, as in numpy.savez(\"inputs.npz\", {}, y=labels)",
+            call.join(", ")
+        ),
     )
 }
 
 /// Operators that hand whole numbers on as they are.
-const HANDS_ON: &[&str] = &["Identity", "Cast", "CastLike", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Expand", "Transpose"];
+const HANDS_ON: &[&str] = &[
+    "Identity",
+    "Cast",
+    "CastLike",
+    "Reshape",
+    "Unsqueeze",
+    "Squeeze",
+    "Flatten",
+    "Expand",
+    "Transpose",
+];
 
 /// Rows of the smallest table in which an input is looked up.
 fn vocabulary(graph: &Graph, input: usize) -> Option<usize> {

@@ -158,14 +158,25 @@ impl Graph {
         let Some(output) = scores.or(graph.output.first()) else {
             return Err(OnnxError::malformed("gives no output", "the class scores"));
         };
-        let others = graph.output.iter().map(|info| &info.name).filter(|name| **name != output.name);
+        let others =
+            graph.output.iter().map(|info| &info.name).filter(|name| **name != output.name);
         let others = others.cloned().collect();
         let output = builder.number(&output.name);
         let Builder { names, nodes, .. } = builder;
         check_order(&nodes, &names, &constants, &inputs, output)?;
         let root = inputs[0].value;
-        let graph =
-            Self { nodes, names, constants, inputs, root, output, others, opset, producer, outside };
+        let graph = Self {
+            nodes,
+            names,
+            constants,
+            inputs,
+            root,
+            output,
+            others,
+            opset,
+            producer,
+            outside,
+        };
         Ok(graph.without_unused())
     }
 
@@ -208,7 +219,8 @@ impl Graph {
     /// An input as it is declared: `ids` [?, 16] of whole numbers.
     pub(super) fn describe(&self, input: &Input) -> String {
         let extents = input.shape.iter().zip(&input.symbols).map(|(extent, symbol)| {
-            extent.map_or_else(|| symbol.clone().unwrap_or_else(|| "?".to_owned()), |n| n.to_string())
+            extent
+                .map_or_else(|| symbol.clone().unwrap_or_else(|| "?".to_owned()), |n| n.to_string())
         });
         let extents: Vec<String> = extents.collect();
         let of = match input.element {

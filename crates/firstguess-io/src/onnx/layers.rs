@@ -82,7 +82,8 @@ impl WeightNode {
 
     /// Multiplications for one example; a table is read, not multiplied.
     pub(super) fn work(&self) -> u64 {
-        let weights = if self.kind == LayerKind::Embedding { self.units as u64 } else { self.weights };
+        let weights =
+            if self.kind == LayerKind::Embedding { self.units as u64 } else { self.weights };
         weights.saturating_mul(self.positions.unwrap_or(1) as u64)
     }
 

@@ -97,10 +97,7 @@ impl OnnxModel {
     /// # Errors
     ///
     /// As [`OnnxModel::run`].
-    pub fn run_arrays(
-        &self,
-        arrays: &[NamedArray],
-    ) -> Result<(Vec<f32>, Vec<usize>), OnnxError> {
+    pub fn run_arrays(&self, arrays: &[NamedArray]) -> Result<(Vec<f32>, Vec<usize>), OnnxError> {
         let unknown = evaluate::unknown(&self.graph);
         if !unknown.is_empty() {
             return Err(OnnxError::Unsupported { operators: unknown, advice: String::new() });

@@ -32,8 +32,7 @@ impl OnnxModel {
         }
         let graph = &self.graph;
         if graph.one_of_numbers().is_none() {
-            let fed: Vec<String> =
-                graph.inputs.iter().map(|input| graph.describe(input)).collect();
+            let fed: Vec<String> = graph.inputs.iter().map(|input| graph.describe(input)).collect();
             notes.push(format!("inputs: {}", fed.join(", ")));
         }
         if let Some(stand_ins) = stand_ins {

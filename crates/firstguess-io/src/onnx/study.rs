@@ -10,13 +10,12 @@ use firstguess::spec::experiment::{DEFAULT_SAMPLES, DataSpec, MeasureSpec};
 use firstguess::spec::layer::{Layer, OwnVariances};
 use firstguess::spec::network::Network;
 use firstguess::spec::scheme::LayerInit;
-use firstguess::spec::{Architecture, Dataset, Shape, Standardize};
+use firstguess::spec::{Architecture, Dataset, Standardize};
 use firstguess::theory::predict::Prediction;
 use firstguess::{CheckError, Report};
 use ndarray::ArrayD;
 
 use super::OnnxModel;
-use crate::npz::NamedArray;
 use super::error::OnnxError;
 use super::evaluate;
 use super::feed::Feed;
@@ -24,6 +23,7 @@ use super::layers::{self, WeightNode};
 use super::notes::redraw_in_one_line;
 use super::observe::{Budget, Runner};
 use super::translate::{Observed, Reach, Reached, folded_convolutions};
+use crate::npz::NamedArray;
 
 /// Where the class scores are, and how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -69,6 +69,30 @@ class Tokens(nn.Module):
         return self.head(x.mean(1))
 
 
+class TwoInputs(nn.Module):
+    """An image and a vector that meet in a sum."""
+
+    def __init__(self):
+        super().__init__()
+        self.see, self.read, self.head = nn.Conv2d(1, 6, 3), nn.Linear(5, 6), nn.Linear(6, 4)
+
+    def forward(self, image, vector):
+        return self.head(torch.relu(self.see(image).mean((2, 3)) + self.read(vector)))
+
+
+class Masked(nn.Module):
+    """The mean of the tokens that a mask leaves, of any number."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.hidden, self.head = nn.Embedding(30, 8), nn.Linear(8, 12), nn.Linear(12, 3)
+
+    def forward(self, input_ids, attention_mask):
+        mask = attention_mask.unsqueeze(-1).float()
+        mean = (self.embed(input_ids) * mask).sum(1) / mask.sum(1)
+        return self.head(torch.relu(self.hidden(mean)))
+
+
 def activations():
     layers, width = [], 16
     for activation in [nn.GELU(), nn.GELU(approximate="tanh"), nn.SiLU(), nn.Mish(), nn.Hardswish(), nn.ELU(0.7), nn.SELU(), nn.CELU(1.5),
@@ -93,6 +117,21 @@ MODELS = {
                                      nn.AvgPool2d(2, padding=1), nn.Flatten(), nn.Linear(45, 4)), (3, 9, 9)),
     "tokens": (Tokens, (5, 6)),
 }
+
+# Models of several inputs: each input's name, and a batch of it.
+SEVERAL = {
+    "two_inputs": (TwoInputs, lambda: {"image": torch.randn(2, 1, 6, 6), "vector": torch.randn(2, 5)}),
+    "masked": (Masked, lambda: {"input_ids": torch.randint(0, 30, (2, 7)), "attention_mask": (torch.arange(7) < torch.tensor([[4], [7]])).long()}),
+}
+
+
+def export_several(name, model, inputs):
+    """The older exporter with open extents, the newer one with those of the batch."""
+    model.eval()
+    axes = {key: {0: "n", 1: "tokens"} if name == "masked" else {0: "n"} for key in inputs}
+    older = {"input_names": list(inputs), "dynamic_axes": axes, "dynamo": False, "opset_version": 17}
+    yield f"{name}_opset17.onnx", lambda f: torch.onnx.export(model, tuple(inputs.values()), f, **older)
+    yield f"{name}_dynamo.onnx", lambda f: torch.onnx.export(model, tuple(inputs.values()), f, dynamo=True, verbose=False, external_data=False)
 
 
 def export(name, model, inputs):
@@ -122,26 +161,40 @@ def without_traces(path):
     path.write_bytes(model.SerializeToString())
 
 
+def written(file, write):
+    """Whether the exporter wrote the file; without its traces."""
+    try:
+        write(str(HERE / file))
+    except Exception as error:
+        print(file, "not written:", str(error).splitlines()[0])
+        return None
+    without_traces(HERE / file)
+    return onnxruntime.InferenceSession(str(HERE / file))
+
+
 # Files are written anew only where they are asked for: every release of an exporter writes them a little differently.
-wanted = sys.argv[1:] or list(MODELS)
+wanted = sys.argv[1:] or [*MODELS, *SEVERAL]
 outputs = json.loads((HERE / "outputs.json").read_text()) if sys.argv[1:] else {}
 for name in wanted:
-    build, shape = MODELS[name]
     outputs.pop(name, None)
     torch.manual_seed(len(name))
+    if name in SEVERAL:
+        build, batch = SEVERAL[name]
+        model, inputs = build(), batch()
+        arrays = {key: {"shape": list(x.shape), "values": numbers(x)} for key, x in inputs.items()}
+        for file, write in export_several(name, model, inputs):
+            if session := written(file, write):
+                found = session.run(None, {key: x.numpy() for key, x in inputs.items()})[0]
+                outputs.setdefault(name, {"arrays": arrays, "files": {}})["files"][file] = numbers(found)
+        continue
+    build, shape = MODELS[name]
     model, inputs = build(), torch.randn(2, *shape)
     for module in model.modules():
         # Biases that are not zero show whether they are read.
         if getattr(module, "bias", None) is not None and not isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm)):
             nn.init.uniform_(module.bias, -0.5, 0.5)
     for file, write in export(name, model, inputs):
-        try:
-            write(str(HERE / file))
-        except Exception as error:
-            print(file, "not written:", str(error).splitlines()[0])
-            continue
-        without_traces(HERE / file)
-        session = onnxruntime.InferenceSession(str(HERE / file))
-        found = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})[0]
-        outputs.setdefault(name, {"shape": list(inputs.shape), "inputs": numbers(inputs), "files": {}})["files"][file] = numbers(found)
+        if session := written(file, write):
+            found = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})[0]
+            outputs.setdefault(name, {"shape": list(inputs.shape), "inputs": numbers(inputs), "files": {}})["files"][file] = numbers(found)
 (HERE / "outputs.json").write_text(json.dumps(outputs, separators=(",", ":")).replace("},\"", "},\n\"") + "\n")

@@ -86,8 +86,9 @@ def check(
         model (``.onnx``); or a mapping with what a spec file holds.
     x
         The inputs. For modules a batch: a tensor or array, a tuple of arguments, or a mapping of keyword arguments (such as
-        a tokenizer's). For specs and ONNX models an array ``[examples, ...]`` or the name of a data set; unless given, the
-        spec's own data, and standard normal inputs for an ONNX model.
+        a tokenizer's). For specs and ONNX models an array ``[examples, ...]`` or the name of a data set, for an ONNX model of
+        several inputs a mapping of such arrays or the path of an npz file that holds them; unless given, the spec's own
+        data, and standard normal inputs (or random tokens) for an ONNX model.
     y
         Class labels, one per row of class scores; negative where a row has none. Without them there is no loss.
     draws
@@ -140,10 +141,10 @@ def check(
         if name is not None and isinstance(model, Mapping):
             model = {**model, "name": name}
         path, text = _spec(model)
-        source, inputs, labels, classes = _spec_data(x, y)
-        return Report(
-            _core.check_spec(path, text, source, inputs, labels, classes, _whole("draws", draws), _whole("samples", samples), _whole("seed", seed))
-        )
+        arrays = _named_arrays(path, x, y) if isinstance(x, Mapping) else None
+        source, inputs, labels, classes = (None, None, None, 0) if arrays else _spec_data(x, y)
+        counts = _whole("draws", draws), _whole("samples", samples), _whole("seed", seed)
+        return Report(_core.check_spec(path, text, source, inputs, labels, classes, *counts, arrays))
     if not callable(model):
         raise ValueError(
             f"cannot check a {type(model).__name__}; give a torch.nn.Module, a function that makes one, the path of a "
@@ -485,6 +486,14 @@ def _spec(model: SpecLike) -> Tuple[Optional[str], Optional[str]]:
     if isinstance(model, Mapping):
         return None, json.dumps(model)
     return os.fspath(model), None
+
+
+def _named_arrays(path: Optional[str], x: Mapping[str, Any], y: Any) -> List[Tuple[str, np.ndarray]]:
+    """An array for each input of an ONNX model, and the labels."""
+    if path is None or not path.lower().endswith(".onnx"):
+        raise ValueError("a mapping of arrays goes with torch modules and ONNX models; a spec has one input: give an array")
+    named = {**x} if y is None else {**x, "y": y}
+    return [(str(key), np.ascontiguousarray(np.asarray(value), dtype=np.float64)) for key, value in named.items()]
 
 
 def _spec_data(

@@ -36,6 +36,7 @@ def check_spec(
     draws: Optional[int],
     samples: Optional[int],
     seed: Optional[int],
+    arrays: Optional[Sequence[Tuple[str, NDArray[np.float64]]]] = None,
 ) -> Report: ...
 def draw_weights(
     layers: str, init: str, shape: Sequence[int], seed: int, draw: int

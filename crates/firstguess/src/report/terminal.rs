@@ -268,8 +268,16 @@ impl Report {
         let title = format!(
             "\n  {}{}{}{}{}\n",
             right("layer", names),
-            right("q theory  measured", if errors == 0 { 18 } else { 24 }),
-            style.right("γ theory  measured", if errors == 0 { 18 } else { 23 }),
+            if errors == 0 {
+                right("q theory measured", 18)
+            } else {
+                right("q theory  measured", 24)
+            },
+            if errors == 0 {
+                style.right("γ theory measured", 18)
+            } else {
+                style.right("γ theory  measured", 23)
+            },
             right(
                 if errors == 0 { "gradient" } else { "gradient theory" },
                 if errors == 0 { 10 } else { 16 },

@@ -567,6 +567,17 @@ mod tests {
         let q = 2.0 * (1.0 + 35.0 * shared) / 36.0;
         assert!((logits.q() / q - 1.0).abs() < 1e-12, "{logits:?} {q}");
         assert!((logits.t() / (2.0 * shared) - 1.0).abs() < 1e-12, "{logits:?}");
+        // Windows of n = 4, 6 or 9 positions of nine: (n + n(n-1) k(0))/81, on average.
+        let padded = of_layers(
+            r#"[{"conv":64,"kernel":1,"padding":0},"relu",{"average_pool":3,"stride":1,"padding":1},"flatten",{"dense":10}]"#,
+            &HE,
+            &image,
+        );
+        let (n, square) = ((16.0 / 6.0_f64).powi(2), (44.0 / 6.0_f64).powi(2));
+        let logits = padded.layers[1].spread.clone().unwrap();
+        let q = 2.0 * (n + (square - n) * shared) / 81.0;
+        assert!((logits.q() / q - 1.0).abs() < 1e-12, "{logits:?} {q}");
+        assert!((logits.t() / (2.0 * square * shared / 81.0) - 1.0).abs() < 1e-12, "{logits:?}");
         let max =
             of_layers(r#"[{"conv":64},"relu",{"max_pool":2},"flatten",{"dense":10}]"#, &HE, &image);
         assert!(max.layers[1].spread.clone().unwrap_err().reason.contains("measured"));

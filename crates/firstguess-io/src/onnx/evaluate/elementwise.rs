@@ -15,9 +15,10 @@ pub(super) const OPERATORS: &[(&str, Operation)] = &[
     ("Mul", |call| arithmetic(call, |a, b| a * b, i64::wrapping_mul)),
     ("Div", |call| arithmetic(call, |a, b| a / b, |a, b| a.checked_div(b).unwrap_or(0))),
     ("Pow", power),
-    ("Min", |call| fold(call, f32::min)),
-    ("Max", |call| fold(call, f32::max)),
-    ("Sum", |call| fold(call, |a, b| a + b)),
+    ("Mod", modulo),
+    ("Min", |call| fold(call, f32::min, i64::min)),
+    ("Max", |call| fold(call, f32::max, i64::max)),
+    ("Sum", |call| fold(call, |a, b| a + b, i64::wrapping_add)),
     ("Greater", |call| compare(call, |a, b| a > b)),
     ("GreaterOrEqual", |call| compare(call, |a, b| a >= b)),
     ("Less", |call| compare(call, |a, b| a < b)),
@@ -26,15 +27,19 @@ pub(super) const OPERATORS: &[(&str, Operation)] = &[
     ("Not", |call| Ok(Array::Bool(truth(call, 0)?.mapv(|b| !b)))),
     ("And", |call| both(truth(call, 0)?, truth(call, 1)?, |a, b| a && b).map(Array::Bool)),
     ("Or", |call| both(truth(call, 0)?, truth(call, 1)?, |a, b| a || b).map(Array::Bool)),
+    ("Xor", |call| both(truth(call, 0)?, truth(call, 1)?, |a, b| a != b).map(Array::Bool)),
+    ("IsNaN", |call| Ok(Array::Bool(call.float(0)?.mapv(f32::is_nan)))),
+    ("IsInf", |call| Ok(Array::Bool(call.float(0)?.mapv(f32::is_infinite)))),
     ("Where", select),
+    ("Round", |call| map(call, f32::round_ties_even)),
     ("Floor", |call| map(call, f32::floor)),
     ("Ceil", |call| map(call, f32::ceil)),
     ("Sqrt", |call| map(call, f32::sqrt)),
     ("Reciprocal", |call| map(call, f32::recip)),
     ("Exp", |call| map(call, f32::exp)),
     ("Log", |call| map(call, f32::ln)),
-    ("Neg", |call| map(call, |x| -x)),
-    ("Abs", |call| map(call, f32::abs)),
+    ("Neg", |call| either(call, |x| -x, i64::wrapping_neg)),
+    ("Abs", |call| either(call, f32::abs, i64::wrapping_abs)),
     ("Sign", |call| map(call, |x| if x == 0.0 { 0.0 } else { x.signum() })),
     ("Sin", |call| map(call, f32::sin)),
     ("Cos", |call| map(call, f32::cos)),
@@ -105,6 +110,31 @@ fn map(call: &Call<'_>, f: impl Fn(f32) -> f32) -> Result<Array, String> {
     Ok(Array::Float(call.float(0)?.mapv(f)))
 }
 
+/// A function of numbers of either type.
+fn either(
+    call: &Call<'_>,
+    float: impl Fn(f32) -> f32,
+    int: impl Fn(i64) -> i64,
+) -> Result<Array, String> {
+    match call.input(0)? {
+        Array::Int(array) => Ok(Array::Int(array.mapv(int))),
+        _ => map(call, float),
+    }
+}
+
+/// Remainders: of the sign of the divisor, or of the dividend where `fmod` says so.
+fn modulo(call: &Call<'_>) -> Result<Array, String> {
+    let of_dividend = call.node.int("fmod").unwrap_or(0) == 1;
+    arithmetic(
+        call,
+        |a, b| if of_dividend { a % b } else { a - b * (a / b).floor() },
+        |a, b| {
+            let rest = a.checked_rem(b).unwrap_or(0);
+            if !of_dividend && rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }
+        },
+    )
+}
+
 /// The shape to which two shapes are broadcast.
 pub(super) fn common_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     let axes = a.len().max(b.len());
@@ -159,12 +189,20 @@ fn power(call: &Call<'_>) -> Result<Array, String> {
     both(base, &exponent, |x, n| if n == 2.0 { x * x } else { x.powf(n) }).map(Array::Float)
 }
 
-fn fold(call: &Call<'_>, f: impl Fn(f32, f32) -> f32 + Copy) -> Result<Array, String> {
-    let mut result = call.float(0)?.clone();
+fn fold(
+    call: &Call<'_>,
+    float: impl Fn(f32, f32) -> f32 + Copy,
+    int: impl Fn(i64, i64) -> i64 + Copy,
+) -> Result<Array, String> {
+    let mut result = call.input(0)?.clone();
     for position in 1..call.inputs.len() {
-        result = both(&result, call.float(position)?, f)?;
+        result = match (&result, call.input(position)?) {
+            (Array::Float(a), Array::Float(b)) => Array::Float(both(a, b, float)?),
+            (Array::Int(a), Array::Int(b)) => Array::Int(both(a, b, int)?),
+            _ => return Err("takes inputs of one type".to_owned()),
+        };
     }
-    Ok(Array::Float(result))
+    Ok(result)
 }
 
 fn compare(call: &Call<'_>, f: impl Fn(f64, f64) -> bool) -> Result<Array, String> {
@@ -172,6 +210,9 @@ fn compare(call: &Call<'_>, f: impl Fn(f64, f64) -> bool) -> Result<Array, Strin
     match (call.input(0)?, call.input(1)?) {
         (Array::Float(a), Array::Float(b)) => both(a, b, |a, b| f(a.into(), b.into())),
         (Array::Int(a), Array::Int(b)) => both(a, b, |a, b| f(a as f64, b as f64)),
+        (Array::Bool(a), Array::Bool(b)) => {
+            both(a, b, |a, b| f(f64::from(u8::from(a)), f64::from(u8::from(b))))
+        }
         _ => Err("compares two inputs of one type".to_owned()),
     }
     .map(Array::Bool)

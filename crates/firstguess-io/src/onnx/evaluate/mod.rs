@@ -4,6 +4,7 @@
 //! each of them: a model that does not fit together is refused with the name of the node.
 
 mod elementwise;
+mod gather;
 mod normalize;
 mod shape;
 mod window;
@@ -57,8 +58,14 @@ impl<'a> Call<'a> {
 type Operation = fn(&Call<'_>) -> Result<Array, String>;
 
 /// Every operator that is run, by its name in the ONNX specification.
-const OPERATORS: &[&[(&str, Operation)]] =
-    &[elementwise::OPERATORS, shape::OPERATORS, window::OPERATORS, normalize::OPERATORS, LINEAR];
+const OPERATORS: &[&[(&str, Operation)]] = &[
+    elementwise::OPERATORS,
+    shape::OPERATORS,
+    gather::OPERATORS,
+    window::OPERATORS,
+    normalize::OPERATORS,
+    LINEAR,
+];
 
 const LINEAR: &[(&str, Operation)] = &[("MatMul", matmul), ("Gemm", gemm)];
 

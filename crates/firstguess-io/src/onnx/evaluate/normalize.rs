@@ -8,6 +8,9 @@ use crate::onnx::tensor::Array;
 pub(super) const OPERATORS: &[(&str, Operation)] = &[
     ("ReduceMean", |call| reduce(call, |sum, n| sum / n)),
     ("ReduceSum", |call| reduce(call, |sum, _| sum)),
+    ("ReduceMax", |call| extreme(call, f32::max)),
+    ("ReduceMin", |call| extreme(call, f32::min)),
+    ("CumSum", running_sum),
     ("BatchNormalization", batch_norm),
     ("InstanceNormalization", |call| grouped(call, Groups::Channels)),
     ("GroupNormalization", |call| grouped(call, Groups::Number)),
@@ -23,32 +26,86 @@ fn to_f32(x: f64) -> f32 {
     x as f32
 }
 
-fn reduce(call: &Call<'_>, of_sum: impl Fn(f64, f64) -> f64) -> Result<Array, String> {
-    let input = call.float(0)?;
-    let axes = input.ndim();
+/// The axes that a reduction goes over; `None` for none at all.
+fn reduced_axes(call: &Call<'_>, axes: usize) -> Result<Option<Vec<usize>>, String> {
     let mut over: Vec<usize> = match call.integers("axes", 1)? {
         Some(list) if !list.is_empty() => {
             list.iter().map(|a| axis(*a, axes)).collect::<Result<_, _>>()?
         }
-        _ if call.node.int("noop_with_empty_axes").unwrap_or(0) == 1 => {
-            return Ok(Array::Float(input.clone()));
-        }
+        _ if call.node.int("noop_with_empty_axes").unwrap_or(0) == 1 => return Ok(None),
         _ => (0..axes).collect(),
     };
     over.sort_unstable();
     over.dedup();
-    let count: usize = over.iter().map(|a| input.shape()[*a]).product();
-    let mut sums = input.mapv(f64::from);
-    for a in &over {
-        sums = sums.sum_axis(Axis(*a)).insert_axis(Axis(*a));
-    }
-    let mut result = sums.mapv(|sum| to_f32(of_sum(sum, count.max(1) as f64)));
+    Ok(Some(over))
+}
+
+/// Drops axes of one element, unless the node keeps them.
+fn without<T: Clone>(call: &Call<'_>, mut result: ArrayD<T>, over: &[usize]) -> ArrayD<T> {
     if call.node.int("keepdims").unwrap_or(1) == 0 {
         for a in over.iter().rev() {
             result = result.index_axis_move(Axis(*a), 0);
         }
     }
-    Ok(Array::Float(result))
+    result
+}
+
+fn reduce(call: &Call<'_>, of_sum: impl Fn(f64, f64) -> f64) -> Result<Array, String> {
+    #[expect(clippy::cast_precision_loss, reason = "counts of tokens")]
+    let mut sums = match call.input(0)? {
+        Array::Float(input) => input.mapv(f64::from),
+        Array::Int(input) => input.mapv(|n| n as f64),
+        Array::Bool(_) => return Err("takes numbers, got truth values".to_owned()),
+    };
+    let Some(over) = reduced_axes(call, sums.ndim())? else { return Ok(call.input(0)?.clone()) };
+    let count: usize = over.iter().map(|a| sums.shape()[*a]).product();
+    for a in &over {
+        sums = sums.sum_axis(Axis(*a)).insert_axis(Axis(*a));
+    }
+    let result = without(call, sums.mapv(|sum| of_sum(sum, count.max(1) as f64)), &over);
+    Ok(match call.input(0)? {
+        #[expect(clippy::cast_possible_truncation, reason = "sums of whole numbers")]
+        Array::Int(_) => Array::Int(result.mapv(|x| x as i64)),
+        _ => Array::Float(result.mapv(to_f32)),
+    })
+}
+
+/// The largest or smallest over axes.
+fn extreme(call: &Call<'_>, f: impl Fn(f32, f32) -> f32 + Copy) -> Result<Array, String> {
+    let mut result = call.float(0)?.clone();
+    let Some(over) = reduced_axes(call, result.ndim())? else { return Ok(Array::Float(result)) };
+    for a in &over {
+        let first = result
+            .axis_iter(Axis(*a))
+            .next()
+            .map(|first| first.to_owned())
+            .ok_or("takes the extreme of nothing")?;
+        let rest = result.axis_iter(Axis(*a)).skip(1);
+        let found = rest.fold(first, |mut best, next| {
+            best.zip_mut_with(&next, |b, x| *b = f(*b, *x));
+            best
+        });
+        result = found.insert_axis(Axis(*a));
+    }
+    Ok(Array::Float(without(call, result, &over)))
+}
+
+/// Sums up to each place of one axis.
+fn running_sum(call: &Call<'_>) -> Result<Array, String> {
+    if ["exclusive", "reverse"].iter().any(|name| call.node.int(name).unwrap_or(0) == 1) {
+        return Err("sums up from the first place to each one, itself included".to_owned());
+    }
+    let along = call.input(1)?.integers()?.first().copied().ok_or("does not say its axis")?;
+    let mut result = call.input(0)?.clone();
+    let along = Axis(axis(along, result.shape().len())?);
+    match &mut result {
+        Array::Float(array) => array.accumulate_axis_inplace(along, |before, x| *x += before),
+        Array::Int(array) => {
+            array.accumulate_axis_inplace(along, |before, x| *x = x.wrapping_add(*before));
+        }
+        Array::Bool(_) => return Err("takes numbers, got truth values".to_owned()),
+    }
+    Ok(result)
 }
 
 /// With the running statistics, as in evaluation; with those of the batch where the node is one of training.

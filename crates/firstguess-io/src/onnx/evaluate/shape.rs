@@ -16,11 +16,12 @@ pub(super) const OPERATORS: &[(&str, Operation)] = &[
     ("Unsqueeze", unsqueeze),
     ("Transpose", transpose),
     ("Concat", concat),
-    ("Gather", gather),
     ("Slice", slice),
     ("Expand", expand),
     ("Pad", pad),
     ("Range", range),
+    ("Tile", tile),
+    ("Trilu", triangle),
 ];
 
 fn to_int(n: usize) -> i64 {
@@ -28,7 +29,7 @@ fn to_int(n: usize) -> i64 {
 }
 
 /// Applies one function to an array of whichever type.
-fn with_any(
+pub(super) fn with_any(
     input: &Array,
     float: impl FnOnce(&ArrayD<f32>) -> Result<ArrayD<f32>, String>,
     int: impl FnOnce(&ArrayD<i64>) -> Result<ArrayD<i64>, String>,
@@ -93,7 +94,7 @@ fn shape_of(call: &Call<'_>) -> Result<Array, String> {
     array(&[end - start], shape[start..end].to_vec()).map(Array::Int)
 }
 
-fn reshaped(input: &Array, shape: &[usize]) -> Result<Array, String> {
+pub(super) fn reshaped(input: &Array, shape: &[usize]) -> Result<Array, String> {
     if elements(shape)? != elements(input.shape())? {
         return Err(format!("turns shape {:?} into {shape:?}", input.shape()));
     }
@@ -213,7 +214,13 @@ fn concat(call: &Call<'_>) -> Result<Array, String> {
                 .collect::<Result<Vec<_>, _>>()?;
             concatenate(along, &views).map(Array::Int).map_err(|error| error.to_string())
         }
-        Array::Bool(_) => Err(apart()),
+        Array::Bool(_) => {
+            let views = inputs
+                .iter()
+                .map(|a| if let Array::Bool(a) = a { Ok(a.view()) } else { Err(apart()) })
+                .collect::<Result<Vec<_>, _>>()?;
+            concatenate(along, &views).map(Array::Bool).map_err(|error| error.to_string())
+        }
     }
 }
 
@@ -244,29 +251,6 @@ pub(super) fn split(call: &Call<'_>) -> Result<Vec<Array>, String> {
         )
     };
     sizes.into_iter().map(part).collect()
-}
-
-fn gather(call: &Call<'_>) -> Result<Array, String> {
-    let (input, indices) = (call.input(0)?, call.input(1)?);
-    let axes = input.shape().len();
-    let along = axis(call.node.int("axis").unwrap_or(0), axes)?;
-    let extent = input.shape()[along];
-    let positions = indices
-        .integers()?
-        .iter()
-        .map(|index| axis(*index, extent).map_err(|_| format!("index {index} of {extent}")))
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut shape = input.shape()[..along].to_vec();
-    shape.extend(indices.shape());
-    shape.extend(&input.shape()[along + 1..]);
-    elements(&shape)?;
-    let picked = with_any(
-        input,
-        |a| Ok(a.select(Axis(along), &positions)),
-        |a| Ok(a.select(Axis(along), &positions)),
-        |a| Ok(a.select(Axis(along), &positions)),
-    )?;
-    reshaped(&picked, &shape)
 }
 
 fn slice(call: &Call<'_>) -> Result<Array, String> {
@@ -341,6 +325,53 @@ fn pad(call: &Call<'_>) -> Result<Array, String> {
     }
     inner.assign(input);
     Ok(Array::Float(result))
+}
+
+/// The whole array, so many times along each axis.
+fn tile(call: &Call<'_>) -> Result<Array, String> {
+    let input = call.input(0)?;
+    let times = extents(&call.input(1)?.integers()?)?;
+    if times.len() != input.shape().len() {
+        return Err(format!("repeats {} axes of {}", times.len(), input.shape().len()));
+    }
+    let product = input.shape().iter().zip(&times).map(|(n, times)| n.checked_mul(*times));
+    elements(&product.collect::<Option<Vec<_>>>().ok_or("repeats too often")?)?;
+    let mut result = input.clone();
+    for (a, times) in times.iter().enumerate() {
+        let along = Axis(a);
+        result = with_any(
+            &result,
+            |x| concatenate(along, &vec![x.view(); *times]).map_err(|error| error.to_string()),
+            |x| concatenate(along, &vec![x.view(); *times]).map_err(|error| error.to_string()),
+            |x| concatenate(along, &vec![x.view(); *times]).map_err(|error| error.to_string()),
+        )?;
+    }
+    Ok(result)
+}
+
+/// Matrices with zeros above or below one of their diagonals.
+fn triangle(call: &Call<'_>) -> Result<Array, String> {
+    let diagonal = call.optional(1).map(Array::integers).transpose()?;
+    let diagonal = diagonal.and_then(|k| k.first().copied()).unwrap_or(0);
+    let upper = call.node.int("upper").unwrap_or(1) == 1;
+    let input = call.input(0)?;
+    let [.., _, columns] = *input.shape() else {
+        return Err(format!("takes matrices, got shape {:?}", input.shape()));
+    };
+    let rows = input.shape()[input.shape().len() - 2];
+    let stays = |place: usize| {
+        let (row, column) = (to_int(place / columns.max(1) % rows.max(1)), to_int(place % columns));
+        let right = column.saturating_sub(row);
+        if upper { right >= diagonal } else { right <= diagonal }
+    };
+    fn kept<T: Copy + Default>(
+        x: &ArrayD<T>,
+        stays: impl Fn(usize) -> bool,
+    ) -> Result<ArrayD<T>, String> {
+        let values = x.iter().enumerate().map(|(at, x)| if stays(at) { *x } else { T::default() });
+        array(x.shape(), values.collect())
+    }
+    with_any(input, |x| kept(x, stays), |x| kept(x, stays), |x| kept(x, stays))
 }
 
 fn range(call: &Call<'_>) -> Result<Array, String> {

@@ -103,7 +103,8 @@ impl<'a> Reach<'a> {
         // Where paths from several inputs meet there is no layer, whatever the operator.
         if self.graph.inputs.len() > 1
             && self.observed.parting(at) == Some(self.graph.root)
-            && node.inputs.iter().flatten().filter(|value| self.observed.is_data(**value)).count() > 1
+            && node.inputs.iter().flatten().filter(|value| self.observed.is_data(**value)).count()
+                > 1
         {
             let reason = "joins several inputs of the model: theory carries one".to_owned();
             return Err(Blocked { operator: node.operator(), reason });

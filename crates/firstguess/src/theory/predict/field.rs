@@ -263,9 +263,13 @@ impl Field {
         // Covariances stay but for the share in the padding, variances shrink.
         let positions = windows.len() as f64;
         let shares = windows.iter().map(|window| window.len() as f64 / taps as f64);
-        let (sum, squares) = shares.fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
-        let common =
-            if windows.len() < 2 { 1.0 } else { (sum * sum - squares) / (positions * (positions - 1.0)) };
+        let (sum, squares) =
+            shares.fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
+        let common = if windows.len() < 2 {
+            1.0
+        } else {
+            (sum * sum - squares) / (positions * (positions - 1.0))
+        };
         let shrink = (mean.ln_q() - self.mean().ln_q()).exp();
         let bound = |c: f64| if c.is_finite() { c.clamp(-1.0, 1.0) } else { 0.0 };
         self.across = Across {
