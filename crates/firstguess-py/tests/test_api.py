@@ -10,6 +10,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, Dict
 
 import numpy as np
 import pytest

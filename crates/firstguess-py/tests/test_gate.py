@@ -107,11 +107,25 @@ def test_baseline_sarif_and_settings(project: Path, run: Any) -> None:
     assert run(*call, "--baseline", "known.json").returncode == 0
     assert run(*call, "--fail-on", "never").returncode == 0
     (project / "pyproject.toml").write_text('[tool.firstguess]\nbaseline = "known.json"\ndraws = 2\n')
+    # The baseline that the settings name may be written for the first time.
+    (project / "known.json").unlink()
+    first = run(*call[:3])
+    assert first.returncode == 2 and "--write-baseline" in first.stderr
+    assert run(*call[:3], "--write-baseline", "known.json").returncode == 0
     quiet = run(*call[:3], "--json")
     assert quiet.returncode == 0 and json.loads(quiet.stdout)["measurement"]["draws"] == 2
     (project / "pyproject.toml").write_text('[tool.firstguess]\nfial-on = "error"\n')
     wrong = run(*call)
     assert wrong.returncode == 2 and "did you mean `fail-on`?" in wrong.stderr
+
+
+def test_files_of_models_are_targets_too(project: Path, run: Any) -> None:
+    (project / "net.toml").write_text('[init]\nscheme = "he_normal"\n[network]\nlayers = [{ dense = 16 }, "relu", { dense = 10 }]\n')
+    done = run("net.toml", "--data", "digits", "--draws", "2", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["data"]["name"] == "digits", done.stderr
+    model = Path(__file__).resolve().parents[2] / "firstguess-io/tests/onnx/mlp_opset17.onnx"
+    done = run(str(model), "--draws", "2", "--json", "--fail-on", "never")
+    assert done.returncode == 0 and len(json.loads(done.stdout)["measurement"]["layers"]) == 3, done.stderr
 
 
 TESTS = """

@@ -38,13 +38,14 @@ def _parser() -> argparse.ArgumentParser:
         "check",
         help="check a model",
         description="TARGET is module:name, where name is a torch.nn.Module, or a class or function without arguments that "
-        "makes one, or makes a tuple (model, x) or (model, x, y); or the path of a spec file.",
+        "makes one, or makes a tuple (model, x) or (model, x, y); or the path of a spec file or of an ONNX model.",
     )
     check.add_argument("targets", metavar="TARGET", nargs="+", help="module:name, such as pkg.mod:Net")
     check.add_argument(
         "--data",
         metavar="NPZ",
-        help="the batch: array x (and y) in an npz or npy file; other names become keyword arguments",
+        help="the batch: array x (and y) in an npz or npy file; other names become keyword arguments. For files of models as in "
+        "`firstguess check`: a file or the name of a data set",
     )
     check.add_argument("--draws", type=int, metavar="N", help="networks to draw [32]")
     check.add_argument("--seed", type=int, metavar="N", help="seed of every random number [0]")
@@ -74,13 +75,15 @@ def _check(options: argparse.Namespace) -> int:
         draws=options.draws,
         seed=options.seed,
     )
-    known = read_baseline(settings.baseline) if settings.baseline else None
+    # The one that pyproject.toml names is written for the first time here.
+    writes = bool(options.write_baseline)
+    known = read_baseline(settings.baseline, missing_ok=writes) if settings.baseline else None
     gate = Gate(settings, known)
     if options.write_baseline:
         gate.known = read_baseline(options.write_baseline, missing_ok=True)
     failed = False
     for text in options.targets:
-        report = gate.take(*_report(options, text, settings), record=bool(options.write_baseline))
+        report = gate.take(*_report(options, text, settings), record=writes)
         _print(report, options.json)
         failed |= gate.fails(report)
     if options.write_baseline and gate.known is not None:
@@ -93,12 +96,12 @@ def _check(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace, text: str, settings: Settings) -> Tuple[firstguess.Report, str]:
     """The report on one target, and the file that it is about."""
     target, location, x, y = _target(text)
-    if options.data:
-        x, y = _data(options.data)
     extra: Dict[str, Any] = {"draws": settings.draws, "seed": settings.seed}
     if isinstance(target, str):
         x, y = options.data, None
     else:
+        if options.data:
+            x, y = _data(options.data)
         extra.update(redraw=not options.as_found, output=options.output, name=options.name or text)
     return firstguess.check(target, x, y, **extra), location
 
@@ -114,7 +117,7 @@ def _print(report: firstguess.Report, as_json: bool) -> None:
 
 def _target(text: str) -> Tuple[Any, str, Any, Any]:
     """The model or its factory, the file it is in, and the batch where the factory brings one."""
-    if text.endswith(".toml"):
+    if text.lower().endswith((".toml", ".onnx")):
         return text, text, None, None
     module_name, colon, path = text.partition(":")
     if not colon or not path:

@@ -117,7 +117,10 @@ def read_baseline(path: str, *, missing_ok: bool = False) -> Optional[str]:
     except FileNotFoundError:
         if missing_ok:
             return None
-        raise ValueError(f"cannot read the baseline `{path}`: there is no such file; write it first") from None
+        raise ValueError(
+            f"cannot read the baseline `{path}`: there is no such file; write it first with --write-baseline, under pytest with "
+            "--firstguess-update-baseline"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read the baseline `{path}`: {error}") from error
 
