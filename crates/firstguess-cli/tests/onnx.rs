@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{Outcome, firstguess, json, outcome, program};
-use firstguess_io::{Tensor, WeightFormat, save_tensors};
+use firstguess_io::{Tensor, save_tensors};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -272,7 +272,7 @@ fn models_of_several_inputs_take_an_array_for_each() {
     #[expect(clippy::cast_precision_loss, reason = "small whole numbers")]
     let labels = tensor("labels", &[40], &|i| (i % 3) as f32);
     let write = |name: &str, tensors: &[Tensor]| {
-        save_tensors(&file(name), WeightFormat::Npz, tensors, &[]).expect("written");
+        save_tensors(&file(name), tensors, &[]).expect("written");
         file(name).to_string_lossy().into_owned()
     };
     let whole = write("whole.npz", &[ids.clone(), mask.clone(), labels]);

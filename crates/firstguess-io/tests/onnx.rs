@@ -96,7 +96,7 @@ fn models_of_several_inputs_compute_what_onnxruntime_computes() {
         assert_eq!(shape[0], 2, "{file}");
         close(&found, &outputs, &file);
         let error = model.translate().unwrap_err().to_string();
-        assert!(error.contains(" (node `"), "{file}: {error}");
+        assert!(error.contains("takes 2 inputs"), "{file}: {error}");
         let error = model.run(&[0.0; 10], &[2, 5]).unwrap_err().to_string();
         assert!(error.contains("several inputs"), "{file}: {error}");
     }

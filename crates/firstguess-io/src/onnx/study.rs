@@ -200,7 +200,11 @@ impl OnnxModel {
         let whole = if graph.one_of_numbers().is_some() {
             translated(&mut model, &layers, reached, &data, scores)
         } else {
-            model.untranslated = Some(self.why_no_theory());
+            let why = self.why_no_theory();
+            for layer in &mut model.layers {
+                layer.no_theory = Some(why.clone());
+            }
+            model.untranslated = Some(why);
             None
         };
         Ok(OnnxStudy { source: self, data, feed, rows, fixed, layers, scores, model, whole })

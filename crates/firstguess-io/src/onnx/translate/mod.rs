@@ -93,6 +93,13 @@ impl OnnxModel {
                 "Nothing can be translated whose shapes are unknown; check it as it is".to_owned();
             return Err(OnnxError::Unsupported { operators: unknown, advice });
         }
+        if let [_, _, ..] = self.graph.inputs[..] {
+            let (names, count) = (self.input_names().join(", "), self.graph.inputs.len());
+            return Err(OnnxError::malformed(
+                format!("takes {count} inputs ({names})"),
+                "one input, from which a chain of layers leads to the scores; check this model as it is",
+            ));
+        }
         let feed = Feed::made_up(&self.graph)?;
         let rows = feed.fixed_batch(&self.graph)?.unwrap_or(2);
         let inputs = feed.arrays(rows, &feed.make_up(rows, Seed(0)))?;
