@@ -159,7 +159,7 @@ fn several_inputs_are_looked_at_as_one_example() {
         changed[1].shape = vec![1, 2];
         changed[1].values.truncate(2);
         let words =
-            if file == "masked_opset17.onnx" { "2 examples of" } else { "the data have [1, 2]" };
+            if file == "masked_opset17.onnx" { "as many examples" } else { "the data have [1, 2]" };
         refused(&changed, &[words, &second]);
         let mut changed = arrays.clone();
         changed[0].values[1] = if masked { 0.5 } else { f64::NAN };
