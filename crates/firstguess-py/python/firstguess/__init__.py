@@ -142,7 +142,7 @@ def check(
             model = {**model, "name": name}
         path, text = _spec(model)
         arrays = _named_arrays(path, x, y) if isinstance(x, Mapping) else None
-        source, inputs, labels, classes = (None, None, None, 0) if arrays else _spec_data(x, y)
+        source, inputs, labels, classes = (None, None, None, 0) if arrays is not None else _spec_data(x, y)
         counts = _whole("draws", draws), _whole("samples", samples), _whole("seed", seed)
         return Report(_core.check_spec(path, text, source, inputs, labels, classes, *counts, arrays))
     if not callable(model):
