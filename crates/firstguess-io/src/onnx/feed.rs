@@ -213,7 +213,7 @@ impl Feed {
     /// Refuses what no batch can be made of.
     fn checked(self, graph: &Graph) -> Result<Self, OnnxError> {
         self.fixed_batch(graph)?;
-        for input in graph.inputs.iter().filter(|input| input.shape.is_empty()) {
+        if let Some(input) = graph.inputs.iter().find(|input| input.shape.is_empty()) {
             return Err(OnnxError::malformed(
                 format!("takes a single number, {}", graph.describe(input)),
                 "inputs whose first axis counts the examples",
@@ -261,6 +261,17 @@ impl Feed {
                 format!("takes {first} examples of one input and {other} of another"),
                 "inputs whose first axis counts the examples",
             ))
+        })
+    }
+
+    /// Refuses batches of more numbers than a tensor may have: the file may claim any number of examples at once.
+    pub(super) fn check_rows(&self, rows: usize) -> Result<(), OnnxError> {
+        let numbers = rows.checked_mul(self.features()).filter(|n| *n <= MAX_ELEMENTS);
+        numbers.map(|_| ()).ok_or_else(|| {
+            OnnxError::malformed(
+                format!("takes {rows} examples at once, of {} numbers each", self.features()),
+                format!("at most {MAX_ELEMENTS} numbers at once"),
+            )
         })
     }
 

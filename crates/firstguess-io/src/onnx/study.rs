@@ -265,6 +265,7 @@ impl OnnxModel {
         // Numbers of any size do for numbers; what is looked up or masks must make sense.
         let given = given.filter(|_| self.graph.one_of_numbers().is_none());
         let observed = |batch: usize| {
+            feed.check_rows(batch)?;
             let values = match given {
                 None => feed.make_up(batch, Seed(0)),
                 Some(data) => {

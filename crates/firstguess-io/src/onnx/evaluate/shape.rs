@@ -349,6 +349,15 @@ fn tile(call: &Call<'_>) -> Result<Array, String> {
     Ok(result)
 }
 
+/// The elements at the places that stay, zeros elsewhere.
+fn kept<T: Copy + Default>(
+    x: &ArrayD<T>,
+    stays: impl Fn(usize) -> bool,
+) -> Result<ArrayD<T>, String> {
+    let values = x.iter().enumerate().map(|(at, x)| if stays(at) { *x } else { T::default() });
+    array(x.shape(), values.collect())
+}
+
 /// Matrices with zeros above or below one of their diagonals.
 fn triangle(call: &Call<'_>) -> Result<Array, String> {
     let diagonal = call.optional(1).map(Array::integers).transpose()?;
@@ -364,13 +373,6 @@ fn triangle(call: &Call<'_>) -> Result<Array, String> {
         let right = column.saturating_sub(row);
         if upper { right >= diagonal } else { right <= diagonal }
     };
-    fn kept<T: Copy + Default>(
-        x: &ArrayD<T>,
-        stays: impl Fn(usize) -> bool,
-    ) -> Result<ArrayD<T>, String> {
-        let values = x.iter().enumerate().map(|(at, x)| if stays(at) { *x } else { T::default() });
-        array(x.shape(), values.collect())
-    }
     with_any(input, |x| kept(x, stays), |x| kept(x, stays), |x| kept(x, stays))
 }
 

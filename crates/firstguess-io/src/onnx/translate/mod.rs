@@ -102,6 +102,7 @@ impl OnnxModel {
         }
         let feed = Feed::made_up(&self.graph)?;
         let rows = feed.fixed_batch(&self.graph)?.unwrap_or(2);
+        feed.check_rows(rows)?;
         let inputs = feed.arrays(rows, &feed.make_up(rows, Seed(0)))?;
         let observed = Observed::new(&self.graph, inputs)?;
         let mut reader = Reader { graph: &self.graph, observed: &observed, notes: Vec::new() };
