@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
                         "`{}` with padding: windows at the border hold fewer values, which is measured, not predicted",
                         kind.key()
                     ))),
-                    Op::Pool { kind, size, stride, padding: 0 } => self.pool(
+                    Op::Pool { kind, size, stride, padding: 0 } => Self::pool(
                         field,
                         node,
                         Pooling { kind: *kind, size: *size, correlation: 0.0 },
@@ -258,7 +258,6 @@ impl<'a> Walk<'a> {
     }
 
     fn pool(
-        &mut self,
         mut field: Field,
         node: &Node,
         pool: Pooling,
