@@ -67,7 +67,9 @@ impl Slot {
             StandIn::Below(below) => {
                 stream.fill_uniform_f32(0, &mut values);
                 let last = below.saturating_sub(1) as f32;
-                values.iter_mut().for_each(|x| *x = (*x * below as f32).floor().min(last));
+                for x in &mut values {
+                    *x = (*x * below as f32).floor().min(last);
+                }
             }
             StandIn::Ones => {}
         }
@@ -212,7 +214,7 @@ impl Feed {
 
     /// Refuses what no batch can be made of.
     fn checked(self, graph: &Graph) -> Result<Self, OnnxError> {
-        self.fixed_batch(graph)?;
+        Self::fixed_batch(graph)?;
         if let Some(input) = graph.inputs.iter().find(|input| input.shape.is_empty()) {
             return Err(OnnxError::malformed(
                 format!("takes a single number, {}", graph.describe(input)),
@@ -253,7 +255,7 @@ impl Feed {
     }
 
     /// Examples at once, where the file fixes their number.
-    pub(super) fn fixed_batch(&self, graph: &Graph) -> Result<Option<usize>, OnnxError> {
+    pub(super) fn fixed_batch(graph: &Graph) -> Result<Option<usize>, OnnxError> {
         let mut fixed = graph.inputs.iter().filter_map(|input| input.shape.first().copied()?);
         let Some(first) = fixed.next() else { return Ok(None) };
         fixed.find(|batch| *batch != first).map_or(Ok(Some(first)), |other| {

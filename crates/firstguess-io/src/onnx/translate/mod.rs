@@ -101,7 +101,7 @@ impl OnnxModel {
             ));
         }
         let feed = Feed::made_up(&self.graph)?;
-        let rows = feed.fixed_batch(&self.graph)?.unwrap_or(2);
+        let rows = Feed::fixed_batch(&self.graph)?.unwrap_or(2);
         feed.check_rows(rows)?;
         let inputs = feed.arrays(rows, &feed.make_up(rows, Seed(0)))?;
         let observed = Observed::new(&self.graph, inputs)?;
