@@ -23,6 +23,8 @@ pub(super) struct Edge {
     pub(super) bias_variance: f64,
     /// The variance at rest, where there is one to aim at.
     pub(super) q_star: Option<f64>,
+    /// Whether that one repels: networks of finite width leave it.
+    pub(super) repels: bool,
 }
 
 impl Edge {
@@ -71,12 +73,13 @@ impl Edge {
 
     fn at(point: &CriticalPoint, bias_variance: f64, homogeneous: bool) -> Self {
         let q_star = point.q_star.clone().ok().filter(|q| *q > bias_variance && !homogeneous);
-        Self { weight_variance: point.weight_variance, bias_variance, q_star }
+        let repels = q_star.is_some() && !point.stable;
+        Self { weight_variance: point.weight_variance, bias_variance, q_star, repels }
     }
 
     /// Not critical: signals keep this variance.
     pub(super) fn keeping(weight_variance: f64, variance: f64) -> Self {
-        Self { weight_variance, bias_variance: 0.0, q_star: Some(variance) }
+        Self { weight_variance, bias_variance: 0.0, q_star: Some(variance), repels: false }
     }
 
     fn predicted(&self, spec: &Spec, data: &Dataset, input: InputStatistics) -> Option<Objective> {
@@ -97,7 +100,7 @@ impl Edge {
             .into_iter()
             .min_by(|a, b| a.ln().abs().total_cmp(&b.ln().abs()))
             .ok_or("no weight variance is critical")?;
-        Ok(Self { weight_variance, bias_variance: 0.0, q_star: None })
+        Ok(Self { weight_variance, bias_variance: 0.0, q_star: None, repels: false })
     }
 
     /// The question with these variances.

@@ -11,8 +11,9 @@ use super::{Case, Proposal};
 pub(super) fn propose(case: &Case<'_>) -> Result<Proposal, String> {
     case.plain()?;
     let dual = case.dual()?;
-    if dual.homogeneous().is_some() {
-        return Err("a homogeneous activation keeps every variance where it is critical".to_owned());
+    // Elsewhere to keep the signal instead of the gradient is the worse choice: it is chaotic.
+    if case.edge.as_ref().is_ok_and(|edge| !edge.repels) {
+        return Err("the variance stays where gradients are kept".to_owned());
     }
     let second = dual.moments(1.0).second;
     if !(second.is_finite() && second > 0.0) {
