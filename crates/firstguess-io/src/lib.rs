@@ -35,7 +35,8 @@ pub use known::{Archive, KnownFile, KnownSource, Origin, known_sources};
 pub use load::{EMBEDDED, ReadOptions, dataset_from_bytes, load_dataset, load_dataset_with};
 pub use matrix::{Matrix, load_labels, load_matrix};
 pub use onnx::{
-    FoundWeights, MAX_MODEL_BYTES, OnnxError, OnnxModel, OnnxStudy, Operator, Translation,
+    FoundWeights, MAX_MODEL_BYTES, OnnxError, OnnxLayer, OnnxModel, OnnxStudy, Operator,
+    Translation,
 };
 pub use spec_file::{
     LoadSpecError, MAX_SPEC_BYTES, SpecFile, SpecFileError, load_spec, parse_spec, spec_text,
