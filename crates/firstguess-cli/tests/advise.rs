@@ -67,11 +67,9 @@ fn plain_terminals_get_lines_that_fit_and_columns_that_align() {
         shown.stdout
     };
     let text = plain(&["advise", &spec, "--draws", "2", "--quiet"]);
-    let ends: Vec<usize> = text
-        .lines()
-        .filter(|line| line.contains('(') && line.contains("%)"))
-        .map(str::len)
-        .collect();
+    let table = text.lines().skip_while(|line| !line.starts_with("  candidate"));
+    let ends: Vec<usize> =
+        table.take_while(|line| !line.contains("measured")).map(str::len).collect();
     assert!(ends.len() > 4 && ends.iter().all(|end| *end == ends[0]), "{text}");
     let found = plain(&["check", &spec, "--weights", &weights, "--quiet"]);
     assert!(found.contains("sqrt") || found.contains("sigma"), "{found}");

@@ -2,7 +2,7 @@
 
 use super::text::{left, number, right};
 use super::{Fields, SCHEMA_VERSION, Style};
-use crate::advise::objective::{Objective, Term};
+use crate::advise::objective::{Objective, SHARE_RESOLUTION, Term};
 use crate::advise::{Advice, Assessed, TradeOffPoint};
 use crate::finding::Severity;
 use crate::loss_doctor::Verdict;
@@ -251,7 +251,9 @@ fn change_note(change: &Assessed, best: &Objective) -> String {
     let verdict = match (better, broken) {
         (true, _) => "better still by the objective".to_owned(),
         (false, true) if o.ln_gradient.is_some_and(|ln| ln > 0.0) && !o.gradient.met() => {
-            "not advised: the bias goes and the gradients explode".to_owned()
+            let fairer = o.largest_share.value() < best.largest_share.value() - SHARE_RESOLUTION;
+            let gain = if fairer { "the bias goes and " } else { "" };
+            format!("not advised: {gain}the gradients explode")
         }
         (false, true) => "not advised: it does not train".to_owned(),
         (false, false) => "no better by the objective".to_owned(),
