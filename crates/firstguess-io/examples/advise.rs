@@ -23,7 +23,7 @@ const STEPS: usize = 300;
 const BATCH: usize = 64;
 const SEEDS: usize = 5;
 const SELECTION_SEEDS: usize = 3;
-const RATES: [f64; 4] = [1e-4, 3e-4, 1e-3, 3e-3];
+const RATES: [f64; 6] = [3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2];
 
 const CELLS: [&str; 6] =
     ["tanh:20,60,100", "relu:20,60", "gelu:20,60", "silu:20,60", "sigmoid:20,60", "elu:20,60"];

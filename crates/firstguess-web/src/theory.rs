@@ -178,7 +178,7 @@ fn guess(classes: usize, gamma: f64, shares: Option<&ShareTable>) -> Result<Valu
     let none = |error: PrejudiceError| NoTheory::new(error.to_string());
     // The integrals take tens of milliseconds each, the table none.
     let (largest, agreement) = if let Some(table) = shares {
-        (first_share(table, gamma), first_share(table, favoured_by_inputs(gamma)))
+        (table.mean_max(gamma), table.agreement(gamma))
     } else {
         let law = GuessLaw::new(classes, gamma).map_err(none)?;
         (Ok(law.mean_max().value), Ok(law.agreement().value))
@@ -207,17 +207,6 @@ fn guess(classes: usize, gamma: f64, shares: Option<&ShareTable>) -> Result<Valu
         .named("ordered_shares", &ordered)
         .named("law", &density)
         .into_value())
-}
-
-/// The mean share of the favoured class.
-fn first_share(table: &ShareTable, gamma: f64) -> Result<f64, PrejudiceError> {
-    Ok(table.shares(gamma)?.first().copied().unwrap_or(f64::NAN))
-}
-
-/// The drift ratio at which the mean largest share is the agreement at `gamma`: the one at `√c` is the other at `c`, as
-/// [`GuessLaw::mean_max`] says.
-fn favoured_by_inputs(gamma: f64) -> f64 {
-    if gamma.is_infinite() { gamma } else { gamma * (gamma / (1.0 + 2.0 * gamma)) }
 }
 
 /// A diagram in both forms, as text.

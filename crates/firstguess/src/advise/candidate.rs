@@ -9,6 +9,7 @@ mod gaussian_pair;
 mod he;
 mod input_centring;
 mod orthogonal;
+mod orthogonal_preserving;
 mod present;
 mod residual_scaling;
 
@@ -77,6 +78,7 @@ pub const CANDIDATES: &[Candidate] = &[
     candidate("present", Kind::Weights, present::propose),
     candidate("orthogonal_critical", Kind::Weights, orthogonal::propose),
     candidate("critical", Kind::Weights, critical::propose),
+    candidate("orthogonal_preserving", Kind::Weights, orthogonal_preserving::propose),
     candidate("he", Kind::Weights, he::propose),
     candidate("residual_scaling", Kind::Weights, residual_scaling::propose),
     candidate("input_centring", Kind::Inputs, input_centring::propose),

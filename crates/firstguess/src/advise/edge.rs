@@ -74,6 +74,11 @@ impl Edge {
         Self { weight_variance: point.weight_variance, bias_variance, q_star }
     }
 
+    /// Not critical: signals keep this variance.
+    pub(super) fn keeping(weight_variance: f64, variance: f64) -> Self {
+        Self { weight_variance, bias_variance: 0.0, q_star: Some(variance) }
+    }
+
     fn predicted(&self, spec: &Spec, data: &Dataset, input: InputStatistics) -> Option<Objective> {
         let spec = self.spec(spec, data);
         let network = spec.network.resolve(&data.shape()).ok()?;

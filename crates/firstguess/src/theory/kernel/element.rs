@@ -18,6 +18,8 @@ pub(super) struct Element {
     dual: Dual,
     piecewise: Option<Piecewise>,
     table: Option<Table>,
+    /// Tables that were made for variances far apart.
+    wide_tables: usize,
 }
 
 /// What became of the points.
@@ -29,12 +31,24 @@ pub(super) struct Outcome {
     pub(super) error: f64,
 }
 
+/// Decades between the smallest and the largest variance beyond which a table takes seconds, and how many of these are made.
+///
+/// One serves data whose inputs differ that much. A network whose variance map repels pulls its inputs farther apart in every
+/// layer, and would ask for one each.
+const WIDE: f64 = 3.0;
+const WIDE_TABLES: usize = 2;
+
 /// Error of the closed forms and of the series.
 const EXACT: f64 = 1e-13;
 
 impl Element {
     pub(super) fn new(function: &Pointwise) -> Self {
-        Self { dual: Dual::of(function.clone()), piecewise: Piecewise::of(function), table: None }
+        Self {
+            dual: Dual::of(function.clone()),
+            piecewise: Piecewise::of(function),
+            table: None,
+            wide_tables: 0,
+        }
     }
 
     pub(super) fn function(&self) -> &Pointwise {
@@ -125,6 +139,17 @@ impl Element {
         let moments: Vec<_> = points.second.par_iter().map(|q| self.dual.moments(*q)).collect();
         let covered = self.table.as_ref().is_some_and(|table| table.covers(&points.second));
         if !covered {
+            let apart = decades_apart(&points.second);
+            if apart > WIDE {
+                self.wide_tables += 1;
+                if self.wide_tables > WIDE_TABLES {
+                    return Err(NoTheory::new(format!(
+                        "the variances of the inputs have come apart by {apart:.1} decades and move on with every layer: too far \
+                         for the kernel of `{}` to be tabulated anew each time",
+                        self.function()
+                    )));
+                }
+            }
             self.table = Some(Table::new(self.dual.function(), &points.second)?);
         }
         let Some(table) = &self.table else {
@@ -142,6 +167,14 @@ impl Element {
     fn derivatives(&self, points: &Points) -> Vec<f64> {
         points.second.par_iter().map(|q| self.dual.moments(*q).derivative_second).collect()
     }
+}
+
+/// Between the smallest and the largest positive variance.
+fn decades_apart(variances: &[f64]) -> f64 {
+    let logs = variances.iter().filter(|q| **q > 0.0).map(|q| q.log10());
+    let (low, high) =
+        logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+    (high - low).max(0.0)
 }
 
 fn homogeneous(points: &mut Points, left: f64, right: f64) -> Outcome {

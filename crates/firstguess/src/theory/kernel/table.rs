@@ -31,8 +31,9 @@ const TOLERANCE: f64 = 1e-10;
 /// Numbers of nodes in `ln q` that are tried.
 const ORDERS: [usize; 10] = [2, 3, 4, 6, 8, 11, 15, 20, 26, 34];
 
-/// Margin in `ln q` around the variances asked for, so that the next layer may find its own inside.
+/// Margin in `ln q` around the variances asked for, so that the next layers may find their own inside: at least, and per width.
 const MARGIN: f64 = 0.2;
+const RELATIVE_MARGIN: f64 = 0.08;
 
 /// See the module.
 pub(super) struct Table {
@@ -62,7 +63,8 @@ impl Table {
         if low > high {
             (low, high) = (0.0, 0.0);
         }
-        (low, high) = (low - MARGIN, high + MARGIN);
+        let margin = MARGIN + RELATIVE_MARGIN * (high - low);
+        (low, high) = (low - margin, high + margin);
         let parity = function.parity();
         let (order, variance_error, family) = choose_order(function, low, high)?;
         let basis = ChebyshevBasis::new(order);

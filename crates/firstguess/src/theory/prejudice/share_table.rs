@@ -73,6 +73,29 @@ impl ShareTable {
         let t = 2.0 * angle / FRAC_PI_2 - 1.0;
         Ok(self.ranks.iter().map(|rank| clenshaw(rank, t).clamp(0.0, 1.0)).collect())
     }
+
+    /// The mean share of the favoured class, as [`GuessLaw::mean_max`]; NaN if no rank is tabulated.
+    ///
+    /// # Errors
+    ///
+    /// As [`shares`](Self::shares).
+    pub fn mean_max(&self, gamma: f64) -> Result<f64, PrejudiceError> {
+        Ok(self.shares(gamma)?.first().copied().unwrap_or(f64::NAN))
+    }
+
+    /// The chance that two inputs get the same class, as [`GuessLaw::agreement`].
+    ///
+    /// The mean share of the favoured class at the correlation `c` is the agreement at `√c`, so the agreement at `c` is
+    /// looked up at `c²`, which is the drift ratio `γ²/(1 + 2γ)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`shares`](Self::shares).
+    pub fn agreement(&self, gamma: f64) -> Result<f64, PrejudiceError> {
+        let squared =
+            if gamma.is_infinite() { gamma } else { gamma * (gamma / (1.0 + 2.0 * gamma)) };
+        self.mean_max(squared)
+    }
 }
 
 /// One share; the coarse rule is enough for what is interpolated to four digits.
@@ -90,7 +113,7 @@ mod tests {
 
     #[test]
     fn tabulated_shares_are_those_of_the_integrals() {
-        for (classes, count) in [(2, 2), (3, 3), (10, 4), (100, 3)] {
+        for (classes, count) in [(2, 2), (3, 3), (10, 4), (100, 3), (1000, 2)] {
             let table = ShareTable::new(classes, count).unwrap();
             for gamma in [0.0, 1e-6, 0.03, 0.4, 1.7, 30.0, 1e4, f64::INFINITY] {
                 let law = GuessLaw::new(classes, gamma).unwrap();
@@ -99,6 +122,8 @@ mod tests {
                     let error = (found - exact.value).abs();
                     assert!(error < 1e-4, "{classes} classes, γ = {gamma}: {found}, {exact:?}");
                 }
+                let error = (table.agreement(gamma).unwrap() - law.agreement().value).abs();
+                assert!(error < 1e-4, "agreement of {classes} classes, γ = {gamma}: {error:e}");
             }
         }
     }
