@@ -317,6 +317,10 @@ fn what_no_spec_can_hold_is_neither_advised_nor_drawn() {
         }
     }
     assert!(!file.exists());
+    // Commands that take specs alone say how to get one.
+    let refused = firstguess(&["train", &model("mlp_opset17.onnx")]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("--write-spec"), "{}", refused.stderr);
 }
 
 /// Names and shapes are those of the file; the law is the scheme's, not that of the weights found.

@@ -72,12 +72,7 @@ impl Question<'_> {
                 self.path.display()
             )
         })?;
-        if let Some(FoldedNorms { folded, convolutions }) = study.model().folded {
-            notes.push(format!(
-                "{folded} of {convolutions} convolutions look as if batch normalisations had been folded into them: the network in \
-                 the file is then not the one that is trained (firstguess explain folded-batch-norm)"
-            ));
-        }
+        notes.extend(folded(study));
         Ok((spec, notes))
     }
 
@@ -97,4 +92,13 @@ impl Question<'_> {
         };
         Ok(asked.prepare(&raw, self.measure.seed)?)
     }
+}
+
+/// Whether the network in the file is one that nobody trains.
+pub(crate) fn folded(study: &OnnxStudy<'_>) -> Option<String> {
+    let FoldedNorms { folded, convolutions } = study.model().folded?;
+    Some(format!(
+        "{folded} of {convolutions} convolutions look as if batch normalisations had been folded into them: the network in the file is \
+         then not the one that is trained (firstguess explain folded-batch-norm)"
+    ))
 }
