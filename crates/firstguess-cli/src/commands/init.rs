@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::args::{InitArgs, SchemeArg};
 use crate::commands::model::{inputs, replace_data};
-use crate::commands::onnx::{Question, folded, is_onnx};
+use crate::commands::onnx::{Question, folded_norms, is_onnx};
 use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
 use crate::printer::Printer;
@@ -100,7 +100,7 @@ fn of_onnx(args: &InitArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
         let (mut spec, mut notes) = question.spec(study)?;
         if let (SchemeArg::Given(_), Some(found)) = (&args.scheme, &study.model().translation) {
             // Without the variances that were read off the layers, and without what is said of those.
-            (spec.network.layers, notes) = (found.layers.clone(), folded(study).into_iter().collect());
+            (spec.network.layers, notes) = (found.layers.clone(), folded_norms(study).into_iter().collect());
         }
         let drawn = draw(&spec, study.data(), args, out)?;
         let (tensors, more) = study.tensors(&drawn.weights).map_err(|why| {

@@ -72,7 +72,7 @@ impl Question<'_> {
                 self.path.display()
             )
         })?;
-        notes.extend(folded(study));
+        notes.extend(folded_norms(study));
         Ok((spec, notes))
     }
 
@@ -95,7 +95,7 @@ impl Question<'_> {
 }
 
 /// Whether the network in the file is one that nobody trains.
-pub(crate) fn folded(study: &OnnxStudy<'_>) -> Option<String> {
+pub(crate) fn folded_norms(study: &OnnxStudy<'_>) -> Option<String> {
     let FoldedNorms { folded, convolutions } = study.model().folded?;
     Some(format!(
         "{folded} of {convolutions} convolutions look as if batch normalisations had been folded into them: the network in the file is \
