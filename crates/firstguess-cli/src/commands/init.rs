@@ -78,8 +78,9 @@ fn of_spec(args: &InitArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let data = inputs(&file.spec)?;
     file.spec.network_for(&data).map_err(|fault| file.fault(&fault))?;
     let drawn = draw(&file.spec, &data, args, out)?;
-    let tensors = named_tensors(&drawn.network, &drawn.weights).into_iter().map(tensor).collect();
-    save(args, &drawn, tensors, &[], out)?;
+    let tensors: Vec<Tensor> =
+        named_tensors(&drawn.network, &drawn.weights).into_iter().map(tensor).collect();
+    save(args, &drawn, &tensors, &[], out)?;
     out.note(
         "names are those of torch.nn.Sequential with the layers written out: model.load_state_dict(safetensors.torch.load_file(FILE))",
     )?;
@@ -111,7 +112,7 @@ fn of_onnx(args: &InitArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
             )
         })?;
         notes.extend(more);
-        save(args, &drawn, tensors, &notes, out)?;
+        save(args, &drawn, &tensors, &notes, out)?;
         for note in &notes {
             out.note(note)?;
         }
@@ -153,13 +154,13 @@ fn draw(spec: &Spec, data: &Dataset, args: &InitArgs, out: &Printer) -> anyhow::
 fn save(
     args: &InitArgs,
     drawn: &Drawn,
-    tensors: Vec<Tensor>,
+    tensors: &[Tensor],
     notes: &[String],
     out: &mut Printer,
 ) -> anyhow::Result<()> {
     let Drawn { spec, scheme, refined, .. } = drawn;
     let metadata = metadata(spec, scheme, refined.as_ref().map(|_| args.lsuv_target));
-    save_tensors(&args.output, &tensors, &metadata).context("the weights were not written")?;
+    save_tensors(&args.output, tensors, &metadata).context("the weights were not written")?;
     let seed = spec.measure.seed;
     let answer = Answer {
         name: &spec.name,

@@ -106,7 +106,7 @@ impl OnnxStudy<'_> {
             match layer.bias {
                 Some(bias) => put(bias, drawn.bias.clone(), layer.factors[1], "biases")?,
                 None if drawn.bias.iter().any(|b| *b != 0.0) => {
-                    without_bias.push(layer.path.as_str())
+                    without_bias.push(layer.path.as_str());
                 }
                 None => {}
             }
@@ -244,8 +244,9 @@ mod tests {
             for tensor in &tensors {
                 let place =
                     graph.initializer.iter_mut().find(|t| t.name == tensor.name).expect(file);
-                let shape: Vec<i64> = tensor.shape.iter().map(|n| *n as i64).collect();
-                assert_eq!(place.dims, shape, "{file}: {}", tensor.name);
+                let shape: Vec<usize> =
+                    place.dims.iter().map(|n| usize::try_from(*n).unwrap()).collect();
+                assert_eq!(shape, tensor.shape, "{file}: {}", tensor.name);
                 place.raw_data = tensor.values.iter().flat_map(|x| x.to_le_bytes()).collect();
                 (place.float_data, place.external_data, place.data_location) = (vec![], vec![], 0);
             }
