@@ -81,6 +81,7 @@ pub(crate) enum Command {
         firstguess advise [OPTIONS] --activation <A> --depth <L>")]
     #[command(after_help = "Examples:\n  \
         firstguess advise model.toml --data images.npz\n  \
+        firstguess advise model.onnx --data images.npz\n  \
         firstguess advise --activation tanh --depth 60\n  \
         firstguess advise --activation gelu --depth 50 --architecture resnet --loss blurry(0.3)\n  \
         firstguess advise --activation relu --depth 20 --code torch > init.py")]
@@ -89,7 +90,8 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         firstguess init model.toml -o weights.safetensors\n  \
         firstguess init model.toml --scheme advised --seed 7 -o weights.npz\n  \
-        firstguess init model.toml --scheme orthogonal --lsuv -o weights.safetensors")]
+        firstguess init model.toml --scheme orthogonal --lsuv -o weights.safetensors\n  \
+        firstguess init model.onnx --scheme advised -o weights.npz")]
     Init(InitArgs),
     /// Theory alone: fixed points, phase, depth scales, and every layer's variance and bias
     #[command(override_usage = "firstguess predict [OPTIONS] <MODEL>\n       \

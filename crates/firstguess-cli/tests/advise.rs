@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{firstguess, json};
+use common::{firstguess, json, outcome, program};
 
 const SPEC: &str = r#"
 name = "deep-tanh"
@@ -50,6 +50,29 @@ fn advice_is_measured_and_says_what_it_is_worth() {
     assert!(text.stdout.contains("ADVICE") && text.stdout.lines().all(|l| l.chars().count() <= 80));
     let again = firstguess(&["advise", &spec, "--draws", "4", "--quiet", "--threads", "1"]);
     assert_eq!(text.stdout, again.stdout);
+}
+
+/// Greek is spelled out before lines are broken and columns laid out.
+#[test]
+fn plain_terminals_get_lines_that_fit_and_columns_that_align() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = spec(folder.path());
+    let weights = folder.path().join("w.safetensors").to_str().unwrap().to_owned();
+    json(&["init", &spec, "--scheme", "he_normal", "-o", &weights]);
+    let plain = |arguments: &[&str]| {
+        let shown = outcome(program(arguments).env("LANG", "C"));
+        assert!(shown.stdout.is_ascii(), "{}", shown.stdout);
+        let long = shown.stdout.lines().find(|line| line.len() > 80);
+        assert_eq!(long, None, "{}", shown.stdout);
+        shown.stdout
+    };
+    let text = plain(&["advise", &spec, "--draws", "2", "--quiet"]);
+    let table = text.lines().skip_while(|line| !line.starts_with("  candidate"));
+    let ends: Vec<usize> =
+        table.take_while(|line| !line.contains("measured")).map(str::len).collect();
+    assert!(ends.len() > 4 && ends.iter().all(|end| *end == ends[0]), "{text}");
+    let found = plain(&["check", &spec, "--weights", &weights, "--quiet"]);
+    assert!(found.contains("sqrt") || found.contains("sigma"), "{found}");
 }
 
 #[test]

@@ -319,3 +319,90 @@ fn behind_an_unknown_operator_layers_are_named() {
     assert!(report["measurement"]["prejudice"]["largest_share"]["value"].is_null());
     assert!(report["verdict"]["headline"].as_str().expect("words").contains("Only a part"));
 }
+
+/// Advice on a file and on the spec written of it are the same: before it is the law of the weights found.
+#[test]
+fn advice_starts_from_the_law_of_the_weights_found() {
+    let folder = TempDir::new().expect("a folder");
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let row = |i: usize| (0..16).map(|j| ((i * 7 + j * 3) % 11).to_string()).collect::<Vec<_>>();
+    let rows: Vec<String> = (0..30).map(|i| format!("{},{}", row(i).join(","), i % 4)).collect();
+    let header: Vec<String> = (0..16).map(|i| format!("x{i}")).collect();
+    let (table, spec) = (at("table.csv"), at("prenorm.toml"));
+    fs::write(&table, format!("{},label\n{}\n", header.join(","), rows.join("\n")))
+        .expect("written");
+    let path = model("prenorm_opset17.onnx");
+    let of_model = json(&["advise", &path, "--data", &table, "--draws", "2", "--quiet"]);
+    check("prenorm_opset17.onnx", &["--data", &table, "--write-spec", &spec]);
+    let of_spec = json(&["advise", &spec, "--draws", "2", "--quiet"]);
+    for which in ["present", "recommended"] {
+        assert_eq!(of_model[which]["layers"], of_spec[which]["layers"], "{which}");
+        assert_eq!(of_model[which]["objective"], of_spec[which]["objective"], "{which}");
+    }
+    assert_eq!(of_model["present"]["layers"][0]["weight_law"], "uniform");
+    let found = of_model["present"]["layers"][0]["weight_variance"].as_f64().expect("a number");
+    assert!((found - 1.0 / 3.0).abs() < 1e-9, "{found}");
+    let layers = of_model["model"]["layers"].as_array().expect("layers");
+    assert_eq!(layers.len(), 6);
+    assert_eq!((&layers[1]["path"], &layers[1]["has_bias"]), (&"1.up".into(), &true.into()));
+    // Without data on standard normal inputs, and as source text.
+    let made_up = json(&["advise", &path, "--draws", "2", "--samples", "24", "--quiet"]);
+    assert_eq!(made_up["check"]["data"]["examples"], 24);
+    let notes = made_up["model"]["notes"].to_string();
+    assert!(notes.contains("standard normal") && notes.contains("operator set 17"), "{notes}");
+    let text = ["advise", &path, "--draws", "2", "--samples", "24", "--code", "torch", "--quiet"];
+    assert!(firstguess(&text).stdout.contains("def init_("));
+}
+
+#[test]
+fn what_no_spec_can_hold_is_neither_advised_nor_drawn() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("w.safetensors");
+    let output = file.to_string_lossy().into_owned();
+    for (name, operators) in [
+        ("tokens_opset17.onnx", &["MatMul (node `/embed/MatMul`)", "ReduceMean (node"][..]),
+        ("concatenated_dynamo.onnx", &["Concat (node `node_cat`)"]),
+    ] {
+        let path = model(name);
+        for call in [&["advise", &path][..], &["init", &path, "-o", &output]] {
+            let Outcome { code, stdout, stderr } = firstguess(call);
+            assert_eq!((code, stdout.as_str()), (Some(2), ""), "{call:?}");
+            for said in operators.iter().chain(&["no spec can hold", "firstguess check"]) {
+                assert!(stderr.contains(said), "{call:?}: {stderr}");
+            }
+        }
+    }
+    assert!(!file.exists());
+    // Commands that take specs alone say how to get one.
+    let refused = firstguess(&["train", &model("mlp_opset17.onnx")]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("--write-spec"), "{}", refused.stderr);
+}
+
+/// Names and shapes are those of the file; the law is the scheme's, not that of the weights found.
+#[test]
+fn drawn_weights_fit_the_file() {
+    let folder = TempDir::new().expect("a folder");
+    let output = folder.path().join("w.safetensors").to_string_lossy().into_owned();
+    let path = model("prenorm_preserved.onnx");
+    let made = json(&["init", &path, "--scheme", "he_uniform", "-o", &output]);
+    let first = &made["tensors"][2];
+    assert_eq!(
+        (&first["name"], &first["shape"]),
+        (&"1.up.weight".into(), &serde_json::json!([16, 8]))
+    );
+    assert!(made["notes"].to_string().contains("normalisations"), "{}", made["notes"]);
+    let audit = json(&["check", "--weights", &output, "--scheme", "he_uniform"]);
+    assert_eq!(audit["findings"], serde_json::json!([]));
+    let first = fs::read(&output).expect("written");
+    json(&["init", &path, "--scheme", "he_uniform", "-o", &output]);
+    assert_eq!(first, fs::read(&output).expect("written"));
+    // The model's own law, and what is advised: drawn anew, refined on its inputs.
+    json(&["init", &path, "-o", &output]);
+    assert_ne!(first, fs::read(&output).expect("written"));
+    let refined = json(&["init", &path, "--scheme", "advised", "--lsuv", "-o", &output]);
+    assert!(refined["scheme"].as_str().expect("words").starts_with("advised: "));
+    let folded =
+        json(&["init", &model("resnet_opset17.onnx"), "--scheme", "he_normal", "-o", &output]);
+    assert!(folded["notes"].to_string().contains("folded-batch-norm"), "{}", folded["notes"]);
+}

@@ -38,7 +38,8 @@ pub use load::{
 pub use matrix::{Matrix, load_labels, load_matrix};
 pub use npz::NamedArray;
 pub use onnx::{
-    FoundWeights, MAX_MODEL_BYTES, OnnxError, OnnxModel, OnnxStudy, Operator, Translation,
+    FoundWeights, MAX_MODEL_BYTES, OnnxError, OnnxLayer, OnnxModel, OnnxStudy, Operator,
+    Translation,
 };
 pub use spec_file::{
     LoadSpecError, MAX_SPEC_BYTES, SpecFile, SpecFileError, load_spec, parse_spec, spec_text,

@@ -115,6 +115,10 @@ fn read(path: &Path) -> Result<String, SpecFileError> {
     let cannot = |error: std::io::Error| SpecFileError::new(format!("cannot be read: {error}"));
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(cannot)?;
+    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx")) {
+        return Err(SpecFileError::new("is an ONNX model, and a spec is wanted here")
+            .help("write it as one: firstguess check model.onnx --write-spec model.toml"));
+    }
     file.take(MAX_SPEC_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() > MAX_SPEC_BYTES {
         return Err(too_large());

@@ -1,9 +1,7 @@
-"""Source text of `advise` runs and draws the law that it was written for; files of `init` load."""
+"""Source text of `advise` for PyTorch runs and draws the law that it was written for; files of `init` load."""
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import math
 from pathlib import Path
 
@@ -69,37 +67,6 @@ def test_a_kernel_is_delta_orthogonal() -> None:
     assert not kernel.any()
     product = centre @ centre.T
     assert torch.allclose(product, product[0, 0] * torch.eye(16), atol=1e-4)
-
-
-@pytest.mark.parametrize("framework", ["flax", "keras"])
-@pytest.mark.parametrize("architecture", ["mlp", "cnn", "resnet", "preln"])
-def test_other_python_text_is_python_and_runs_where_the_framework_is(framework: str, architecture: str) -> None:
-    asked = dict(activation="tanh", depth=6, architecture=architecture, width=16, samples=40, draws=2)
-    text = fg.advise(code=framework, **asked)["code"]
-    ast.parse(text)
-    modules = {"flax": ["jax"], "keras": ["keras"]}[framework]
-    if any(importlib.util.find_spec(module) is None for module in modules):
-        return
-    scope: dict = {"__name__": "advice"}
-    exec(compile(text, "advice.py", "exec"), scope)
-    law = fg.advise(**asked)["recommended"]["layers"][1]
-    shape = (3, 3, 64, 64) if architecture == "cnn" else (256, 256)
-    if framework == "flax":
-        import jax
-
-        weight = np.asarray(scope["kernel_init"](1)(jax.random.key(0), shape))
-    else:
-        weight = np.asarray(scope["kernel_initializer"](1)(shape))
-    fan_in = math.prod(shape[:-1])
-    assert fan_in * float(np.mean(weight.astype(np.float64) ** 2)) == pytest.approx(law["weight_variance"], rel=0.05)
-
-
-@pytest.mark.parametrize("framework", ["burn", "candle"])
-def test_rust_text_has_balanced_brackets(framework: str) -> None:
-    text = fg.advise(activation="relu", depth=6, code=framework, **ASKED)["code"]
-    for opening, closing in ["()", "[]", "{}"]:
-        assert text.count(opening) == text.count(closing)
-    assert "fn " in text
 
 
 SPEC = """

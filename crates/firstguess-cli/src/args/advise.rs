@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args as Arguments, ValueEnum};
 use firstguess::advise::family::Family;
-use firstguess::spec::{Activation, InitScheme, LossSchedule};
+use firstguess::spec::{Activation, InitScheme, LossSchedule, Standardize};
 
 use super::train::{loss_schedule, positive};
-use super::values::{activation, depth, draws, samples, width};
+use super::values::{activation, depth, draws, samples, standardize, width};
 
 /// For which network, on which data, in which form.
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct AdviseArgs {
-    /// A spec file (TOML); or give an activation and a depth
+    /// A spec file (TOML) or an ONNX model (.onnx), whose weights are looked at; or give an activation and a depth
     #[arg(value_name = "MODEL", required_unless_present = "activation")]
     pub(crate) model: Option<PathBuf>,
     /// Name, such as relu, tanh or leaky_relu(0.1), or an expression in x
@@ -27,10 +27,14 @@ pub(crate) struct AdviseArgs {
     /// Kind of network
     #[arg(long, value_name = "KIND", value_enum, requires = "activation")]
     pub(crate) architecture: Option<ArchitectureArg>,
-    /// Inputs: a known data set (digits; mnist, fashion_mnist, cifar10 once fetched) or a file [default: the spec's, else
-    /// digits]
+    /// Inputs: a known data set (digits; mnist, fashion_mnist, cifar10 once fetched) or a file [default: the spec's, standard
+    /// normal ones for an ONNX model, else digits]
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<String>,
+    /// Scale the inputs: none, unit_range, global, channel or feature [default: the spec's; none with an ONNX model, whose
+    /// preprocessing lies outside; else feature]
+    #[arg(long, value_name = "HOW", value_parser = standardize)]
+    pub(crate) standardize: Option<Standardize>,
     /// Inputs to use at most, a random part of the data
     #[arg(long, value_name = "N", value_parser = samples, allow_negative_numbers = true)]
     pub(crate) samples: Option<usize>,
@@ -100,7 +104,7 @@ impl FrameworkArg {
 /// Which weights, drawn how, into which file.
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct InitArgs {
-    /// A spec file (TOML)
+    /// A spec file (TOML), or an ONNX model (.onnx), whose names and shapes the tensors then have
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
     /// Scheme: he_normal, critical, explicit(2,0.1), glorot_normal(gain=2), ...; `spec` for the model's own, `advised` for what
@@ -113,6 +117,9 @@ pub(crate) struct InitArgs {
     /// Inputs instead of the spec's: their shape, and what --lsuv and `advised` measure on
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<String>,
+    /// Scale those inputs: none, unit_range, global, channel or feature [default: the spec's; none with an ONNX model]
+    #[arg(long, value_name = "HOW", value_parser = standardize)]
+    pub(crate) standardize: Option<Standardize>,
     /// Scale each layer until its pre-activations have the target mean square on the data (LSUV)
     #[arg(long)]
     pub(crate) lsuv: bool,

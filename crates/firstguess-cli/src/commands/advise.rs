@@ -1,14 +1,17 @@
 //! `firstguess advise [MODEL]`: the better start, measured.
 
+use std::path::Path;
+
 use firstguess::advise::code::Framework;
 use firstguess::advise::{Advice, Wishes, advise};
-use firstguess::spec::experiment::{Classes, MeasureSpec};
+use firstguess::spec::experiment::MeasureSpec;
 use firstguess::spec::{Architecture, Dataset, InitScheme, Spec, Standardize};
-use firstguess_io::load_spec;
+use firstguess_io::{OnnxLayer, load_spec};
 use serde::Serialize;
 
 use crate::args::{AdviseArgs, ArchitectureArg};
-use crate::commands::model::inputs;
+use crate::commands::model::{inputs, replace_data};
+use crate::commands::onnx::{Question, is_onnx};
 use crate::commands::progress::Bar;
 use crate::exit::ExitStatus;
 use crate::printer::Printer;
@@ -21,22 +24,71 @@ struct Snippet<'a> {
     code: &'a str,
 }
 
+/// What is said of an ONNX model beside the advice.
+#[derive(Serialize)]
+struct ModelFile {
+    /// The layers in the order of the advice, each with its place in the file.
+    layers: Vec<OnnxLayer>,
+    notes: Vec<String>,
+}
+
 pub(crate) fn run(args: &AdviseArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let seed = out.settings().seed;
-    let (spec, data) = question(args, seed)?;
+    if let Some(path) = args.model.as_deref().filter(|path| is_onnx(path)) {
+        return of_onnx(path, args, out);
+    }
+    let (spec, data) = question(args, out.settings().seed)?;
+    answer(&spec, &data, None, args, out)
+}
+
+/// The same of a model with weights in it: they are what there is already.
+fn of_onnx(path: &Path, args: &AdviseArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let measure = MeasureSpec { seed: out.settings().seed.unwrap_or(0), ..MeasureSpec::default() };
+    let question = Question {
+        path,
+        data: args.data.as_deref(),
+        standardize: args.standardize,
+        samples: args.samples,
+        measure,
+    };
+    question.ask(|study| {
+        let (spec, more) = question.spec(study)?;
+        let notes = study.model().notes.iter().cloned().chain(more).collect();
+        let file = ModelFile { layers: study.named_layers(), notes };
+        answer(&spec, study.data(), Some(file), args, out)
+    })
+}
+
+fn answer(
+    spec: &Spec,
+    data: &Dataset,
+    file: Option<ModelFile>,
+    args: &AdviseArgs,
+    out: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
     let wishes = Wishes { loss: args.loss.as_ref(), draws: args.draws };
     let mut bar =
         Bar::new(out.settings().quiet, "measuring", "networks").spelled(out.settings().unicode);
-    let advice = advise(&spec, &data, wishes, &mut bar)?;
+    let advice = advise(spec, data, wishes, &mut bar)?;
     bar.finish();
+    let file = file.map(|mut file| {
+        file.notes.extend(missing_biases(&file.layers, &advice));
+        file
+    });
     if let Some(framework) = args.code {
         return snippet(framework.name(), &advice, out);
     }
     if out.json() {
-        out.value(&advice.to_json())?;
+        let mut value = advice.to_json();
+        if let (Some(file), Some(fields)) = (&file, value.as_object_mut()) {
+            fields.insert("model".to_owned(), serde_json::to_value(file)?);
+        }
+        out.value(&value)?;
         return Ok(ExitStatus::Fine);
     }
     out.verbatim(advice.to_terminal(out.settings().style()).as_bytes())?;
+    for note in file.iter().flat_map(|file| &file.notes) {
+        out.note(note)?;
+    }
     if args.loss.is_some() && data.labels().is_none() {
         out.note("the data have no labels, on which a loss could be judged")?;
     }
@@ -45,6 +97,22 @@ pub(crate) fn run(args: &AdviseArgs, out: &mut Printer) -> anyhow::Result<ExitSt
          weights.safetensors",
     )?;
     Ok(ExitStatus::Fine)
+}
+
+/// Biases that are advised where the file has no place for them.
+fn missing_biases(layers: &[OnnxLayer], advice: &Advice) -> Option<String> {
+    let advised = layers.iter().zip(&advice.recommended().layers);
+    let missing: Vec<&str> = advised
+        .filter(|(layer, law)| !layer.has_bias && law.bias_variance > 0.0)
+        .map(|(layer, _)| layer.path.as_str())
+        .collect();
+    let first = missing.first()?;
+    Some(format!(
+        "{} of {} layers have no biases in the file (the first is {first}): the advice was measured with the biases that it names, \
+         which the model would have to be given",
+        missing.len(),
+        layers.len()
+    ))
 }
 
 fn snippet(name: &str, advice: &Advice, out: &mut Printer) -> anyhow::Result<ExitStatus> {
@@ -76,7 +144,7 @@ fn question(args: &AdviseArgs, seed: Option<u64>) -> anyhow::Result<(Spec, Datas
         return Ok((file.spec, data));
     }
     let (Some(activation), Some(depth)) = (&args.activation, args.depth) else {
-        anyhow::bail!("give a spec file, or --activation and --depth");
+        anyhow::bail!("give a spec file or an ONNX model, or --activation and --depth");
     };
     let family = args.architecture.unwrap_or(ArchitectureArg::Mlp).family();
     let width = args.width.unwrap_or_else(|| family.default_width());
@@ -97,12 +165,8 @@ fn question(args: &AdviseArgs, seed: Option<u64>) -> anyhow::Result<(Spec, Datas
 
 fn set_data(spec: &mut Spec, args: &AdviseArgs) {
     if let Some(name) = &args.data {
-        spec.data.dataset = Some(name.clone());
-        (spec.data.synthetic, spec.data.features) = (None, None);
-        // A choice of classes holds for any data; their number was that of synthetic ones.
-        if let Some(Classes::Count(_)) = spec.data.classes {
-            spec.data.classes = None;
-        }
+        replace_data(spec, name);
     }
     spec.data.samples = args.samples.or(spec.data.samples);
+    spec.data.standardize = args.standardize.unwrap_or(spec.data.standardize);
 }

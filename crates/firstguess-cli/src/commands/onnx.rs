@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
+use firstguess::model::FoldedNorms;
 use firstguess::spec::experiment::{DataSpec, MAX_SAMPLES, MeasureSpec};
-use firstguess::spec::{Dataset, Standardize};
+use firstguess::spec::{Dataset, Spec, Standardize};
 use firstguess_io::{
     OnnxModel, OnnxStudy, ReadOptions, load_arrays, load_dataset_with, spec_text, write_atomically,
 };
+
+/// Operators beside the first that a refusal names.
+const NAMED: usize = 8;
 
 /// Whether a path names an ONNX file.
 pub(crate) fn is_onnx(path: &Path) -> bool {
@@ -50,12 +54,36 @@ impl Question<'_> {
         study: &OnnxStudy<'_>,
         file: &Path,
     ) -> anyhow::Result<Vec<String>> {
-        let standardize = self.standardize.unwrap_or(Standardize::None);
-        let (spec, notes) = study
-            .spec(self.data, standardize, &self.measure)
-            .map_err(|why| anyhow!("no spec can hold this model: {why}"))?;
+        let (spec, mut notes) = self.spec(study)?;
         write_atomically(file, spec_text(&spec)?.as_bytes())?;
+        let shape = study.data().shape();
+        if self.data.is_none() && shape.as_image().is_some() {
+            notes.push(format!(
+                "the spec names inputs.npz as its data: put images of shape {shape} there, or give others with --data"
+            ));
+        }
         Ok(notes)
+    }
+
+    /// The model as a spec, drawn by the laws read off its weights; what a spec cannot say comes back.
+    pub(crate) fn spec(&self, study: &OnnxStudy<'_>) -> anyhow::Result<(Spec, Vec<String>)> {
+        let standardize = self.standardize.unwrap_or(Standardize::None);
+        let found = study.spec(self.data, standardize, &self.measure);
+        let (spec, mut notes) = found.map_err(|why| {
+            let more: Vec<String> =
+                study.beyond_the_vocabulary().iter().skip(1).take(NAMED).map(ToString::to_string).collect();
+            let more = if more.is_empty() {
+                String::new()
+            } else {
+                format!("; nor does the vocabulary have {}", more.join(", "))
+            };
+            anyhow!(
+                "no spec can hold this model: {why}{more}. As far as it goes, `firstguess check {}` measures and predicts it",
+                self.path.display()
+            )
+        })?;
+        notes.extend(folded_norms(study));
+        Ok((spec, notes))
     }
 
     /// The file's name without its ending.
@@ -74,4 +102,13 @@ impl Question<'_> {
         };
         Ok(asked.prepare(&raw, self.measure.seed)?)
     }
+}
+
+/// Whether the network in the file is one that nobody trains.
+pub(crate) fn folded_norms(study: &OnnxStudy<'_>) -> Option<String> {
+    let FoldedNorms { folded, convolutions } = study.model().folded?;
+    Some(format!(
+        "{folded} of {convolutions} convolutions look as if batch normalisations had been folded into them: the network in the file is \
+         then not the one that is trained (firstguess explain folded-batch-norm)"
+    ))
 }

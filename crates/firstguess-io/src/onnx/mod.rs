@@ -2,7 +2,7 @@
 //!
 //! [`proto`] are the messages of the format, [`graph`] numbers the values, [`evaluate`] runs a graph, [`translate`] finds the layers
 //! of our vocabulary in it; [`layers`] are those with weights, of the vocabulary or not, [`observe`] adds up what they do, and
-//! [`study`] is the question and the verdict. Nothing in a file is trusted: sizes are bounded before anything is allocated.
+//! [`study`] is the question and the verdict, [`state`] puts drawn weights into the file's tensors. Nothing in a file is trusted: sizes are bounded before anything is allocated.
 
 mod error;
 mod evaluate;
@@ -13,11 +13,13 @@ mod notes;
 mod observe;
 mod proto;
 mod spec;
+mod state;
 mod study;
 mod tensor;
 mod translate;
 
 pub use error::{OnnxError, Operator};
+pub use state::OnnxLayer;
 pub use study::OnnxStudy;
 pub use translate::{FoundWeights, Translation};
 

@@ -11,6 +11,8 @@ use super::study::OnnxStudy;
 impl OnnxStudy<'_> {
     /// The model as a spec, on the data set of this name; what a spec cannot say of it beside.
     ///
+    /// Without a name vectors are standard normal, and images are looked for in `inputs.npz`.
+    ///
     /// # Errors
     ///
     /// Why no spec can hold the model.
@@ -59,11 +61,6 @@ impl OnnxStudy<'_> {
             standardize,
             ..DataSpec::default()
         };
-        if dataset.is_none() && !flat {
-            notes.push(format!(
-                "the spec names inputs.npz as its data: put images of shape {shape} there, or give others with --data"
-            ));
-        }
         let spec = Spec {
             name: self.model().name.clone(),
             data,

@@ -16,9 +16,10 @@ use firstguess::{CheckError, Report};
 use ndarray::ArrayD;
 
 use super::OnnxModel;
-use super::error::OnnxError;
+use super::error::{OnnxError, Operator};
 use super::evaluate;
 use super::feed::Feed;
+use super::graph::Graph;
 use super::layers::{self, WeightNode};
 use super::notes::redraw_in_one_line;
 use super::observe::{Budget, Runner};
@@ -89,6 +90,8 @@ pub struct OnnxStudy<'a> {
     model: Model,
     /// The whole model as one of our networks.
     whole: Option<Whole>,
+    /// What the vocabulary does not have.
+    blocked: Vec<Operator>,
 }
 
 /// A model that is written in layers of the vocabulary from input to logits.
@@ -197,6 +200,7 @@ impl OnnxModel {
         model.notes = self.notes(&layers, &beyond, &unknown, &reached, stand_ins, single);
         model.folded = folded_convolutions(graph, &observed)
             .map(|(folded, convolutions)| FoldedNorms { folded, convolutions });
+        let blocked = reached.blocked.iter().map(|blocked| blocked.operator.clone()).collect();
         let whole = if graph.one_of_numbers().is_some() {
             translated(&mut model, &layers, reached, &data, scores)
         } else {
@@ -207,7 +211,8 @@ impl OnnxModel {
             model.untranslated = Some(why);
             None
         };
-        Ok(OnnxStudy { source: self, data, feed, rows, fixed, layers, scores, model, whole })
+        let source = self;
+        Ok(OnnxStudy { source, data, feed, rows, fixed, layers, scores, model, whole, blocked })
     }
 
     /// Why nothing is predicted of a model that is not fed one array of numbers.
@@ -520,6 +525,21 @@ impl OnnxStudy<'_> {
             let why = self.model.untranslated.as_deref();
             why.unwrap_or("the model is not written in layers of the vocabulary").to_owned()
         })
+    }
+
+    /// The operators that keep the model from being one of the vocabulary, nearest to the input first.
+    pub fn beyond_the_vocabulary(&self) -> &[Operator] {
+        &self.blocked
+    }
+
+    pub(super) const fn graph(&self) -> &Graph {
+        &self.source.graph
+    }
+
+    /// The layers with weights of the translation, in its order.
+    pub(super) fn in_spec_order(&self) -> Vec<&WeightNode> {
+        let order = self.model.translation.as_ref().map_or(&[][..], |part| &part.order);
+        order.iter().filter_map(|at| self.layers.get(*at)).collect()
     }
 
     /// A measurement of our own network, its layers in the order of the graph.

@@ -241,6 +241,7 @@ def advise(
     width: Optional[int] = None,
     architecture: Optional[str] = None,
     data: Optional[str] = None,
+    standardize: Optional[str] = None,
     samples: Optional[int] = None,
     loss: Optional[str] = None,
     draws: Optional[int] = None,
@@ -249,7 +250,7 @@ def advise(
 ) -> Dict[str, Any]:
     """The better start, measured: the object that ``firstguess advise --json`` prints.
 
-    With ``code`` (``"torch"``, ``"flax"``, ``"keras"``, ``"burn"`` or ``"candle"``) the object has the source text that draws the
+    ``model`` is a spec file, what it holds, or an ONNX file, whose weights are then what there is already. With ``code`` (``"torch"``, ``"flax"``, ``"keras"``, ``"burn"`` or ``"candle"``) the object has the source text that draws the
     recommended weights under ``"code"``.
 
     Examples
@@ -265,6 +266,7 @@ def advise(
         "width": width,
         "architecture": architecture,
         "data": data,
+        "standardize": standardize,
         "samples": samples,
         "loss": loss,
         "draws": draws,

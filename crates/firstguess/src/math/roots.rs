@@ -177,7 +177,7 @@ fn for_each_bracket<F: FnMut(f64) -> f64>(
     for &x in grid {
         let value = f(x);
         let bracket = match previous {
-            Some((_, before)) if before == 0.0 => None,
+            Some((_, 0.0)) => None,
             Some(from) if value == 0.0 || (from.1 > 0.0) != (value > 0.0) => Some(from),
             None if value == 0.0 => Some((x, value)),
             _ => None,

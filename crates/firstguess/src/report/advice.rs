@@ -1,8 +1,8 @@
 //! Advice as text for a terminal and as JSON.
 
-use super::text::{left, number, right, wrap};
+use super::text::{left, number, right};
 use super::{Fields, SCHEMA_VERSION, Style};
-use crate::advise::objective::{Objective, Term};
+use crate::advise::objective::{Objective, SHARE_RESOLUTION, Term};
 use crate::advise::{Advice, Assessed, TradeOffPoint};
 use crate::finding::Severity;
 use crate::loss_doctor::Verdict;
@@ -23,17 +23,21 @@ impl Advice {
             };
             return format!("Keep the initialization as it is ({}): {why}.", best.init.scheme);
         }
-        let gain = |of: &Objective| number(of.gradient.value());
+        let gain = |of: &Objective| factor(of.gradient.value());
         let share = |of: &Objective| percent(of.largest_share.value());
-        format!(
-            "Draw {}: gradients change by {} e-folds over the depth instead of {}, and the class guessed most gets {} of the \
-             inputs instead of {}.",
-            law(best),
+        let mut text = format!(
+            "Draw anew: {}. Gradients then change by a factor of {} over the depth instead of {}, and the class guessed most gets \
+             {} of the inputs instead of {}.",
+            best.title,
             gain(&best.objective),
             gain(&present.objective),
             share(&best.objective),
             share(&present.objective),
-        )
+        );
+        if !best.objective.trainable() {
+            text += " That is not all that is asked for: see the notes.";
+        }
+        text
     }
 
     /// What has to be paid, in sentences.
@@ -42,24 +46,28 @@ impl Advice {
         let best = &self.recommended().objective;
         if best.trainable() && !best.largest_share.met() {
             notes.push(format!(
-                "the untrained network will still send {} of the inputs to one class: at the edge of chaos that is the price of \
-                 gradients that survive, and training undoes it while gradients are there",
+                "the untrained network will still send {} of the inputs to one class: that is the price of gradients that survive, \
+                 and training undoes it while gradients are there",
                 percent(best.largest_share.value())
             ));
         }
-        for (term, what) in [
-            (&best.gradient, "gradients change by"),
-            (&best.variance, "the variance changes by"),
-            (&best.correlation, "the difference between two inputs loses"),
-        ] {
-            if !term.met() {
-                notes.push(format!(
-                    "no draw of the weights meets the objective here: {what} {} e-folds where {} are allowed; make the network \
-                     shallower or wider, or add residual blocks or a normalisation",
-                    number(term.value()),
-                    number(term.allowed)
-                ));
-            }
+        let missed: Vec<String> = [
+            (&best.gradient, "gradients change by a factor of"),
+            (&best.variance, "the signal's variance by one of"),
+            (&best.correlation, "the difference between two inputs shrinks by one of"),
+        ]
+        .into_iter()
+        .filter(|(term, _)| !term.met())
+        .map(|(term, what)| {
+            format!("{what} {} ({} is allowed)", factor(term.value()), factor(term.allowed))
+        })
+        .collect();
+        if !missed.is_empty() {
+            notes.push(format!(
+                "no draw of the weights that was tried meets the whole objective here: over the depth, {}. Make the network \
+                 shallower or wider, or add residual blocks or a normalisation",
+                missed.join(", ")
+            ));
         }
         for change in &self.changes {
             notes.push(change_note(change, best));
@@ -91,7 +99,7 @@ impl Advice {
             "{}  {}\n{}",
             style.bold(&self.report.name),
             style.paint("1;32", "ADVICE"),
-            wrap(&self.headline(), 2, style.width)
+            style.wrap(&self.headline(), 2)
         );
         let m = &self.report.measurement;
         let mut about = vec![("network", self.report.network.layers.clone())];
@@ -108,14 +116,14 @@ impl Advice {
             ),
         ));
         for (label, text) in about {
-            let body = wrap(&text, 11, style.width);
+            let body = style.wrap(&text, 11);
             let _ = write!(out, "  {}{}", style.dim(&left(label, 9)), body.trim_start());
         }
         self.table(&mut out, style);
         self.trade_off_table(&mut out, style);
         out.push('\n');
         for note in self.notes() {
-            let body = wrap(&note, 4, style.width);
+            let body = style.wrap(&note, 4);
             let _ =
                 write!(out, "  {} {}", if style.unicode { "·" } else { "-" }, body.trim_start());
         }
@@ -136,8 +144,11 @@ impl Advice {
         let all = self.candidates.iter().chain(&self.changes);
         for (position, found) in all.enumerate() {
             let o = &found.objective;
-            let name =
-                if position == 0 { format!("→ {}", found.id) } else { format!("  {}", found.id) };
+            let name = if position == 0 {
+                style.finish(format!("→ {}", found.id))
+            } else {
+                format!("  {}", found.id)
+            };
             let line = format!(
                 "  {}{}{}{}{}",
                 left(&name, 23),
@@ -150,17 +161,18 @@ impl Advice {
         }
         let best = &self.recommended().objective;
         let legend = format!(
-            "measured (theory): e-folds by which gradients change (allowed {}), by which the signal's variance changes ({}), that \
-             the difference of two inputs loses ({}); share of the class guessed most (even: {})",
+            "measured (theory), in e-folds (1 is a factor of 2.7, 2.3 one of 10): how much gradients change over the depth (allowed \
+             {}), how much the signal's variance does ({}), how much of the difference between two inputs is lost ({}); share of \
+             the class guessed most (even: {})",
             number(best.gradient.allowed),
             number(best.variance.allowed),
             number(best.correlation.allowed),
             percent(1.0 / self.network.logits().max(2) as f64),
         );
-        *out += &style.dim(&wrap(&legend, 2, style.width));
+        *out += &style.dim(&style.wrap(&legend, 2));
         for missing in &self.unavailable {
             let line = format!("{}: not proposed, {}", missing.id, missing.reason);
-            *out += &style.dim(&wrap(&line, 2, style.width));
+            *out += &style.dim(&style.wrap(&line, 2));
         }
     }
 
@@ -186,8 +198,9 @@ impl Advice {
             );
             let _ = writeln!(out, "{}", line.trim_end());
         }
-        let legend = "bias against trainability, by theory: what other weight variances would do at this bias variance";
-        *out += &style.dim(&wrap(legend, 2, style.width));
+        let legend = "bias against trainability, by theory: what other weight variances would do at this bias variance; ln \
+                      gradient: at the first layer, relative to the logits, below 0 it vanishes, above 0 it explodes";
+        *out += &style.dim(&style.wrap(legend, 2));
     }
 
     /// The advice as one JSON object.
@@ -238,7 +251,9 @@ fn change_note(change: &Assessed, best: &Objective) -> String {
     let verdict = match (better, broken) {
         (true, _) => "better still by the objective".to_owned(),
         (false, true) if o.ln_gradient.is_some_and(|ln| ln > 0.0) && !o.gradient.met() => {
-            "not advised: the bias goes and the gradients explode".to_owned()
+            let fairer = o.largest_share.value() < best.largest_share.value() - SHARE_RESOLUTION;
+            let gain = if fairer { "the bias goes and " } else { "" };
+            format!("not advised: {gain}the gradients explode")
         }
         (false, true) => "not advised: it does not train".to_owned(),
         (false, false) => "no better by the objective".to_owned(),
@@ -246,9 +261,9 @@ fn change_note(change: &Assessed, best: &Objective) -> String {
     format!("{}: {}. {verdict} ({numbers})", change.title, change.why)
 }
 
-fn law(found: &Assessed) -> String {
-    let lines = variances(&found.layers);
-    lines.join("; ")
+/// `e` to the power of it, for people.
+fn factor(e_folds: f64) -> String {
+    if e_folds > 600.0 { format!("e^{e_folds:.0}") } else { number(e_folds.exp()) }
 }
 
 /// Kinds of layers that are told apart.
@@ -345,7 +360,13 @@ fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.0}%", 100.0 * share) } else { "-".to_owned() }
 }
 
-/// Four decimals, more where they say nothing.
+/// Four decimals, more where they say nothing, none of a whole number.
 fn digits(x: f64) -> String {
-    if x == 0.0 || x.abs() >= 0.01 { format!("{x:.4}") } else { format!("{x:.3e}") }
+    if x == x.trunc() && x.abs() < 1e6 {
+        format!("{x}")
+    } else if x.abs() >= 0.01 {
+        format!("{x:.4}")
+    } else {
+        format!("{x:.3e}")
+    }
 }

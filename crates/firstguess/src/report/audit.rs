@@ -1,6 +1,6 @@
 //! What the audit of a weight file found.
 
-use super::text::{left, number, right, wrap};
+use super::text::{left, number, right};
 use super::{SCHEMA_VERSION, Style, terminal};
 use crate::audit::{Audit, Role, TensorAudit};
 use crate::finding::{Baseline, Finding, Selection, Severity, judge_weights};
@@ -76,7 +76,7 @@ impl AuditReport {
         let mut out = format!(
             "{}  {verdict}\n{}",
             style.bold(&self.audit.name),
-            wrap(&self.headline(), 2, style.width)
+            style.wrap(&self.headline(), 2)
         );
         let law = self.audit.law.as_deref().unwrap_or("unknown: give the model, or --scheme");
         let count: usize = self.audit.tensors.iter().map(|tensor| tensor.statistics.count).sum();
@@ -86,7 +86,7 @@ impl AuditReport {
         ];
         about.extend(self.notes.iter().map(|note| ("note", note.clone())));
         for (label, text) in about {
-            let body = wrap(&text, 11, style.width);
+            let body = style.wrap(&text, 11);
             let _ = write!(out, "  {}{}", style.dim(&left(label, 9)), body.trim_start());
         }
         self.table(&mut out, style);

@@ -47,19 +47,14 @@ impl Style {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// Lines of words, in the characters that the terminal knows.
-    fn wrap(self, text: &str, indent: usize, width: usize) -> String {
-        text::wrap(&self.finish(text.to_owned()), indent, width)
+    /// Lines of words, easy to read, in the characters that the terminal knows: spelled out before they are broken.
+    pub(super) fn wrap(self, text: &str, indent: usize) -> String {
+        text::wrap(&self.finish(text.to_owned()), indent, self.width.min(PROSE))
     }
 
     /// A column, likewise.
-    fn right(self, text: &str, width: usize) -> String {
+    pub(super) fn right(self, text: &str, width: usize) -> String {
         right(&self.finish(text.to_owned()), width)
-    }
-
-    /// Columns of sentences.
-    fn prose(self) -> usize {
-        self.width.min(PROSE)
     }
 
     pub(super) fn bold(self, text: &str) -> String {
@@ -111,7 +106,7 @@ impl Report {
             Some(Severity::Warning) => style.paint("1;33", "DOUBTFUL"),
             _ => style.paint("1;32", "OK"),
         };
-        let headline = style.wrap(&self.headline(), 2, style.prose());
+        let headline = style.wrap(&self.headline(), 2);
         let _ = write!(out, "{}  {verdict}\n{headline}\n", style.bold(&self.name));
         let m = &self.measurement;
         let mut about = vec![
@@ -158,7 +153,7 @@ impl Report {
             about.push(("as found", format!("{share}{loss}")));
         }
         for (label, text) in about {
-            let body = style.wrap(&text, 11, style.prose());
+            let body = style.wrap(&text, 11);
             let _ = write!(out, "  {}{}", style.dim(&left(label, 9)), body.trim_start());
         }
     }
@@ -328,11 +323,11 @@ impl Report {
             let _ = writeln!(out, "  {line}");
         }
         if let Some(line) = self.class_line() {
-            *out += &style.dim(&style.wrap(&line, 2, style.prose()));
+            *out += &style.dim(&style.wrap(&line, 2));
         }
         let legend = "q: mean square signal; γ: common offset over spread of the inputs' signals; gradient: mean square \
                       relative to the logits";
-        *out += &style.dim(&style.wrap(legend, 2, style.prose()));
+        *out += &style.dim(&style.wrap(legend, 2));
     }
 
     /// The course of signal, drift and gradient over all layers, each between its first and its last value; measured where
@@ -458,16 +453,15 @@ impl Report {
         let keys = self.citations();
         if !keys.is_empty() {
             let line = format!("references: {} (firstguess cite KEY)", keys.join(", "));
-            let _ =
-                writeln!(out, "\n{}", style.dim(style.wrap(&line, 2, style.prose()).trim_end()));
+            let _ = writeln!(out, "\n{}", style.dim(style.wrap(&line, 2).trim_end()));
         }
     }
 }
 
 pub(super) fn finding_text(finding: &Finding, style: Style) -> String {
     let mut out = format!("  {}  {}\n", style.severity(finding.severity), style.bold(finding.id));
-    out += &style.wrap(&finding.title, 4, style.prose());
-    out += &style.wrap(&finding.explanation, 4, style.prose());
+    out += &style.wrap(&finding.title, 4);
+    out += &style.wrap(&finding.explanation, 4);
     if finding.severity > Severity::Note {
         for line in &finding.evidence {
             let mut parts = Vec::new();
@@ -477,15 +471,11 @@ pub(super) fn finding_text(finding: &Finding, style: Style) -> String {
             if let Some(measured) = &line.measured {
                 parts.push(format!("measured {}", estimate(measured)));
             }
-            out += &style.dim(&style.wrap(
-                &format!("{}: {}", line.quantity, parts.join(", ")),
-                4,
-                style.prose(),
-            ));
+            out += &style.dim(&style.wrap(&format!("{}: {}", line.quantity, parts.join(", ")), 4));
         }
     }
     if let Some(remedy) = &finding.remedy {
-        out += &style.wrap(&format!("→ {remedy}"), 4, style.prose());
+        out += &style.wrap(&format!("→ {remedy}"), 4);
     }
     if finding.severity > Severity::Note {
         out += &style.dim(&format!("    more: firstguess explain {}\n", finding.id));

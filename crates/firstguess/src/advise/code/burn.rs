@@ -46,6 +46,7 @@ pub(super) fn write(recipe: &Recipe) -> Result<String, String> {
     let tensor = if delta { format!("{{{tensor}}}") } else { tensor.to_owned() };
     Ok(format!(
         r"// {title}
+// For burn 0.22.
 {imports}use burn::nn::conv::{{Conv2d, Conv2dConfig}};
 use burn::nn::{{Initializer, Linear, LinearConfig, PaddingConfig2d}};
 use burn::tensor::{tensor};

@@ -22,6 +22,7 @@ pub(super) fn write(recipe: &Recipe) -> String {
     };
     format!(
         r#"// {title}
+// For candle 0.11.
 use candle_core::Result;
 use candle_nn::{{Conv2d, Conv2dConfig, Init, Linear, VarBuilder}};
 
@@ -67,6 +68,7 @@ pub fn conv2d(
 fn from_file(recipe: &Recipe) -> String {
     format!(
         r#"// {title}
+// For candle 0.11.
 //
 // candle has no initializer for weights of law {family}. Write them to a file,
 //     firstguess init model.toml --scheme advised -o weights.safetensors

@@ -40,6 +40,7 @@ pub(super) fn write(recipe: &Recipe) -> String {
     };
     format!(
         r#"# {title}
+# For Flax 0.12, `nnx` and `linen`.
 import math
 
 import jax

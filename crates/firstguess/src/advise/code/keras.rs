@@ -40,6 +40,7 @@ pub(super) fn write(recipe: &Recipe) -> String {
     };
     format!(
         r#"# {title}
+# For Keras 3.
 import math
 
 import keras

@@ -123,7 +123,7 @@ impl std::fmt::Display for Dual {
 #[derive(Debug, Clone)]
 enum Form {
     Closed(Closed),
-    General(General),
+    General(Box<General>),
     Pooled(Pooled),
 }
 
@@ -136,7 +136,7 @@ impl Dual {
     /// Prepares the moments of a composition.
     pub fn of(function: Pointwise) -> Self {
         let form = Closed::of(&function)
-            .map_or_else(|| Form::General(General::new(&function)), Form::Closed);
+            .map_or_else(|| Form::General(Box::new(General::new(&function))), Form::Closed);
         Self { function, pooling: None, form, tangent: OnceLock::new() }
     }
 
@@ -195,7 +195,7 @@ impl Dual {
     /// The same function with every closed form left aside: the independent second route of the tests.
     pub fn by_quadrature(activation: &Activation) -> Self {
         let function = Pointwise::from(activation);
-        let form = Form::General(General::unknown(&function));
+        let form = Form::General(Box::new(General::unknown(&function)));
         Self { function, pooling: None, form, tangent: OnceLock::new() }
     }
 
