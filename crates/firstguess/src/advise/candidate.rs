@@ -5,7 +5,6 @@
 
 mod activation_centring;
 mod critical;
-mod critical_network;
 mod gaussian_pair;
 mod he;
 mod input_centring;
@@ -79,7 +78,6 @@ pub const CANDIDATES: &[Candidate] = &[
     candidate("present", Kind::Weights, present::propose),
     candidate("orthogonal_critical", Kind::Weights, orthogonal::propose),
     candidate("critical", Kind::Weights, critical::propose),
-    candidate("critical_network", Kind::Weights, critical_network::propose),
     candidate("orthogonal_preserving", Kind::Weights, orthogonal_preserving::propose),
     candidate("he", Kind::Weights, he::propose),
     candidate("residual_scaling", Kind::Weights, residual_scaling::propose),

@@ -91,10 +91,7 @@ impl Edge {
     }
 
     /// Where the gradient comes through the whole network unchanged: pools, norms and several activations included.
-    pub(super) fn of_whole_network(
-        network: &Network,
-        input: InputStatistics,
-    ) -> Result<Self, String> {
+    fn of_whole_network(network: &Network, input: InputStatistics) -> Result<Self, String> {
         let init = InitScheme::explicit(1.0, 0.0);
         let inits = layer_inits(&init, network).map_err(|error| error.to_string())?;
         let found = network_critical(network, &inits, input, 0.0).gradient;

@@ -2,7 +2,6 @@ use super::*;
 use crate::advise::code::FRAMEWORKS;
 use crate::advise::family::Family;
 use crate::report::{Style, in_ascii};
-use crate::spec::Shape;
 use crate::spec::activation::Activation;
 use crate::spec::experiment::{DataSpec, MeasureSpec};
 
@@ -69,27 +68,6 @@ fn a_centred_relu_has_no_bias_and_gradients_explode_and_the_advice_says_so() {
     let notes = found.notes().join("\n");
     assert!(notes.contains("the bias goes and the gradients explode"), "{notes}");
     assert!(found.better_still().all(|change| change.id != "activation_centring"));
-}
-
-/// Twelve convolutions over small images lose e^5 of the gradient at the borders where σ_w² = 2.
-#[test]
-fn convolutions_are_drawn_for_what_they_lose_at_borders() {
-    let noise: DataSpec = serde_json::from_str(
-        r#"{ "synthetic": "gaussian", "features": 64, "classes": 10, "samples": 60 }"#,
-    )
-    .unwrap();
-    let pixels = noise.synthesize(0).unwrap().inputs().to_vec();
-    let shape = Shape::image(1, 8, 8).unwrap();
-    let data = Dataset::new("noise", shape, pixels).unwrap();
-    let layers = Family::Cnn.layers(&Activation::Relu, [12, 8, 10], &data.shape()).unwrap();
-    let spec = Spec { network: layers, ..asked("relu", Family::Mlp, 2, 8, CLOUD) };
-    let found = advise(&spec, &data, Wishes { draws: 6, ..Wishes::default() }, &mut ()).unwrap();
-    let of = |id: &str| found.candidates.iter().find(|candidate| candidate.id == id).unwrap();
-    let (whole, layers) = (of("critical_network"), of("critical"));
-    assert!(whole.objective.gradient.predicted.unwrap() < 1e-6, "{:?}", whole.objective);
-    assert!(layers.objective.gradient.predicted.unwrap() > 4.0, "{:?}", layers.objective);
-    assert!(whole.objective.gradient.value() < layers.objective.gradient.value() - 2.0);
-    assert_eq!(found.recommended().id, "critical_network");
 }
 
 #[test]
