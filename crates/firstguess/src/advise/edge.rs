@@ -87,7 +87,7 @@ impl Edge {
         let network = spec.network.resolve(&data.shape()).ok()?;
         let init = concrete_init(&spec.init, &network).ok()?;
         let inits = layer_inits(&init, &network).ok()?;
-        Some(Objective::at_width(&predict(&network, &inits, input, data.classes())))
+        Some(Objective::at_width(&network, &predict(&network, &inits, input, data.classes())))
     }
 
     /// Where the gradient comes through the whole network unchanged: pools, norms and several activations included.

@@ -260,7 +260,7 @@ impl Bench {
             Err(error) if candidate.id == "present" => return Err(error.into()),
             Err(error) => return Ok(Err(error.to_string())),
         };
-        let objective = Objective::new(&prediction, measurement.as_ref());
+        let objective = Objective::new(&network, &prediction, measurement.as_ref());
         let (id, kind) = (candidate.id, candidate.kind);
         Ok(Ok(Assessed { id, kind, title, why, spec, init, layers, objective }))
     }

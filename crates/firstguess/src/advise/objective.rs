@@ -12,6 +12,7 @@
 //! in docs/reproduction/advise.md by what trainings came to.
 
 use crate::measure::Measurement;
+use crate::spec::network::{Network, Op};
 use crate::theory::predict::Prediction;
 use serde::Serialize;
 
@@ -81,7 +82,7 @@ pub struct Objective {
     pub largest_share: Term,
     /// Slope of the variance map at a repelling fixed point near the signal, if there is one.
     pub repelling_slope: Option<f64>,
-    /// Signed `ln` of the gradient's mean square, first layer over logits: negative where gradients vanish.
+    /// Signed `ln` of the gradient's square, first layer over logits: negative where gradients vanish.
     pub ln_gradient: Option<f64>,
 }
 
@@ -90,18 +91,28 @@ pub type Rank = [i64; 4];
 
 impl Objective {
     /// From theory, and from a measurement where there is one.
-    pub fn new(prediction: &Prediction, measurement: Option<&Measurement>) -> Self {
+    ///
+    /// Gradients are compared as they act on weights, summed over the positions of an image: a mean over 64 positions gives each
+    /// a 64th of the square, and there are 64.
+    pub fn new(
+        network: &Network,
+        prediction: &Prediction,
+        measurement: Option<&Measurement>,
+    ) -> Self {
+        let positions = first_positions(network).ln();
         let hops = prediction.layers.len().saturating_sub(1) as f64;
         let repelling_slope = repelling(prediction);
         let growth = repelling_slope.map_or(0.0, |slope| hops * slope.ln());
         let predicted = predicted(prediction);
         let measured = measurement.map(measured).unwrap_or_default();
+        let predicted_gradient = predicted.gradient.map(|ln| ln + positions);
+        let measured_gradient = measured.gradient.map(|(ln, spread)| (ln + positions, spread));
         let share = prediction.prejudice.as_ref().ok();
         let neutral = share.map_or(1.0, |share| share.neutral_share);
         Self {
             gradient: Term::new(
-                predicted.gradient.map(f64::abs),
-                measured.gradient.map(|(mean, spread)| mean.hypot(spread)),
+                predicted_gradient.map(f64::abs),
+                measured_gradient.map(|(mean, spread)| mean.hypot(spread)),
                 GRADIENT,
             ),
             variance: Term::new(
@@ -116,14 +127,14 @@ impl Objective {
                 neutral,
             ),
             repelling_slope,
-            ln_gradient: measured.gradient.map(|(mean, _)| mean).or(predicted.gradient),
+            ln_gradient: measured_gradient.map(|(mean, _)| mean).or(predicted_gradient),
         }
     }
 
     /// From theory at the network's own width, to first order, where that is derived (plain dense networks); else as at infinite
     /// width.
-    pub(super) fn at_width(prediction: &Prediction) -> Self {
-        let mut objective = Self::new(prediction, None);
+    pub(super) fn at_width(network: &Network, prediction: &Prediction) -> Self {
+        let mut objective = Self::new(network, prediction, None);
         let layers = &prediction.layers;
         let dense = layers.iter().all(|layer| layer.kind == "dense");
         let hidden = layers.len().saturating_sub(2);
@@ -167,6 +178,18 @@ impl Objective {
     pub fn trainable(&self) -> bool {
         self.gradient.met() && self.variance.met() && self.correlation.met()
     }
+}
+
+/// Positions at which the first layer with weights acts: 1 unless it is a convolution.
+fn first_positions(network: &Network) -> f64 {
+    let mut found = None;
+    network.visit(&mut |node| {
+        if found.is_none() && matches!(node.op, Op::Dense(_) | Op::Conv(..)) {
+            let image = node.output.as_image();
+            found = Some(image.map_or(1, |[_, height, width]| height * width));
+        }
+    });
+    found.unwrap_or(1) as f64
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "bounded")]

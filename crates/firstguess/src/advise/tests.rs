@@ -2,6 +2,7 @@ use super::*;
 use crate::advise::code::FRAMEWORKS;
 use crate::advise::family::Family;
 use crate::report::{Style, in_ascii};
+use crate::spec::Shape;
 use crate::spec::activation::Activation;
 use crate::spec::experiment::{DataSpec, MeasureSpec};
 
@@ -68,6 +69,26 @@ fn a_centred_relu_has_no_bias_and_gradients_explode_and_the_advice_says_so() {
     let notes = found.notes().join("\n");
     assert!(notes.contains("the bias goes and the gradients explode"), "{notes}");
     assert!(found.better_still().all(|change| change.id != "activation_centring"));
+}
+
+/// A global mean over 64 positions leaves each a 64th of the gradient's square, and there are 64: nothing is lost.
+#[test]
+fn a_pool_over_positions_is_no_loss_of_gradient() {
+    let noise: DataSpec = serde_json::from_str(
+        r#"{ "synthetic": "gaussian", "features": 64, "classes": 10, "samples": 60 }"#,
+    )
+    .unwrap();
+    let pixels = noise.synthesize(0).unwrap().inputs().to_vec();
+    let data = Dataset::new("noise", Shape::image(1, 8, 8).unwrap(), pixels).unwrap();
+    let network = Family::Cnn.layers(&Activation::Tanh, [6, 16, 10], &data.shape()).unwrap();
+    let spec = Spec { network, ..asked("tanh", Family::Mlp, 2, 8, CLOUD) };
+    let found = advise(&spec, &data, Wishes { draws: 6, ..Wishes::default() }, &mut ()).unwrap();
+    let delta = found.candidates.iter().find(|found| found.id == "orthogonal_critical").unwrap();
+    // Delta-orthogonal kernels have no borders: theory loses nothing at all.
+    assert!(delta.objective.gradient.predicted.unwrap() < 0.05, "{:?}", delta.objective);
+    assert!(delta.objective.gradient.met(), "{:?}", delta.objective);
+    let best = &found.recommended().objective;
+    assert!(best.trainable() && !found.present().objective.trainable(), "{best:?}");
 }
 
 #[test]

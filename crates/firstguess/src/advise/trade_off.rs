@@ -51,7 +51,10 @@ pub(super) fn trade_off(
         let init = InitScheme { weight_variance: Some(weight_variance), ..spec.init.clone() };
         let network = spec.network.resolve(&data.shape()).ok()?;
         let inits = layer_inits(&concrete_init(&init, &network).ok()?, &network).ok()?;
-        let objective = Objective::new(&predict(&network, &inits, input, data.classes()), None);
+        let objective = {
+            let prediction = predict(&network, &inits, input, data.classes());
+            Objective::new(&network, &prediction, None)
+        };
         Some(TradeOffPoint {
             weight_variance,
             bias_variance: bias,
