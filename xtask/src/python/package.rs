@@ -21,6 +21,8 @@ const TESTS: Suite = Suite {
     optional: &[
         ("distributed", "dask[distributed]>=2024.1,<2027"),
         ("duckdb", "duckdb>=1,<3"),
+        ("onnx", "onnx>=1.15,<2"),
+        ("onnxruntime", "onnxruntime>=1.17,<2"),
         ("polars", "polars>=1,<3"),
         ("pyarrow", "pyarrow>=15,<27"),
     ],
