@@ -56,7 +56,7 @@ def test_the_torch_text_draws_the_advised_law(activation: str) -> None:
 
 
 def test_a_kernel_is_delta_orthogonal() -> None:
-    text = fg.advise(activation="tanh", depth=6, architecture="cnn", code="torch", width=16, samples=40, draws=2)["code"]
+    text = fg.advise(activation="elu", depth=6, architecture="cnn", code="torch", width=16, samples=40, draws=2)["code"]
     scope: dict = {}
     exec(compile(text, "advice.py", "exec"), scope)
     model = nn.Sequential(*[nn.Conv2d(16, 16, 3, padding=1) for _ in range(5)], nn.Linear(16, 10))

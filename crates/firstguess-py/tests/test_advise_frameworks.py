@@ -32,7 +32,7 @@ def spec(scheme: str) -> "dict[str, object]":
 QUESTIONS = {
     "relu": dict(activation="relu", depth=6, **SMALL),
     "tanh": dict(activation="tanh", depth=6, **SMALL),
-    "cnn": dict(activation="tanh", depth=6, architecture="cnn", **SMALL),
+    "cnn": dict(activation="elu", depth=6, architecture="cnn", **SMALL),
     "resnet": dict(activation="relu", depth=12, architecture="resnet", **SMALL),
     "he_normal": dict(model=spec("he_normal"), draws=2),
     "he_uniform": dict(model=spec("he_uniform"), draws=2),
