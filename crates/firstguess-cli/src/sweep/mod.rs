@@ -1,6 +1,7 @@
 //! Points of a grid answered as the command line answers them, chunk by chunk.
 //!
-//! `firstguess sweep` and the Python package's `fg.sweep` compute nothing else but [`Sweep::chunk`].
+//! The Python package's `fg.sweep` computes chunks whole ([`Sweep::chunk`]); the threads of `firstguess sweep` share the points of one
+//! ([`Sweep::answer`], [`Sweep::close`]). The bytes are the same.
 
 mod evaluate;
 mod question;

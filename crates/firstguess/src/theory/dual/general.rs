@@ -107,10 +107,14 @@ impl General {
     }
 
     fn resolved(&self, q: f64) -> Option<&Resolved> {
-        if !Resolved::reaches(q) || self.function.bends_at_every_scale() {
+        if !Resolved::reaches(q) {
             return None;
         }
-        let new = || Resolved::new(&self.function, &self.breaks, self.known);
+        let new = || {
+            (!self.function.bends_at_every_scale())
+                .then(|| Resolved::new(&self.function, &self.breaks, self.known))
+                .flatten()
+        };
         self.resolved.get_or_init(new).as_ref()
     }
 

@@ -73,6 +73,18 @@ fn closed_forms_agree_with_quadrature_at_every_scale() {
     }
 }
 
+/// Two moments at variance `q`, each to this part of its scale.
+fn assert_alike(name: &str, q: f64, a: Moments, b: Moments, tolerance: f64) {
+    for (what, a, b, scale) in [
+        ("mean", a.mean, b.mean, b.second.sqrt()),
+        ("second", a.second, b.second, b.second),
+        ("slope", a.derivative_second, b.derivative_second, b.derivative_second),
+        ("bend", a.second_slope, b.second_slope, b.derivative_second.max(b.second / q)),
+    ] {
+        assert!((a - b).abs() < tolerance * scale, "{name} {what} at {q}: {a} {b}");
+    }
+}
+
 /// Panels that are laid out beforehand against panels that look for themselves, and the short series against both.
 #[test]
 fn known_functions_agree_with_panels_that_trust_nothing() {
@@ -82,15 +94,7 @@ fn known_functions_agree_with_panels_that_trust_nothing() {
         let (known, unknown) =
             (Dual::new(&activation(name)), Dual::by_quadrature(&activation(name)));
         for q in [1e-6, 0.05, 1.0, 40.0, 1e4, 1e8] {
-            let (a, b) = (known.moments(q), unknown.moments(q));
-            for (what, a, b, scale) in [
-                ("mean", a.mean, b.mean, b.second.sqrt()),
-                ("second", a.second, b.second, b.second),
-                ("slope", a.derivative_second, b.derivative_second, b.derivative_second),
-                ("bend", a.second_slope, b.second_slope, b.derivative_second.max(b.second / q)),
-            ] {
-                assert!((a - b).abs() < 1e-11 * scale, "{name} {what} at {q}: {a} {b}");
-            }
+            assert_alike(name, q, known.moments(q), unknown.moments(q), 1e-11);
         }
         for q in [0.3, 6.0, 200.0] {
             let (a, b) = (known.at(q), unknown.at(q));
@@ -120,15 +124,7 @@ fn scans_see_the_moments_that_are_kept() {
         for dual in [Dual::new(&activation(name)), Dual::by_quadrature(&activation(name))] {
             for i in -20..=20 {
                 let q = 10f64.powf(0.5 * f64::from(i)) * 1.07;
-                let (a, b) = (dual.scan_moments(q), dual.moments(q));
-                for (what, a, b, scale) in [
-                    ("mean", a.mean, b.mean, b.second.sqrt()),
-                    ("second", a.second, b.second, b.second),
-                    ("slope", a.derivative_second, b.derivative_second, b.derivative_second),
-                    ("bend", a.second_slope, b.second_slope, b.derivative_second.max(b.second / q)),
-                ] {
-                    assert!((a - b).abs() < 2e-12 * scale, "{name} {what} at {q}: {a} {b}");
-                }
+                assert_alike(name, q, dual.scan_moments(q), dual.moments(q), 2e-12);
             }
             for q in [1e-9, 1e-3, 0.3, 2.0, 50.0, 1e5] {
                 let half = Correlation::new(0.5);
