@@ -10,7 +10,7 @@ use super::residual::ResidualSum;
 use super::scalar::Scalar;
 use super::scale::{rescale, shift};
 use super::tape::{LayerView, Source, Tape, Wanted};
-use super::weights::{LayerWeights, Weights, grow};
+use super::weights::{LayerWeights, Rows, Weights, grow};
 use std::mem::{swap, take};
 
 impl<T: Scalar> Tape<'_, T> {
@@ -283,13 +283,13 @@ impl<T: Scalar> Tape<'_, T> {
             (StepOp::Conv(_), Source::Sampled(_)) => {}
             (StepOp::Dense(dense), Source::Drawn(drawing)) => {
                 let source = drawing.layer(layer());
-                let width = drawing.panel_columns(layer());
+                let width = drawing.panel_columns(layer(), 0);
                 for first in (0..dense.outputs).step_by(width) {
                     let columns = first..dense.outputs.min(first + width);
                     let len = columns.len() * dense.inputs;
                     grow(&mut self.drawn.weight, "the weights", len)?;
                     let weight = &mut self.drawn.weight[..len];
-                    source.columns(columns.clone(), weight)?;
+                    source.part(Rows::All(dense.inputs), columns.clone(), weight)?;
                     dense.input_gradient_columns(columns, weight, self.batch, gradient, result);
                 }
             }

@@ -25,34 +25,44 @@ impl Dense {
         input: &[T],
         output: &mut [T],
     ) {
-        let all = 0..self.outputs;
-        self.forward_columns(all, &weights.weight, &weights.bias, batch, input, output);
+        let outputs = 0..self.outputs;
+        let product = self.begin(outputs.clone(), &weights.bias, output);
+        let input = Matrix::new(input, batch, self.inputs);
+        self.forward_part(product, outputs, &weights.weight, input, output);
     }
 
-    /// Some of the outputs; `weight` has the columns of these alone.
-    pub(super) fn forward_columns<T: Scalar>(
+    /// Puts the bias of some of the outputs where the product will be added to it, unless there is none.
+    pub(super) fn begin<T: Scalar>(
         self,
-        columns: Range<usize>,
-        weight: &[T],
+        outputs: Range<usize>,
         bias: &[T],
-        batch: usize,
-        input: &[T],
+        output: &mut [T],
+    ) -> Product {
+        let bias = &bias[outputs.clone()];
+        if bias.iter().all(|b| *b == T::ZERO) {
+            return Product::Replace;
+        }
+        for row in output.chunks_exact_mut(self.outputs) {
+            row[outputs.clone()].copy_from_slice(bias);
+        }
+        Product::Add
+    }
+
+    /// What some of the inputs give to some of the outputs; `weight` has the rows and columns of these alone.
+    pub(super) fn forward_part<T: Scalar>(
+        self,
+        product: Product,
+        outputs: Range<usize>,
+        weight: &[T],
+        input: Matrix<'_, T>,
         output: &mut [T],
     ) {
-        let bias = &bias[columns.clone()];
-        let product = if bias.iter().all(|b| *b == T::ZERO) {
-            Product::Replace
-        } else {
-            for row in output.chunks_exact_mut(self.outputs) {
-                row[columns.clone()].copy_from_slice(bias);
-            }
-            Product::Add
-        };
+        let columns = outputs.len();
         multiply(
             product,
-            Matrix::new(input, batch, self.inputs),
-            Matrix::new(weight, self.inputs, columns.len()),
-            MatrixMut::new(&mut output[columns.start..], self.outputs),
+            input,
+            Matrix::new(weight, weight.len() / columns, columns),
+            MatrixMut::new(&mut output[outputs.start..], self.outputs),
         );
     }
 

@@ -9,6 +9,9 @@ use crate::spec::scheme::LayerInit;
 /// Most weights of a dense layer that are made at a time: 16 MiB in f32.
 const PANEL: usize = 4 << 20;
 
+/// Most results of a dense layer that are worked on at a time: 2 MiB in f32.
+const RESULTS: usize = 1 << 19;
+
 /// How every layer of a network is drawn.
 ///
 /// The random numbers are addressed by element, so that a pass can make the weights of one layer, or some columns of a very
@@ -92,14 +95,25 @@ impl<'r> Drawing<'r> {
         }
     }
 
-    /// Columns of a dense layer to make at a time.
-    pub(super) fn panel_columns(&self, position: usize) -> usize {
-        let (Geometry { fan_in, outputs, .. }, init) = &self.recipe.layers[position];
-        if !init.family.is_independent() || fan_in * outputs <= self.recipe.panel {
-            return *outputs;
+    /// Whether any part of a layer can be made without the rest.
+    pub(super) fn is_drawn_in_parts(&self, position: usize) -> bool {
+        self.recipe.layers[position].1.family.is_independent()
+    }
+
+    /// Columns of a dense layer to make at a time: the caches hold what the product of a batch with them adds to.
+    pub(super) fn panel_columns(&self, position: usize, batch: usize) -> usize {
+        let (Geometry { fan_in, outputs, .. }, _) = self.recipe.layers[position];
+        if !self.is_drawn_in_parts(position) {
+            return outputs;
         }
-        // Groups of 64 weights are the unit in which they are made.
-        (self.recipe.panel / fan_in / 64 * 64).clamp(64, (*outputs).max(64))
+        let within = |values: usize, rows: usize| {
+            if rows.saturating_mul(outputs) <= values {
+                return outputs;
+            }
+            // Groups of 64 weights are the unit in which they are made.
+            (values / rows / 64 * 64).clamp(64, outputs.max(64))
+        };
+        within(self.recipe.panel, fan_in).min(within(RESULTS, batch))
     }
 
     /// Number of layers, and entries and outputs of each.

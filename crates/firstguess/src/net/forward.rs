@@ -3,6 +3,8 @@
 use super::drawing::Drawing;
 use super::dropout::Masks;
 use super::error::{NetError, Pass};
+use super::gemm::Product;
+use super::live::Factor;
 use super::program::{Record, StepOp};
 use super::reduce::non_finite;
 use super::scalar::Scalar;
@@ -112,14 +114,23 @@ impl<T: Scalar> Tape<'_, T> {
                 let layer = drawing.layer(position);
                 grow(&mut drawn.bias, "the biases", dense.outputs)?;
                 layer.bias(&mut drawn.bias[..dense.outputs])?;
-                let width = drawing.panel_columns(position);
+                let factors = if drawing.is_drawn_in_parts(position) {
+                    self.live.factors(input, dense.inputs, dense.outputs)?
+                } else {
+                    vec![Factor::whole(input, dense.inputs)]
+                };
+                let width = drawing.panel_columns(position, batch);
                 for first in (0..dense.outputs).step_by(width) {
                     let columns = first..dense.outputs.min(first + width);
-                    let len = columns.len() * dense.inputs;
-                    grow(&mut drawn.weight, "the weights", len)?;
-                    let weight = &mut drawn.weight[..len];
-                    layer.columns(columns.clone(), weight)?;
-                    dense.forward_columns(columns, weight, &drawn.bias, batch, input, output);
+                    let mut product = dense.begin(columns.clone(), &drawn.bias, output);
+                    for Factor { rows, input } in &factors {
+                        let len = columns.len() * rows.len();
+                        grow(&mut drawn.weight, "the weights", len)?;
+                        let weight = &mut drawn.weight[..len];
+                        layer.part(*rows, columns.clone(), weight)?;
+                        dense.forward_part(product, columns.clone(), weight, *input, output);
+                        product = Product::Add;
+                    }
                 }
             }
             (StepOp::Conv(conv), Source::Drawn(drawing)) => {

@@ -84,6 +84,9 @@ pub enum Product {
     Add,
 }
 
+/// Terms that the kernels add up before they touch the result, on x86; elsewhere it depends on the caches.
+pub(super) const DEPTH: usize = 512;
+
 /// Most rows of a transposed left factor that one product takes.
 ///
 /// Its columns are read at the stride of its rows; beyond some hundred of them that costs half the speed (weight gradients

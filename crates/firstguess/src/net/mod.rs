@@ -16,6 +16,7 @@ mod dropout;
 pub mod error;
 mod forward;
 pub mod gemm;
+mod live;
 pub mod loss;
 pub mod norm;
 mod pool;

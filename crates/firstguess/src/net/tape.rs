@@ -4,6 +4,7 @@ use super::activation;
 use super::drawing::Drawing;
 use super::dropout::Masks;
 use super::error::{NetError, Pass};
+use super::live::LiveInputs;
 use super::program::{Program, Record, Step, StepOp};
 use super::reduce::non_finite;
 use super::scalar::Scalar;
@@ -59,6 +60,8 @@ pub struct Tape<'p, T = f32> {
     pub(super) gradient_exponents: Vec<i32>,
     /// The layer at work, where weights are made and not kept.
     pub(super) drawn: LayerWeights<T>,
+    /// What of its input is not zero.
+    pub(super) live: LiveInputs<T>,
     /// Examples of the last complete forward pass; zero before there was one.
     pub(super) batch: usize,
     pub(super) masks: Masks,
@@ -135,6 +138,7 @@ impl<'p, T: Scalar> Tape<'p, T> {
             exponents: vec![0; program.values.len()],
             gradient_exponents: vec![0; program.values.len()],
             drawn: LayerWeights::default(),
+            live: LiveInputs::default(),
             batch: 0,
             masks: Masks::Off,
             input_gradient: false,

@@ -148,6 +148,32 @@ pub(super) fn geometry(network: &Network) -> Vec<Geometry> {
     geometry
 }
 
+/// Rows of the weights of a dense layer: what its inputs meet.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rows<'a> {
+    /// So many: every one.
+    All(usize),
+    /// These.
+    Some(&'a [u32]),
+}
+
+impl Rows<'_> {
+    pub(super) fn len(self) -> usize {
+        match self {
+            Self::All(rows) => rows,
+            Self::Some(rows) => rows.len(),
+        }
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = u64> {
+        let (all, some): (_, &[u32]) = match self {
+            Self::All(rows) => (rows as u64, &[]),
+            Self::Some(rows) => (0, rows),
+        };
+        (0..all).chain(some.iter().map(|row| u64::from(*row)))
+    }
+}
+
 /// One layer of one draw.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LayerSource<'a> {
@@ -196,20 +222,21 @@ impl LayerSource<'_> {
         Ok(())
     }
 
-    /// Some columns of the weights of a dense layer, `[fan_in, columns]`: the same values as in the whole.
-    pub(super) fn columns<T: Scalar>(
+    /// Some rows and columns of the weights of a dense layer: the same values as in the whole.
+    pub(super) fn part<T: Scalar>(
         &self,
+        rows: Rows<'_>,
         columns: Range<usize>,
         out: &mut [T],
     ) -> Result<(), NetError> {
         let Geometry { fan_in, outputs, .. } = self.geometry;
-        if columns.len() == outputs {
+        if out.len() == fan_in * outputs {
             return self.weight(out);
         }
         let (stream, std) = (self.stream(Purpose::Weights), self.init.weight_std(fan_in));
-        for (row, part) in (0_u64..).zip(out.chunks_exact_mut(columns.len())) {
+        for (row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len())) {
             let first = row * outputs as u64 + columns.start as u64;
-            T::draw(self.init.family, std, &stream, first, part).map_err(|e| self.fail(e))?;
+            T::draw(self.init.family, std, &stream, first, out).map_err(|e| self.fail(e))?;
         }
         Ok(())
     }

@@ -196,6 +196,51 @@ fn weights_made_in_passing_are_those_that_are_kept() {
     assert!(matches!(Recipe::new(&network, &layers[1..]), Err(NetError::Length { .. })));
 }
 
+/// Inputs that are zero throughout leave no trace, whether their weights are made or not: beyond the depth at which kernels cut a
+/// product, with and without biases, whole and by panels.
+#[test]
+fn weights_that_meet_only_zeros_need_not_be_made() {
+    let network = network(
+        r#"[{"dense":700},"relu",{"dense":1300},"relu",{"dense":200},"relu",{"dense":130},"tanh",{"dense":10}]"#,
+        &[600],
+    );
+    // Examples close to each other: a unit that is silent on one is silent on most.
+    let one: Vec<f32> = normals(5, 600);
+    let apart: Vec<f32> = normals(6, 140 * 600);
+    let input: Vec<f32> = apart.iter().zip(one.iter().cycle()).map(|(x, y)| y + 0.1 * x).collect();
+    let program = Program::new(&network, Record::Nothing);
+    let mut tape = Tape::new(&program);
+    for bias in [0.0, 0.1] {
+        let layers = inits(&network, &InitScheme::explicit(2.0, bias));
+        let weights = Weights::draw(&network, &layers, Seed(9), 3).unwrap();
+        let (mut kept, mut silent) = (Vec::new(), 0.0_f64);
+        tape.forward(&weights, &input, Masks::Off, |view| {
+            kept.extend_from_slice(view.values);
+            if view.index == 2 {
+                let dead =
+                    |unit: usize| (0..140_usize).all(|row| view.values[row * 1300 + unit] <= 0.0);
+                silent = (0..1300).filter(|unit| dead(*unit)).count() as f64 / 1300.0;
+            }
+        })
+        .unwrap();
+        assert!(silent > 0.2, "{silent} of the second layer is silent");
+        let whole = Recipe::new(&network, &layers).unwrap();
+        for recipe in [whole.clone(), whole.with_panel(64 * 1300)] {
+            let mut made = Vec::new();
+            tape.forward_drawn(&recipe.draw(Seed(9), 3), &input, Masks::Off, |view| {
+                made.extend_from_slice(view.values);
+            })
+            .unwrap();
+            assert_eq!(made.len(), kept.len());
+            // Elsewhere the kernels cut a product by the size of the caches.
+            let tolerance = if cfg!(target_arch = "x86_64") { 0.0 } else { 1e-5 };
+            for (made, kept) in made.iter().zip(&kept) {
+                assert!((made - kept).abs() <= tolerance, "{made} vs {kept}");
+            }
+        }
+    }
+}
+
 /// Every law that a spec file can name, in a dense layer and in a kernel, at the variance asked for times gain²; biases too.
 ///
 /// 131 072 and 73 728 weights, |z| < 4.5 by the law's own kurtosis: an error of 3 % in the variance of a normal is seen.
