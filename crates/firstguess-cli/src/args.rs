@@ -14,6 +14,8 @@ mod train;
 mod values;
 mod variance;
 
+use std::path::PathBuf;
+
 use clap::{Args as Arguments, Parser, Subcommand};
 
 pub(crate) use advise::{AdviseArgs, ArchitectureArg, InitArgs, SchemeArg};
@@ -159,6 +161,12 @@ pub(crate) enum Command {
         firstguess labels --train model.toml --corrupt 0.2 --loss piecewise_zero(0.2)@delay(10)\n  \
         firstguess labels --probabilities P.csv --labels y.csv --method prune_by_class -o issues.csv")]
     Labels(LabelsArgs),
+    /// The papers' figures and tables, computed again: what they state beside what comes out here
+    #[command(after_help = "Examples:\n  \
+        firstguess reproduce\n  \
+        firstguess reproduce phase-diagrams gaussian-pairs\n  \
+        firstguess reproduce all -o figures")]
+    Reproduce(ReproduceArgs),
     /// The explorer in your browser: phases, profiles and guesses under your hand, ensembles, reports
     #[command(after_help = "Examples:\n  \
         firstguess serve --open\n  \
@@ -218,6 +226,19 @@ pub(crate) struct CiteArgs {
 pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct ReproduceArgs {
+    /// Names of figures, or `all`; without one, the list of them
+    #[arg(value_name = "FIGURE")]
+    pub(crate) figures: Vec<String>,
+    /// Write pictures, tables as CSV and an index in Markdown into a folder, made if it is missing
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Kind of the pictures
+    #[arg(long, value_name = "KIND", value_enum, default_value_t = PlotFormat::Svg, requires = "output")]
+    pub(crate) plot_format: PlotFormat,
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod pictures;
 pub(crate) mod predict;
 pub(crate) mod preserved;
 pub(crate) mod progress;
+pub(crate) mod reproduce;
 pub(crate) mod serve;
 pub(crate) mod sweep;
 pub(crate) mod train;

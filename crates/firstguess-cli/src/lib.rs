@@ -90,6 +90,7 @@ fn run(command: &Command, out: &mut Printer) -> anyhow::Result<ExitStatus> {
         Command::Losses(args) => commands::losses::run(args, out),
         Command::Labels(args) => commands::labels::run(args, out),
         Command::Serve(args) => commands::serve::run(args, out),
+        Command::Reproduce(args) => commands::reproduce::run(args, out),
         Command::Data(args) => commands::data::run(args, out),
         Command::Explain(args) => commands::explain::run(args, out),
         Command::Predict(args) => commands::predict::run(args, out),

@@ -14,6 +14,7 @@
 //! - [`finding`]: verdicts that see both; [`loss_doctor`]: the verdict on a loss;
 //! - [`report`]: the forms in which people and programs read them;
 //! - [`sweep`]: grids of questions, point by point;
+//! - [`reproduce`]: the papers' figures, computed again;
 //! - [`check()`]: the verb that ties them together; [`advise`]: what to do instead.
 
 pub mod advise;
@@ -25,6 +26,7 @@ pub mod math;
 pub mod measure;
 pub mod net;
 pub mod report;
+pub mod reproduce;
 pub mod spec;
 pub mod sweep;
 pub mod theory;

@@ -18,8 +18,8 @@ use scan::{named_paths, root_names};
 
 const MEASUREMENT: [&str; 3] = ["net", "measure", "train"];
 /// The modules that may see theory and measurement together; `lib.rs` names everything.
-const JUDGES: [&str; 7] =
-    ["lib", "finding", "check", "advise", "report", "loss_doctor", "variance_panel"];
+const JUDGES: [&str; 8] =
+    ["lib", "finding", "check", "advise", "report", "reproduce", "loss_doctor", "variance_panel"];
 const FOUNDATIONS: [&str; 2] = ["spec", "math"];
 
 const IMPURE: [&str; 6] = ["fs", "net", "env", "time", "process", "io"];

@@ -26,7 +26,7 @@ impl<'a> Folder<'a> {
     }
 
     /// The folder; what cannot be one is refused before anything is computed, and none is made before there is something in it.
-    fn new(path: &'a Path, format: PlotFormat) -> anyhow::Result<Self> {
+    pub(super) fn new(path: &'a Path, format: PlotFormat) -> anyhow::Result<Self> {
         anyhow::ensure!(
             path.is_dir() || !path.exists(),
             "cannot draw into `{}`: it is a file. Give the name of a folder",

@@ -8,6 +8,7 @@ mod label_errors;
 mod model;
 pub mod phase_diagram;
 pub mod picture;
+pub mod reproduction;
 mod sarif;
 mod spark;
 mod terminal;

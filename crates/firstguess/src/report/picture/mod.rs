@@ -26,8 +26,8 @@ pub use phase::phase_diagram;
 pub use training::training;
 pub use variance::variance_search;
 
-pub(crate) use chart::Chart;
-pub(crate) use ink::dark_rules;
+pub(crate) use chart::{Axis, Chart, Dash, Marks, Scale, Series, point};
+pub(crate) use ink::{Ink, SERIES, dark_rules};
 pub(crate) use svg::escaped;
 
 use super::Report;
@@ -69,7 +69,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    fn new(
+    pub(crate) fn new(
         name: &'static str,
         title: impl Into<String>,
         description: impl Into<String>,
@@ -82,6 +82,11 @@ impl Picture {
     /// Its name among the pictures of one subject, fit for a file: `gradient`.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The same under another name.
+    pub(crate) fn renamed(self, name: &'static str) -> Self {
+        Self { name, ..self }
     }
 
     /// What it shows, in one line.
