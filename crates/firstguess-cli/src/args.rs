@@ -36,7 +36,7 @@ pub(crate) use variance::{Profile, VarianceArgs};
 #[derive(Debug, Parser)]
 #[command(name = "firstguess", version, arg_required_else_help = true)]
 #[command(after_help = "Data go to stdout, everything else to stderr.\n\
-    Exit status: 0 fine, 1 findings at or above --fail-on, 2 unusable input.")]
+    Exit status: 0 fine, 1 findings at or above --fail-on (of train: no training came to an end), 2 unusable input.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -142,7 +142,8 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         firstguess train model.toml --arms he_normal,torch_default,critical --seeds 8\n  \
         firstguess train model.toml --loss ce,blurry(0.1),piecewise_zero(0.05)@guard(0.2) --epochs 5\n  \
-        firstguess train model.toml --arms spec,explicit(2,0.1) --lr 1e-4,1e-3,1e-2 --csv curves.csv")]
+        firstguess train model.toml --arms spec,explicit(2,0.1) --lr 1e-4,1e-3,1e-2 --csv curves.csv\n\n\
+        Exit status 1 if every training diverged: then there is nothing to compare.")]
     Train(TrainArgs),
     /// The gain at which SGD keeps the norm of the weights, and whether starting there helps on data kept apart
     #[command(after_help = "Examples:\n  \
@@ -153,7 +154,8 @@ pub(crate) enum Command {
     /// Loss doctor: does each loss correct, ignore or amplify the first guess?
     #[command(after_help = "Examples:\n  \
         firstguess losses model.toml\n  \
-        firstguess losses model.toml --data images.npz --loss ce,mae,blurry(0.2) --json")]
+        firstguess losses model.toml --data images.npz --loss ce,mae,blurry(0.2) --json\n\n\
+        Exit status 2 if no loss can be judged: all networks leave the range of f32, or one class alone has examples.")]
     Losses(LossesArgs),
     /// Which labels look wrong, from held-out probabilities or by training
     #[command(after_help = "Examples:\n  \
