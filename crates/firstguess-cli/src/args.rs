@@ -139,11 +139,12 @@ pub(crate) enum Command {
         firstguess gaussianity --activation tanh --weight-law student_t(5) --networks 2000")]
     Gaussianity(GaussianityArgs),
     /// Verify by training: short paired runs of several initializations and losses, with the course of the guesses
+    ///
+    /// Exit status 1 if every training diverged: then there is nothing to compare.
     #[command(after_help = "Examples:\n  \
         firstguess train model.toml --arms he_normal,torch_default,critical --seeds 8\n  \
         firstguess train model.toml --loss ce,blurry(0.1),piecewise_zero(0.05)@guard(0.2) --epochs 5\n  \
-        firstguess train model.toml --arms spec,explicit(2,0.1) --lr 1e-4,1e-3,1e-2 --csv curves.csv\n\n\
-        Exit status 1 if every training diverged: then there is nothing to compare.")]
+        firstguess train model.toml --arms spec,explicit(2,0.1) --lr 1e-4,1e-3,1e-2 --csv curves.csv")]
     Train(TrainArgs),
     /// The gain at which SGD keeps the norm of the weights, and whether starting there helps on data kept apart
     #[command(after_help = "Examples:\n  \
@@ -152,10 +153,11 @@ pub(crate) enum Command {
         firstguess variance model.toml --base uniform --state pilots.json --json")]
     Variance(VarianceArgs),
     /// Loss doctor: does each loss correct, ignore or amplify the first guess?
+    ///
+    /// Exit status 2 if no loss can be judged: all networks leave the range of f32, or one class alone has examples.
     #[command(after_help = "Examples:\n  \
         firstguess losses model.toml\n  \
-        firstguess losses model.toml --data images.npz --loss ce,mae,blurry(0.2) --json\n\n\
-        Exit status 2 if no loss can be judged: all networks leave the range of f32, or one class alone has examples.")]
+        firstguess losses model.toml --data images.npz --loss ce,mae,blurry(0.2) --json")]
     Losses(LossesArgs),
     /// Which labels look wrong, from held-out probabilities or by training
     #[command(after_help = "Examples:\n  \

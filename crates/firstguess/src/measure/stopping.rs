@@ -38,7 +38,15 @@ impl std::fmt::Display for Overrun {
             Some(networks) => write!(f, "the first {networks} networks alone")?,
             None => f.write_str("they")?,
         }
-        write!(f, " took {:.1} s, {:.1} s were allowed", self.taken_seconds, self.allowed_seconds)
+        let seconds = |seconds: f64| {
+            if seconds < 1.0 { format!("{seconds:.3} s") } else { format!("{seconds:.1} s") }
+        };
+        write!(
+            f,
+            " took {}, {} were allowed",
+            seconds(self.taken_seconds),
+            seconds(self.allowed_seconds)
+        )
     }
 }
 
