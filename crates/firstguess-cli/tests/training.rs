@@ -140,7 +140,7 @@ fn growing(folder: &tempfile::TempDir, depth: usize, data: &str) -> String {
          scheme = \"explicit\"\nweight_variance = 60.0\n[network]\nlayers = [{{ repeat = {depth}, layers = [{{ dense = 32 }}, \
          \"relu\"] }}, {{ dense = 10 }}]\n"
     );
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, text).expect("a folder that can be written");
     path.display().to_string()
 }
 

@@ -1,5 +1,6 @@
 //! Update rules against recurrences written out, whole trainings against gradients taken apart, and what goes wrong.
 
+use super::detect::Detector;
 use super::optimizer::{EPSILON, Memory};
 use super::*;
 use crate::math::stream::Seed;
