@@ -36,7 +36,7 @@ pub(crate) use variance::{Profile, VarianceArgs};
 #[derive(Debug, Parser)]
 #[command(name = "firstguess", version, arg_required_else_help = true)]
 #[command(after_help = "Data go to stdout, everything else to stderr.\n\
-    Exit status: 0 fine, 1 findings at or above --fail-on, 2 unusable input.")]
+    Exit status: 0 fine, 1 findings at or above --fail-on (of train: no training came to an end), 2 unusable input.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -139,6 +139,8 @@ pub(crate) enum Command {
         firstguess gaussianity --activation tanh --weight-law student_t(5) --networks 2000")]
     Gaussianity(GaussianityArgs),
     /// Verify by training: short paired runs of several initializations and losses, with the course of the guesses
+    ///
+    /// Exit status 1 if every training diverged: then there is nothing to compare.
     #[command(after_help = "Examples:\n  \
         firstguess train model.toml --arms he_normal,torch_default,critical --seeds 8\n  \
         firstguess train model.toml --loss ce,blurry(0.1),piecewise_zero(0.05)@guard(0.2) --epochs 5\n  \
@@ -151,6 +153,8 @@ pub(crate) enum Command {
         firstguess variance model.toml --base uniform --state pilots.json --json")]
     Variance(VarianceArgs),
     /// Loss doctor: does each loss correct, ignore or amplify the first guess?
+    ///
+    /// Exit status 2 if no loss can be judged: all networks leave the range of f32, or one class alone has examples.
     #[command(after_help = "Examples:\n  \
         firstguess losses model.toml\n  \
         firstguess losses model.toml --data images.npz --loss ce,mae,blurry(0.2) --json")]

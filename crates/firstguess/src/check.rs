@@ -102,7 +102,7 @@ pub fn check_with_loss(
         network: Some(&network),
         prediction: &prediction,
         measurement: &measurement,
-        loss: loss.zip(diagnosis.as_ref().and_then(|diagnosis| diagnosis.losses.first())),
+        loss: loss.zip(diagnosis.as_ref()),
         model: None,
     });
     Ok(Report::new(spec, data, &network, &init, prediction, measurement, findings))

@@ -82,9 +82,9 @@ pub struct LossDiagnosis {
     /// What was measured.
     #[serde(flatten)]
     pub force: ForceMeasurement,
-    /// What it comes to.
-    pub verdict: Verdict,
-    /// Why, in a sentence.
+    /// What it comes to; null where the measurement does not allow one ([`BiasMeasurement::obstacle`]).
+    pub verdict: Option<Verdict>,
+    /// Why, in a sentence: of the verdict, or of there being none.
     pub reason: String,
     /// Largest exponent of the blurry loss at which even guesses are stable, for a blurry loss.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,9 +127,9 @@ pub struct Diagnosis {
 /// let inits = network.weights().iter().map(|w| init.layer(w)).collect::<Result<Vec<_>, _>>()?;
 /// let losses: Vec<Loss> = vec!["cross_entropy".parse()?, "blurry(0.6)".parse()?];
 /// let found = diagnose(&network, &inits, &data, &losses, (Seed(0), 16), &mut ())?;
-/// assert_eq!(found.losses[0].verdict, Verdict::Corrects);
+/// assert_eq!(found.losses[0].verdict, Some(Verdict::Corrects));
 /// // Above g = 1/ln 10 = 0.434 this loss pushes even guesses apart.
-/// assert_eq!(found.losses[1].verdict, Verdict::Runaway);
+/// assert_eq!(found.losses[1].verdict, Some(Verdict::Runaway));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn diagnose(
@@ -141,19 +141,49 @@ pub fn diagnose(
     progress: &mut dyn Progress,
 ) -> Result<Diagnosis, MeasureError> {
     let bias = loss_forces(network, inits, data, losses, budget, progress)?;
-    let losses = bias.losses.iter().map(|force| judge(force, bias.classes)).collect();
+    let losses = bias.losses.iter().map(|force| judge(force, &bias)).collect();
     Ok(Diagnosis { bias, losses })
 }
 
-/// The verdict on one measured force.
-pub fn judge(force: &ForceMeasurement, classes: usize) -> LossDiagnosis {
-    let loss = &force.loss;
+/// The verdict on one measured force of `bias`; none where all networks overflowed or one class alone has examples.
+pub fn judge(force: &ForceMeasurement, bias: &BiasMeasurement) -> LossDiagnosis {
+    let (loss, classes) = (&force.loss, bias.classes);
     let exponent = match loss.kind() {
         LossKind::Blurry(blurry) if !loss.detaches_weight() => {
             Some((blurry.g, critical_exponent(classes)))
         }
         _ => None,
     };
+    let share = runaway_share(loss, classes);
+    let (verdict, reason) = match bias.obstacle() {
+        Some(why) => (None, why),
+        None => assess(force, exponent, classes),
+    };
+    let unfit = verdict.is_some_and(|verdict| verdict != Verdict::Corrects);
+    LossDiagnosis {
+        verdict,
+        reason,
+        critical_exponent: exponent.map(|(_, critical)| critical),
+        runaway_share: share.clone().ok().flatten(),
+        runaway_share_reason: share.err().map(|NoTheory { reason }| reason),
+        suggested: unfit.then(|| LossSchedule {
+            loss: loss.clone(),
+            switch: if loss.backs_off() {
+                Switch::Guard { bound: GUARD }
+            } else {
+                Switch::Delay { epochs: WARM_UP_EPOCHS }
+            },
+        }),
+        force: force.clone(),
+    }
+}
+
+/// What a measured force comes to; `exponent` is that of a blurry loss beside the critical one.
+fn assess(
+    force: &ForceMeasurement,
+    exponent: Option<(f64, f64)>,
+    classes: usize,
+) -> (Option<Verdict>, String) {
     let unstable = exponent.filter(|(g, critical)| g > critical);
     let relative = force.relative.value;
     let percent = format!("{:.1} %", 100.0 * relative);
@@ -175,24 +205,11 @@ pub fn judge(force: &ForceMeasurement, classes: usize) -> LossDiagnosis {
         (None, r) if r < SLOW => {
             (Verdict::Slow, format!("only {percent} of the force of cross-entropy"))
         }
-        (None, r) if r.is_nan() => (Verdict::Neutral, "no force could be measured".to_owned()),
+        (None, r) if r.is_nan() => {
+            let why = force.relative.reason.unwrap_or("it is no number");
+            return (None, format!("no force relative to that of cross-entropy: {why}"));
+        }
         _ => (Verdict::Corrects, format!("{percent} of the force of cross-entropy")),
     };
-    let share = runaway_share(loss, classes);
-    LossDiagnosis {
-        verdict,
-        reason,
-        critical_exponent: exponent.map(|(_, critical)| critical),
-        runaway_share: share.clone().ok().flatten(),
-        runaway_share_reason: share.err().map(|NoTheory { reason }| reason),
-        suggested: (verdict != Verdict::Corrects).then(|| LossSchedule {
-            loss: loss.clone(),
-            switch: if loss.backs_off() {
-                Switch::Guard { bound: GUARD }
-            } else {
-                Switch::Delay { epochs: WARM_UP_EPOCHS }
-            },
-        }),
-        force: force.clone(),
-    }
+    (Some(verdict), reason)
 }

@@ -65,7 +65,7 @@ pub(crate) struct TrainingArgs {
     /// Learning rate
     #[arg(long, value_name = "R", default_value_t = 0.002, value_parser = positive, allow_negative_numbers = true)]
     pub(crate) lr: f64,
-    /// Trainings for the area under the margin, 0 for none
+    /// Trainings for the area under the margin, each up to the first drop of the learning rate, 0 for none
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = margin_runs, allow_negative_numbers = true)]
     pub(crate) margin_runs: usize,
     #[command(flatten)]

@@ -107,11 +107,18 @@ pub(crate) struct LossesArgs {
 pub(crate) struct List<T>(pub(crate) Vec<T>);
 
 /// An initialization to train: a scheme, or that of the spec.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ArmArg {
     pub(crate) name: String,
     /// `None` for the spec's own.
     pub(crate) scheme: Option<InitScheme>,
+}
+
+impl PartialEq for ArmArg {
+    /// Whatever it is called.
+    fn eq(&self, other: &Self) -> bool {
+        self.scheme == other.scheme
+    }
 }
 
 /// The parts of a text between commas that stand outside parentheses.
@@ -132,9 +139,20 @@ fn parts(text: &str) -> Vec<&str> {
     parts
 }
 
-fn list<T>(text: &str, one: impl Fn(&str) -> Result<T, SpecError>) -> Result<List<T>, String> {
-    let all: Result<Vec<T>, SpecError> = parts(text).into_iter().map(one).collect();
-    all.map(List).map_err(|error| error.to_string())
+/// What is given twice under any name is refused: it would be run twice and compared with itself.
+fn list<T: PartialEq>(
+    text: &str,
+    one: impl Fn(&str) -> Result<T, SpecError>,
+) -> Result<List<T>, String> {
+    let mut all = Vec::new();
+    for part in parts(text) {
+        let value = one(part).map_err(|error| error.to_string())?;
+        if all.contains(&value) {
+            return Err(format!("`{}` stands twice; give each once", part.trim()));
+        }
+        all.push(value);
+    }
+    Ok(List(all))
 }
 
 fn losses(text: &str) -> Result<List<Loss>, String> {
@@ -230,5 +248,12 @@ mod tests {
         assert!(losses("ce,blury").unwrap_err().contains("did you mean `blurry`"));
         assert_eq!(arms("spec,he_normal").unwrap().0[0].scheme, None);
         assert!(arms("spec,,he_normal").is_err());
+        for twice in ["he_normal,spec,he_normal", "spec, spec", "explicit(2,0.1),explicit(2.0,.1)"]
+        {
+            assert!(arms(twice).unwrap_err().contains("stands twice"), "{twice}");
+        }
+        // Two names of one loss; with another schedule it is another training.
+        assert!(losses("ce,cross_entropy").unwrap_err().contains("stands twice"));
+        assert_eq!(loss_schedules("blurry(0.3),blurry(0.3)@guard(0.2)").unwrap().0.len(), 2);
     }
 }

@@ -53,8 +53,8 @@ pub(crate) struct VarianceArgs {
     /// Train at these gains in full too: the curve of loss and accuracy over the gain
     #[arg(long, value_name = "G1,G2,...", value_delimiter = ',', value_parser = gain, allow_negative_numbers = true)]
     pub(crate) curve: Vec<f64>,
-    /// Largest mean of ln(V_T/V_0) that counts as zero
-    #[arg(long, value_name = "F", default_value_t = 5e-4, value_parser = positive, allow_negative_numbers = true)]
+    /// Largest mean of ln(V_T/V_0) that counts as zero, at most 0.5
+    #[arg(long, value_name = "F", default_value_t = 5e-4, value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) tolerance: f64,
     /// Leave the biases as they were drawn
     #[arg(long)]
@@ -98,6 +98,16 @@ impl std::fmt::Display for Profile {
             Self::Scheme(scheme) => scheme.scheme.fmt(f),
         }
     }
+}
+
+/// Beyond a factor of e^0.5 in the norm nothing is said to be kept.
+fn tolerance(text: &str) -> Result<f64, String> {
+    bounded(
+        text,
+        1e-12,
+        0.5,
+        "from 1e-12 to 0.5: a logarithm of the factor by which the norm changes",
+    )
 }
 
 fn profile(text: &str) -> Result<Profile, String> {

@@ -29,7 +29,8 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     let folder = Folder::of(&args.plot)?;
     let mut progress = Bar::new(out.settings().quiet, "measuring", "networks")
         .spelled(out.settings().unicode)
-        .within(args.budget);
+        .within(args.budget)
+        .open_ended(args.draws.is_none() && args.precision.is_some());
     let mut report = if let Some(path) = args.model.as_deref().filter(|path| is_onnx(path)) {
         of_onnx(path, args, &mut progress, out)?
     } else {
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Printer) -> anyhow::Result<ExitSta
         of_spec(args, file.as_ref(), &Sources::default(), &mut progress, out)?
     };
     progress.finish();
+    report.measurement.stop.overrun = progress.overrun();
     let location = args.model.as_deref().unwrap_or(Path::new("firstguess"));
     gate.pass(&mut report, &location.to_string_lossy(), out)?;
     if let Some(path) = &args.html {

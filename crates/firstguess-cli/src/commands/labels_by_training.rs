@@ -8,6 +8,7 @@ use firstguess::math::stream::Seed;
 use firstguess::spec::LossSchedule;
 use firstguess::spec::dataset::LabelNoise;
 use firstguess::spec::layer::Layer;
+use firstguess::train::TrainError;
 use firstguess::train::detect::Detector;
 use firstguess::train::label_errors::margins::{Run, flagged_share};
 use firstguess::train::label_errors::{Detection, Probabilities, Pruning};
@@ -20,7 +21,7 @@ use crate::commands::progress::Bar;
 use crate::commands::train::optimizer;
 use crate::exit::ExitStatus;
 use crate::printer::{Printer, Tone};
-use crate::table::columns;
+use crate::table::{columns, given};
 
 /// Suspicious examples listed.
 const LISTED: usize = 10;
@@ -36,6 +37,8 @@ struct Answer {
     folds: usize,
     epochs: usize,
     margin_runs: usize,
+    /// Epochs over which margins were averaged: all, or those before the first drop of the learning rate.
+    margin_epochs: Option<f64>,
     /// Accuracy of the held-out predictions against the given labels.
     held_out_accuracy: f64,
     estimated_error_rate: f64,
@@ -120,6 +123,15 @@ pub(crate) fn run(
         epochs: args.epochs,
         seed,
     };
+    // Before anything is trained.
+    detector.check_margin_runs(args.margin_runs).map_err(|error| match error {
+        TrainError::MarginRuns { sets, .. } => {
+            anyhow::anyhow!("{error}; use --margin-runs {sets} or less, 0 for none")
+        }
+        other => anyhow::anyhow!(
+            "{other}; let the rate of --rate-schedule drop later, or use --margin-runs 0"
+        ),
+    })?;
     let mut bar = Bar::new(out.settings().quiet, "training", "folds");
     let values = detector.held_out_probabilities(args.folds, &mut bar)?;
     bar.finish();
@@ -154,6 +166,10 @@ pub(crate) fn run(
         folds: args.folds,
         epochs: args.epochs,
         margin_runs: args.margin_runs,
+        margin_epochs: (args.margin_runs > 0).then(|| {
+            let (steps, per_epoch) = detector.margin_steps();
+            steps as f64 / per_epoch as f64
+        }),
         held_out_accuracy: right.count() as f64 / data.examples() as f64,
         estimated_error_rate: learning.estimated_error_rate(),
         thresholds: learning.thresholds.clone(),
@@ -272,8 +288,13 @@ fn print(
         100.0 * answer.estimated_error_rate
     ))?;
     if let (Some(margin), Some(both)) = (&answer.flagged_by_margin, &answer.flagged_by_both) {
+        let epochs = answer.margin_epochs.filter(|epochs| *epochs < answer.epochs as f64);
+        let until = epochs.map_or_else(String::new, |epochs| {
+            let epochs = given(epochs);
+            format!(", over the {epochs} epochs before the first drop of the learning rate")
+        });
         out.lines(&format!(
-            "area under the margin ({} runs): {} labels; both ways: {}\n",
+            "area under the margin ({} runs{until}): {} labels; both ways: {}\n",
             answer.margin_runs,
             margin.len(),
             both.len()

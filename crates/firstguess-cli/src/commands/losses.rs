@@ -2,8 +2,11 @@
 
 use firstguess::loss_doctor::{Diagnosis, LossDiagnosis, STANDARD, Verdict, diagnose};
 use firstguess::math::stream::Seed;
+use firstguess::measure::Overflow;
 use firstguess::spec::{Loss, SpecError};
 use serde::Serialize;
+
+use anyhow::bail;
 
 use crate::args::LossesArgs;
 use crate::commands::model::Model;
@@ -19,7 +22,9 @@ struct Answer<'a> {
     examples: usize,
     draws: u64,
     lost: u64,
+    overflow: Option<&'a Overflow>,
     classes: usize,
+    classes_without_examples: &'a [usize],
     largest_share: firstguess::measure::Estimate,
     favoured_probability: firstguess::measure::Estimate,
     mean_max_softmax: firstguess::measure::Estimate,
@@ -28,15 +33,30 @@ struct Answer<'a> {
 
 pub(crate) fn run(args: &LossesArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let model = Model::for_trial(&args.model, &args.trial, out.settings().seed)?;
-    run_on(args, &model, out)
+    let found = tell(args, &model, out)?;
+    if let Some(why) = found.bias.obstacle() {
+        let remedy = if found.bias.draws == 0 {
+            format!("`firstguess check {}` says which variance keeps them", args.model.display())
+        } else {
+            "give it data with examples of every class".to_owned()
+        };
+        bail!("no loss can be judged: {why}; {remedy}");
+    }
+    Ok(ExitStatus::Fine)
 }
 
-/// The same of a model that has been read.
+/// The same of a model that has been read, for a point of a sweep: a verdict that cannot be given is null.
 pub(crate) fn run_on(
     args: &LossesArgs,
     model: &Model,
     out: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
+    tell(args, model, out)?;
+    Ok(ExitStatus::Fine)
+}
+
+/// Measures and prints; as text only what can be judged.
+fn tell(args: &LossesArgs, model: &Model, out: &mut Printer) -> anyhow::Result<Diagnosis> {
     let losses: Vec<Loss> = match &args.loss {
         Some(list) => list.0.clone(),
         None => STANDARD.iter().map(|name| name.parse()).collect::<Result<_, SpecError>>()?,
@@ -54,33 +74,48 @@ pub(crate) fn run_on(
             examples: model.data.examples(),
             draws: bias.draws,
             lost: bias.lost,
+            overflow: bias.overflow.as_ref(),
             classes: bias.classes,
+            classes_without_examples: &bias.classes_without_examples,
             largest_share: bias.largest_share,
             favoured_probability: bias.favoured_probability,
             mean_max_softmax: bias.mean_max_softmax,
             losses: &found.losses,
         };
         out.seeded_object("losses", model.spec.measure.seed, &answer)?;
-    } else {
+    } else if found.bias.obstacle().is_none() {
         print(model, &found, out)?;
     }
-    Ok(ExitStatus::Fine)
+    Ok(found)
+}
+
+/// How many of the losses can correct the first guess, in a sentence.
+fn headline(found: &Diagnosis) -> (Tone, String) {
+    let bad = found.losses.iter().filter(|loss| loss.verdict > Some(Verdict::Slow)).count();
+    let tone = if bad == 0 { Tone::Good } else { Tone::Bad };
+    let text = match (&found.losses[..], bad) {
+        ([one], 0) => format!("{} can correct the first guess", one.force.loss),
+        ([one], _) => format!("{} cannot correct the first guess", one.force.loss),
+        ([_, _], 0) => "both losses can correct the first guess".to_owned(),
+        (all, 0) => format!("all {} losses can correct the first guess", all.len()),
+        (all, _) if bad == all.len() => {
+            format!("none of the {bad} losses can correct the first guess")
+        }
+        (all, _) => format!("{bad} of {} losses cannot correct the first guess", all.len()),
+    };
+    (tone, text + " of this initialization")
 }
 
 fn print(model: &Model, found: &Diagnosis, out: &mut Printer) -> anyhow::Result<()> {
     let bias = &found.bias;
-    let bad = found.losses.iter().filter(|loss| loss.verdict > Verdict::Slow).count();
-    let tone = if bad == 0 { Tone::Good } else { Tone::Bad };
-    out.headline(
-        tone,
-        &format!(
-            "{} of {} losses cannot correct the first guess of this initialization",
-            if bad == 0 { "none".to_owned() } else { bad.to_string() },
-            found.losses.len()
-        ),
-    )?;
+    let (tone, text) = headline(found);
+    out.headline(tone, &text)?;
+    let mut caveats = String::new();
+    for caveat in bias.caveats() {
+        caveats += &format!("{caveat}\n");
+    }
     out.lines(&format!(
-        "{}: {} networks on {} inputs of {}, seed {}\nthe favoured class gets {:.1} % of the guesses and {:.1} % of the \
+        "{}: {} networks on {} inputs of {}, seed {}\n{caveats}the favoured class gets {:.1} % of the guesses and {:.1} % of the \
          probability on average\n\n",
         model.spec.name,
         bias.draws,
@@ -98,7 +133,7 @@ fn print(model: &Model, found: &Diagnosis, out: &mut Printer) -> anyhow::Result<
             let force = &one.force;
             vec![
                 force.loss.to_string(),
-                one.verdict.to_string(),
+                one.verdict.map_or_else(|| "-".to_owned(), |verdict| verdict.to_string()),
                 digits(force.favoured.value),
                 digits(force.relative.value),
                 percent(force.active_fraction.value),
@@ -111,16 +146,15 @@ fn print(model: &Model, found: &Diagnosis, out: &mut Printer) -> anyhow::Result<
     let table = columns(out, &headings, rows);
     out.verbatim(table.as_bytes())?;
     let mut advice = String::new();
-    for one in found.losses.iter().filter(|one| one.verdict > Verdict::Corrects) {
+    for one in found.losses.iter().filter(|one| one.verdict != Some(Verdict::Corrects)) {
         if let Some(suggested) = &one.suggested {
             advice += &format!("  {}: {}; start as {suggested}\n", one.force.loss, one.reason);
+        } else {
+            advice += &format!("  {}: no verdict, {}\n", one.force.loss, one.reason);
         }
     }
     if !advice.is_empty() {
         out.lines(&format!("\n{advice}"))?;
-    }
-    if bias.lost > 0 {
-        out.note(&format!("{} networks overflowed and are left out", bias.lost))?;
     }
     out.note(
         "G is the mean force on the favoured class's output bias; descent lowers that class where it is positive. How often \

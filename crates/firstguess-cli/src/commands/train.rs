@@ -2,7 +2,7 @@
 
 mod text;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use firstguess::math::stream::Seed;
 use firstguess::report::picture::training;
 use firstguess::spec::{Dataset, InitScheme};
@@ -70,6 +70,7 @@ pub(crate) fn run_on(
     model: &Model,
     out: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
+    distinct(args)?;
     let folder = Folder::of(&args.plot)?;
     let seed = Seed(model.spec.measure.seed);
     let (train, held_out) = divided(model, args.validation, seed)?;
@@ -127,7 +128,18 @@ pub(crate) fn run_on(
     } else {
         text::print(model, &lab, &report, out)?;
     }
-    Ok(ExitStatus::Fine)
+    // Nothing to compare: a script must not take it for a result.
+    Ok(if report.best().is_some() { ExitStatus::Fine } else { ExitStatus::Findings })
+}
+
+/// Refuses what would be trained twice and compared with itself.
+fn distinct(args: &TrainArgs) -> anyhow::Result<()> {
+    for (position, rate) in args.lr.iter().enumerate() {
+        if args.lr[..position].contains(rate) {
+            bail!("the learning rate {rate} stands twice in --lr; give each once");
+        }
+    }
+    Ok(())
 }
 
 impl TrainArgs {

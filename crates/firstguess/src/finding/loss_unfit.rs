@@ -14,6 +14,9 @@
 //! 1 % of that of cross-entropy; note, if below 10 %. A schedule with cross-entropy first is judged by its loss, one step
 //! milder: whether the warm-up is long enough only training shows.
 //!
+//! Note, if the data have no example of some classes: the verdict leaves those out, and with examples of one class alone there
+//! is none. Where the values left the range of f32 in all networks there is none either: `non-finite` says so.
+//!
 //! ## What to do
 //!
 //! Start with cross-entropy and switch when few samples are masked or reversed (`blurry(0.3)@guard(0.2)`), use a smaller
@@ -22,16 +25,19 @@
 //! References: `pellegrino2025`, `pellegrino2025b`.
 
 use super::{Case, Evidence, Finding, Severity, percent};
-use crate::loss_doctor::Verdict;
+use crate::loss_doctor::{Diagnosis, LossDiagnosis, Verdict};
 use crate::spec::loss::Switch;
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
-    let (schedule, diagnosis) = case.loss?;
+    let (schedule, found) = case.loss?;
+    let diagnosis = found.losses.first()?;
     let severity = match diagnosis.verdict {
-        Verdict::Corrects => return None,
-        Verdict::Slow => Severity::Note,
-        Verdict::Neutral => Severity::Warning,
-        Verdict::Runaway => Severity::Error,
+        // Without any network left the finding on them says it.
+        None if found.bias.draws == 0 => return None,
+        None | Some(Verdict::Corrects) => return incomplete(case, found, diagnosis),
+        Some(Verdict::Slow) => Severity::Note,
+        Some(Verdict::Neutral) => Severity::Warning,
+        Some(Verdict::Runaway) => Severity::Error,
     };
     let scheduled = schedule.switch != Switch::AtOnce;
     let severity = match severity {
@@ -40,8 +46,8 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
         other => other,
     };
     let what = match diagnosis.verdict {
-        Verdict::Runaway => "makes the first guess worse",
-        Verdict::Neutral => "leaves the first guess as it is",
+        Some(Verdict::Runaway) => "makes the first guess worse",
+        Some(Verdict::Neutral) => "leaves the first guess as it is",
         _ => "corrects the first guess slowly",
     };
     let force = &diagnosis.force;
@@ -54,26 +60,65 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
         )),
         None => None,
     };
+    let mut explanation = format!(
+        "{} of the samples would be masked and {} pushed away from their label at the start.",
+        percent((1.0 - force.active_fraction.value - force.reversed_fraction.value).max(0.0)),
+        percent(force.reversed_fraction.value)
+    );
+    for caveat in found.bias.caveats() {
+        explanation += &format!(" Note: {caveat}.");
+    }
     Some(Finding {
         id: "loss-unfit",
         severity,
         title: format!("`{}` {what}: {}", force.loss, diagnosis.reason),
-        explanation: format!(
-            "{} of the samples would be masked and {} pushed away from their label at the start.",
-            percent(1.0 - force.active_fraction.value - force.reversed_fraction.value),
-            percent(force.reversed_fraction.value)
-        ),
-        evidence: vec![
-            Evidence::new("force on the favoured class", None, Some(force.favoured)),
-            Evidence::new("the same over that of cross-entropy", None, Some(force.relative)),
-            Evidence::new(
-                "share of networks with the wrong sign",
-                None,
-                Some(force.negative_fraction),
-            ),
-            case.share_evidence(),
-        ],
+        explanation,
+        evidence: evidence(case, diagnosis),
         remedy,
-        references: &["pellegrino2025", "pellegrino2025b"],
+        references: REFERENCES,
     })
+}
+
+const REFERENCES: &[&str] = &["pellegrino2025", "pellegrino2025b"];
+
+/// The note on a loss that nothing was found against, where the data lack classes.
+fn incomplete(case: &Case<'_>, found: &Diagnosis, diagnosis: &LossDiagnosis) -> Option<Finding> {
+    let (bias, loss) = (&found.bias, &diagnosis.force.loss);
+    let absent = bias.classes_without_examples.len();
+    if absent == 0 {
+        return None;
+    }
+    let title = match diagnosis.verdict {
+        None => format!("`{loss}` cannot be judged: {}", diagnosis.reason),
+        Some(_) => {
+            format!(
+                "`{loss}` is judged by examples of {} of {} classes",
+                bias.classes - absent,
+                bias.classes
+            )
+        }
+    };
+    let explanation = match diagnosis.verdict {
+        None => "Losses differ in what they do to a class that is guessed too often.".to_owned(),
+        Some(_) => bias.caveats().join(". ") + ".",
+    };
+    Some(Finding {
+        id: "loss-unfit",
+        severity: Severity::Note,
+        title,
+        explanation,
+        evidence: evidence(case, diagnosis),
+        remedy: Some("judge it on data with examples of every class".to_owned()),
+        references: REFERENCES,
+    })
+}
+
+fn evidence(case: &Case<'_>, diagnosis: &LossDiagnosis) -> Vec<Evidence> {
+    let force = &diagnosis.force;
+    vec![
+        Evidence::new("force on the favoured class", None, Some(force.favoured)),
+        Evidence::new("the same over that of cross-entropy", None, Some(force.relative)),
+        Evidence::new("share of networks with the wrong sign", None, Some(force.negative_fraction)),
+        case.share_evidence(),
+    ]
 }

@@ -38,7 +38,7 @@ pub use selection::{
 
 use crate::audit::Audit;
 use crate::check::model::Model;
-use crate::loss_doctor::LossDiagnosis;
+use crate::loss_doctor::Diagnosis;
 use crate::measure::{Estimate, LayerMeasurement, Measurement};
 use crate::spec::loss::LossSchedule;
 use crate::spec::network::Network;
@@ -200,7 +200,7 @@ pub struct Case<'a> {
     /// What was measured.
     pub measurement: &'a Measurement,
     /// The loss to be used, where one was named, and what it does to the first guess.
-    pub loss: Option<(&'a LossSchedule, &'a LossDiagnosis)>,
+    pub loss: Option<(&'a LossSchedule, &'a Diagnosis)>,
     /// The model that was handed in, where no spec was.
     pub model: Option<&'a Model>,
 }

@@ -21,6 +21,14 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
     let ln_q = layer
         .and_then(|layer| layer.spread.as_ref().ok())
         .map(super::super::theory::mean_field::Spread::ln_q);
+    let mut explanation =
+        "32-bit floats end at 3e38; the loss is infinite or NaN at the first step.".to_owned();
+    if let Some((schedule, found)) = case.loss.filter(|(_, found)| found.bias.draws == 0) {
+        explanation += &format!(
+            " Whether `{}` corrects the first guess was not judged: no network of {} stayed in that range.",
+            schedule.loss, found.bias.lost
+        );
+    }
     Some(Finding {
         id: "non-finite",
         severity: Severity::Error,
@@ -30,8 +38,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
             overflow.kind,
             percent(overflow.fraction_of_draws)
         ),
-        explanation: "32-bit floats end at 3e38; the loss is infinite or NaN at the first step."
-            .to_owned(),
+        explanation,
         evidence: vec![Evidence::new(
             format!("log10 q of layer {}", overflow.layer),
             ln_q.map(|ln| ln / std::f64::consts::LN_10),

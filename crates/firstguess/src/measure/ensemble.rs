@@ -82,10 +82,11 @@ struct LayerEnsemble {
     pairs: RunningPairs,
 }
 
+/// Networks whose numbers left the range of f32, and where.
 #[derive(Default)]
-struct Losses {
+pub(super) struct Losses {
     first: Option<Lost>,
-    draws: u64,
+    pub(super) draws: u64,
 }
 
 /// Values kept for the tests of Gaussianity, over all layers: 64 MiB.
@@ -195,6 +196,7 @@ impl Ensemble {
                 allowed: question.allowed,
                 precision: question.precision,
                 watched: self.watched(),
+                overrun: None,
             },
             sampling: self.engine.clone(),
             examples: question.examples,
@@ -292,14 +294,14 @@ impl LayerEnsemble {
 const OVERFLOWED: &str = "the values left the range of f32 in every draw";
 
 impl Losses {
-    fn add(&mut self, lost: &Lost, sooner: fn(usize, usize) -> bool) {
+    pub(super) fn add(&mut self, lost: &Lost, sooner: fn(usize, usize) -> bool) {
         self.draws += 1;
         if self.first.as_ref().is_none_or(|known| sooner(lost.0, known.0)) {
             self.first = Some(lost.clone());
         }
     }
 
-    fn report(&self, draws: u64) -> Option<Overflow> {
+    pub(super) fn report(&self, draws: u64) -> Option<Overflow> {
         let (layer, kind, found) = self.first.clone()?;
         let fraction_of_draws = self.draws as f64 / draws as f64;
         Some(Overflow { layer, kind, found, fraction_of_draws })

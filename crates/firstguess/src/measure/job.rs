@@ -304,7 +304,7 @@ fn loss_gradient(tape: &Tape<'_>, logits: usize, labels: &[u32]) -> Result<Vec<f
 }
 
 /// Where numbers left the range of f32; any other error is passed on.
-fn lost(error: NetError) -> Result<Lost, NetError> {
+pub(super) fn lost(error: NetError) -> Result<Lost, NetError> {
     match error {
         NetError::NonFinite { kind, index, found, .. } => {
             let found = match found {

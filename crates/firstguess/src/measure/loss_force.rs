@@ -7,7 +7,11 @@
 //! The mean gives every label the same weight, so that an uneven data set does not count as bias. One forward pass serves
 //! all losses. The per-sample mean is not the formula at the mean probabilities: with saturated outputs they differ in sign.
 
+use super::Overflow;
+use super::draw::Lost;
+use super::ensemble::Losses;
 use super::estimate::{Estimate, Running, RunningRatio};
+use super::job::lost;
 use super::run::{MeasureError, Options, Progress};
 use crate::math::stream::Seed;
 use crate::net::loss::each_row;
@@ -31,6 +35,10 @@ pub struct BiasMeasurement {
     pub draws: u64,
     /// Networks in which they did not.
     pub lost: u64,
+    /// Where that happened.
+    pub overflow: Option<Overflow>,
+    /// Classes that the network tells apart and of which the data have no example: no force on them can be seen.
+    pub classes_without_examples: Vec<usize>,
     /// Share of the examples, labels weighted equally, that go to the class guessed most.
     pub largest_share: Estimate,
     /// Mean probability of that class.
@@ -39,6 +47,67 @@ pub struct BiasMeasurement {
     pub mean_max_softmax: Estimate,
     /// One entry per loss, in the order given.
     pub losses: Vec<ForceMeasurement>,
+}
+
+impl BiasMeasurement {
+    /// Why no loss can be judged by these numbers, in a sentence; `None` where they can be.
+    pub fn obstacle(&self) -> Option<String> {
+        if self.draws == 0 {
+            let place = self.overflow.as_ref().map_or_else(String::new, |overflow| {
+                format!(", first at layer {} ({})", overflow.layer, overflow.kind)
+            });
+            return Some(format!(
+                "in all {} networks the values left the range of f32 (3e38){place}: there is no first guess to correct, and \
+                 no loss could train these networks",
+                self.lost
+            ));
+        }
+        let present = self.classes - self.classes_without_examples.len();
+        if present < 2 {
+            return Some(format!(
+                "of the {} classes that the network tells apart the data have examples of one alone: always guessing it would \
+                 be right, so there is no bias to correct",
+                self.classes
+            ));
+        }
+        None
+    }
+
+    /// What a verdict on these numbers leaves out, in sentences without a full stop.
+    pub fn caveats(&self) -> Vec<String> {
+        let mut caveats = Vec::new();
+        if self.lost > 0 {
+            let place = self.overflow.as_ref().map_or_else(String::new, |overflow| {
+                format!(" (first at layer {}, {})", overflow.layer, overflow.kind)
+            });
+            caveats.push(format!(
+                "judged by {} of {} networks: in the other {} the values left the range of f32{place}",
+                self.draws,
+                self.draws + self.lost,
+                self.lost
+            ));
+        }
+        if !self.classes_without_examples.is_empty() {
+            caveats.push(format!(
+                "the data have no example of {} of the {} classes ({}): every loss lowers those, so the verdict is about the \
+                 others",
+                self.classes_without_examples.len(),
+                self.classes,
+                listed(&self.classes_without_examples)
+            ));
+        }
+        caveats
+    }
+}
+
+/// The first few of some classes.
+fn listed(classes: &[usize]) -> String {
+    const SHOWN: usize = 8;
+    let mut names: Vec<String> = classes.iter().take(SHOWN).map(usize::to_string).collect();
+    if classes.len() > SHOWN {
+        names.push("…".to_owned());
+    }
+    names.join(", ")
 }
 
 /// The force of one loss.
@@ -90,6 +159,9 @@ pub fn loss_forces(
     super::run::check(network, data, &Options::new(seed, draws))?;
     let program = Program::new(network, Record::Nothing);
     let counts = data.class_counts();
+    let classes = super::prejudice::classes_of(network.logits());
+    let absent =
+        (0..classes).filter(|class| counts.get(*class).is_none_or(|count| *count == 0)).collect();
     let present = counts.iter().filter(|count| **count > 0).count();
     // Every label weighs the same in total.
     let share: Vec<f64> =
@@ -103,14 +175,14 @@ pub fn loss_forces(
             return Err(MeasureError::Cancelled { done: start, total: draws });
         }
         let end = draws.min(start + chunk);
-        let found: Vec<Result<Option<Draw>, NetError>> =
+        let found: Vec<Result<Result<Draw, Lost>, NetError>> =
             (start..end).into_par_iter().map(|draw| job.measure(draw as u64)).collect();
         for draw in found {
             seen.push(draw?);
         }
         progress.advance(end, draws);
     }
-    Ok(seen.finish(losses, super::prejudice::classes_of(network.logits())))
+    Ok(seen.finish(losses, classes, absent))
 }
 
 struct Job<'a> {
@@ -125,7 +197,8 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn measure(&self, draw: u64) -> Result<Option<Draw>, NetError> {
+    /// The forces in one network, or where its numbers left their range.
+    fn measure(&self, draw: u64) -> Result<Result<Draw, Lost>, NetError> {
         let weights: Weights = Weights::draw(self.network, self.init, self.seed, draw)?;
         let mut tape = Tape::new(self.program);
         let (examples, features) = (self.data.examples(), self.data.features());
@@ -139,11 +212,10 @@ impl Job<'_> {
                 Ok(values) => each_row(values, logits, &self.labels[range], |row, label| {
                     rows.push((row.clone(), label));
                 })?,
-                Err(NetError::NonFinite { .. }) => return Ok(None),
-                Err(error) => return Err(error),
+                Err(error) => return lost(error).map(Err),
             }
         }
-        Ok(Some(self.forces(&rows)))
+        Ok(Ok(self.forces(&rows)))
     }
 
     fn forces(&self, rows: &[(Row, usize)]) -> Draw {
@@ -189,7 +261,7 @@ impl Job<'_> {
 
 /// Sums over networks, in their order.
 struct Seen {
-    lost: u64,
+    lost: Losses,
     largest_share: Running,
     favoured_probability: Running,
     softmax: Running,
@@ -207,7 +279,7 @@ struct SeenLoss {
 impl Seen {
     fn new(losses: usize) -> Self {
         Self {
-            lost: 0,
+            lost: Losses::default(),
             largest_share: Running::default(),
             favoured_probability: Running::default(),
             softmax: Running::default(),
@@ -215,10 +287,10 @@ impl Seen {
         }
     }
 
-    fn push(&mut self, draw: Option<Draw>) {
-        let Some(draw) = draw else {
-            self.lost += 1;
-            return;
+    fn push(&mut self, draw: Result<Draw, Lost>) {
+        let draw = match draw {
+            Ok(draw) => draw,
+            Err(lost) => return self.lost.add(&lost, |a, b| a < b),
         };
         self.largest_share.push(draw.largest_share);
         self.favoured_probability.push(draw.favoured_probability);
@@ -233,15 +305,18 @@ impl Seen {
         }
     }
 
-    fn finish(self, losses: &[Loss], classes: usize) -> BiasMeasurement {
+    fn finish(self, losses: &[Loss], classes: usize, absent: Vec<usize>) -> BiasMeasurement {
         const LOST: &str = "the values left the range of f32 in every draw";
         let or = |running: &Running| {
             if running.n() == 0 { Estimate::missing(LOST) } else { running.mean() }
         };
+        let (draws, lost) = (self.largest_share.n(), self.lost.draws);
         BiasMeasurement {
             classes,
-            draws: self.largest_share.n(),
-            lost: self.lost,
+            draws,
+            lost,
+            overflow: self.lost.report(draws + lost),
+            classes_without_examples: absent,
             largest_share: or(&self.largest_share),
             favoured_probability: or(&self.favoured_probability),
             mean_max_softmax: or(&self.softmax),

@@ -28,6 +28,7 @@ pub mod units;
 pub use estimate::Estimate;
 pub use loss_force::{BiasMeasurement, ForceMeasurement, loss_forces};
 pub use run::{MeasureError, Options, Progress, run, run_found};
+pub use stopping::Overrun;
 
 use class_pairs::ClassCorrelation;
 use engine::EngineReport;

@@ -15,6 +15,39 @@ pub struct Stop {
     pub precision: Option<f64>,
     /// The numbers whose errors count.
     pub watched: Vec<Watched>,
+    /// By how much a budget of time was exceeded; filled in by whoever has the clock, where it is worth telling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overrun: Option<Overrun>,
+}
+
+/// A measurement that took longer than it was allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Overrun {
+    /// Seconds that were allowed.
+    pub allowed_seconds: f64,
+    /// Seconds that it took.
+    pub taken_seconds: f64,
+    /// Networks that were drawn at once at the start, where these alone took longer than allowed: fewer cannot be drawn.
+    pub first_networks: Option<usize>,
+}
+
+impl std::fmt::Display for Overrun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.first_networks {
+            Some(1) => f.write_str("the first network alone")?,
+            Some(networks) => write!(f, "the first {networks} networks alone")?,
+            None => f.write_str("they")?,
+        }
+        let seconds = |seconds: f64| {
+            if seconds < 1.0 { format!("{seconds:.3} s") } else { format!("{seconds:.1} s") }
+        };
+        write!(
+            f,
+            " took {}, {} were allowed",
+            seconds(self.taken_seconds),
+            seconds(self.allowed_seconds)
+        )
+    }
 }
 
 /// A number whose relative error decides whether there are networks enough.

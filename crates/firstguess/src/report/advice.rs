@@ -73,13 +73,16 @@ impl Advice {
             notes.push(change_note(change, best));
         }
         if let Some(loss) = &self.loss {
-            let schedule = loss.suggested.as_ref().filter(|_| loss.verdict != Verdict::Corrects);
-            notes.push(match schedule {
-                Some(schedule) => format!(
-                    "the loss {} cannot be left alone with this start ({}): {}; train with {schedule}",
-                    loss.force.loss, loss.verdict, loss.reason
+            let name = &loss.force.loss;
+            let schedule =
+                loss.suggested.as_ref().filter(|_| loss.verdict != Some(Verdict::Corrects));
+            notes.push(match (loss.verdict, schedule) {
+                (None, _) => format!("the loss {name} could not be judged: {}", loss.reason),
+                (Some(verdict), Some(schedule)) => format!(
+                    "the loss {name} cannot be left alone with this start ({verdict}): {}; train with {schedule}",
+                    loss.reason
                 ),
-                None => format!("the loss {} needs no warm-up: {}", loss.force.loss, loss.reason),
+                (_, None) => format!("the loss {name} needs no warm-up: {}", loss.reason),
             });
         }
         notes

@@ -198,6 +198,9 @@ impl Report {
             }
             _ => {}
         }
+        if let Some(overrun) = &m.stop.overrun {
+            text += &format!("; {overrun}");
+        }
         text
     }
 

@@ -6,6 +6,9 @@ use crate::measure::Estimate;
 use serde::Serialize;
 
 /// Mean over seeds with its 95 % confidence interval.
+///
+/// The interval is that of Student's t. Where the quantity is a share ([`share_band`]) it is cut at 0 and 1, outside of which no
+/// share lies; it is then no longer symmetric about the mean.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Band {
     /// The mean.
@@ -42,6 +45,12 @@ pub fn band(values: &[f64]) -> Option<Band> {
         high: half.map(|half| estimate.value + half),
         n: values.len(),
     })
+}
+
+/// [`band`] of shares, from 0 to 1: an end of the interval beyond them is put there.
+pub fn share_band(values: &[f64]) -> Option<Band> {
+    let cut = |end: Option<f64>| end.map(|end| end.clamp(0.0, 1.0));
+    band(values).map(|band| Band { low: cut(band.low), high: cut(band.high), ..band })
 }
 
 /// The paired t test of `second - first`, values in the same order of seeds; pairs with a missing side are left out.
@@ -107,6 +116,17 @@ mod tests {
             }
         }
         assert_eq!(two_sided(0.0, 5), 1.0);
+    }
+
+    /// Accuracies of 1 and nearly 1: the interval of t would end above 1.
+    #[test]
+    fn bands_of_shares_end_where_shares_do() {
+        let values = [1.0, 0.999, 0.95];
+        let (free, cut) = (band(&values).unwrap(), share_band(&values).unwrap());
+        assert!(free.high.unwrap() > 1.0);
+        assert_eq!((cut.mean, cut.low, cut.high), (free.mean, free.low, Some(1.0)));
+        assert_eq!(share_band(&[0.0, 0.2]).unwrap().low, Some(0.0));
+        assert_eq!(share_band(&[0.4]).unwrap().high, None);
     }
 
     /// R: t.test(c(1.1,2.3,0.7,1.9), c(0.8,2.0,0.9,1.2), paired = TRUE): t = 1.4958, p = 0.2316.

@@ -1,6 +1,6 @@
 //! Training to find wrong labels: held-out probabilities by folds, and margins during training.
 
-use super::label_errors::margins::{Margins, Run, flag, margin, threshold_samples};
+use super::label_errors::margins::{Margins, Run, flag, margin, threshold_samples, threshold_sets};
 use super::optimizer::Optimizer;
 use super::trainer::{Programs, Task, TrainError, Trainer};
 use crate::math::stream::{Purpose, Seed, Stream};
@@ -57,6 +57,35 @@ impl Detector<'_> {
             seed: self.seed,
             replicate,
         }
+    }
+
+    /// Steps of a margin run: up to the first drop of the learning rate, where the margins are read off
+    /// ([`Optimizer::first_drop`]), or all; and the steps of an epoch.
+    pub fn margin_steps(&self) -> (usize, usize) {
+        let examples = self.data.examples();
+        let per_epoch =
+            super::batches::Batches::new(examples, self.batch, self.seed, 0).per_epoch().max(1);
+        let all = self.epochs.saturating_mul(per_epoch);
+        (self.optimizer.first_drop(per_epoch).map_or(all, |drop| drop.min(all)), per_epoch)
+    }
+
+    /// Whether so many margin runs can have threshold samples of their own, and see every example once.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::MarginRuns`] for more runs than disjoint sets of threshold samples, [`TrainError::EarlyDrop`] where the
+    /// learning rate drops within the first epoch.
+    pub fn check_margin_runs(&self, runs: usize) -> Result<(), TrainError> {
+        let (examples, classes) = (self.data.examples(), self.data.classes());
+        let sets = threshold_sets(examples, classes);
+        if runs > sets {
+            return Err(TrainError::MarginRuns { runs, sets, examples, classes });
+        }
+        let (steps, per_epoch) = self.margin_steps();
+        if runs > 0 && steps < per_epoch {
+            return Err(TrainError::EarlyDrop { steps, per_epoch });
+        }
+        Ok(())
     }
 
     /// Probabilities of every example by a network that has not seen it: `[examples, classes]`.
@@ -127,11 +156,12 @@ impl Detector<'_> {
     /// Runs of the area under the margin, each with threshold samples of its own.
     ///
     /// `network` and `inits` are those of [`Detector`] with one logit more, for the class that does not exist. Margins are
-    /// taken in training mode, before each step, over all epochs.
+    /// taken in training mode, before each step, up to the first drop of the learning rate ([`Detector::margin_steps`]);
+    /// the training ends there.
     ///
     /// # Errors
     ///
-    /// As [`Detector::held_out_probabilities`].
+    /// As [`Detector::held_out_probabilities`] and [`Detector::check_margin_runs`].
     pub fn margin_runs(
         &self,
         network: &Network,
@@ -139,7 +169,9 @@ impl Detector<'_> {
         runs: usize,
         progress: &mut dyn Progress,
     ) -> Result<Vec<MarginRun>, TrainError> {
+        self.check_margin_runs(runs)?;
         let (examples, classes) = (self.data.examples(), self.data.classes());
+        let (until, _) = self.margin_steps();
         let programs = Programs::new(network);
         progress.advance(0, runs);
         let found: Vec<Result<_, TrainError>> = (0..runs)
@@ -155,7 +187,7 @@ impl Detector<'_> {
                 let mut trainer = Trainer::<f32>::new(&programs, task)?;
                 let mut margins = Margins::new(examples);
                 let (labels, logits) = (data.labels().unwrap_or_default(), network.logits());
-                while !trainer.is_done() {
+                while trainer.steps_done() < until {
                     trainer.step()?;
                     let rows = trainer.batch_logits().chunks_exact(logits);
                     for (index, row) in trainer.batch_indices().iter().zip(rows) {

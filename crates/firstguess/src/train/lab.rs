@@ -1,6 +1,6 @@
 //! Many trainings, side by side: arms of initializations and losses, paired by seed.
 
-use super::compare::{Band, Paired, band, correct, paired};
+use super::compare::{Band, Paired, band, correct, paired, share_band};
 use super::dynamics::{Probe, Snapshot, debias_step};
 use super::optimizer::Optimizer;
 use super::trainer::{Divergence, Programs, Score, Task, TrainError, Trainer};
@@ -334,7 +334,7 @@ impl RatePoint {
         let scores: Vec<f64> = mine.clone().filter_map(|run| Some(run.score?.accuracy)).collect();
         Self {
             rate,
-            accuracy: band(&scores),
+            accuracy: share_band(&scores),
             diverged: mine.filter(|run| run.score.is_none()).count(),
         }
     }
@@ -393,6 +393,26 @@ impl LabReport {
         Self { arms: reports, comparisons, runs }
     }
 
+    /// The arm that does best: fewest seeds diverged, then the highest mean accuracy, then the first; `None` where every training
+    /// diverged.
+    ///
+    /// An accuracy is a mean over the seeds that came to an end: of an arm that most often diverges it is that of the lucky ones.
+    pub fn best(&self) -> Option<&ArmReport> {
+        let finished = self.arms.iter().filter_map(|arm| Some((arm, arm.accuracy?.mean)));
+        finished
+            .reduce(|best, other| {
+                let better =
+                    (best.0.diverged.cmp(&other.0.diverged)).then(other.1.total_cmp(&best.1));
+                if better.is_gt() { other } else { best }
+            })
+            .map(|(arm, _)| arm)
+    }
+
+    /// Trainings that diverged.
+    pub fn diverged(&self) -> usize {
+        self.arms.iter().map(|arm| arm.diverged).sum()
+    }
+
     /// Every trajectory as CSV.
     pub fn csv(&self) -> String {
         super::dynamics::csv(self.runs.iter().map(|run| {
@@ -403,8 +423,8 @@ impl LabReport {
 
 impl ArmReport {
     fn new(arm: &Arm, rate: f64, rates: Vec<RatePoint>, runs: &[&Run]) -> Self {
-        let over = |value: &dyn Fn(&Run) -> Option<f64>| {
-            band(&runs.iter().filter_map(|run| value(run)).collect::<Vec<_>>())
+        let values = |value: &dyn Fn(&Run) -> Option<f64>| {
+            runs.iter().filter_map(|run| value(run)).collect::<Vec<f64>>()
         };
         let mut reached: Vec<usize> = runs.iter().filter_map(|run| run.debias_step).collect();
         reached.sort_unstable();
@@ -417,9 +437,9 @@ impl ArmReport {
             rate_at_edge: rates.len() > 1
                 && ends.into_iter().flatten().any(|point| point.rate == rate),
             rates,
-            accuracy: over(&|run| Some(run.score?.accuracy)),
-            cross_entropy: over(&|run| Some(run.score?.cross_entropy)),
-            mean_largest_share: over(&Run::mean_largest_share),
+            accuracy: share_band(&values(&|run| Some(run.score?.accuracy))),
+            cross_entropy: band(&values(&|run| Some(run.score?.cross_entropy))),
+            mean_largest_share: share_band(&values(&Run::mean_largest_share)),
             median_debias_step: reached.get(middle).copied(),
             debiased: reached.len(),
             seeds: runs.len(),
@@ -434,7 +454,7 @@ impl Curves {
         let longest = runs.iter().max_by_key(|run| run.snapshots.len());
         let steps: Vec<usize> =
             longest.map_or_else(Vec::new, |run| run.snapshots.iter().map(|s| s.step).collect());
-        let over = |value: fn(&Snapshot) -> f64| -> Vec<Band> {
+        let each = |value: fn(&Snapshot) -> f64, band: fn(&[f64]) -> Option<Band>| -> Vec<Band> {
             (0..steps.len())
                 .filter_map(|at| {
                     let values: Vec<f64> =
@@ -443,15 +463,17 @@ impl Curves {
                 })
                 .collect()
         };
+        let over = |value| each(value, band);
+        let shares = |value| each(value, share_band);
         Self {
-            largest_share: over(|s| s.largest_share),
-            share_entropy: over(|s| s.share_entropy),
-            mean_largest_softmax: over(|s| s.mean_largest_softmax),
-            accuracy: over(|s| s.accuracy),
+            largest_share: shares(|s| s.largest_share),
+            share_entropy: shares(|s| s.share_entropy),
+            mean_largest_softmax: shares(|s| s.mean_largest_softmax),
+            accuracy: shares(|s| s.accuracy),
             cross_entropy: over(|s| s.cross_entropy),
             loss: over(|s| s.loss),
-            active_fraction: over(|s| s.active_fraction),
-            reversed_fraction: over(|s| s.reversed_fraction),
+            active_fraction: shares(|s| s.active_fraction),
+            reversed_fraction: shares(|s| s.reversed_fraction),
             class_shares: rows(runs, |s| known(&s.class_shares)),
             mean_probabilities: rows(runs, |s| known(&s.mean_probabilities)),
             class_accuracy: rows(runs, |s| s.class_accuracy.clone()),

@@ -143,6 +143,20 @@ impl Optimizer {
         Ok(())
     }
 
+    /// Steps before the first one whose rate is a factor below that of the step before; `None` where the rate never drops.
+    ///
+    /// A cosine falls at every step and drops at none.
+    pub fn first_drop(&self, steps_per_epoch: usize) -> Option<usize> {
+        let RateSchedule::Step { epochs, factor } = self.schedule else { return None };
+        let steps = (epochs * steps_per_epoch.max(1) as f64 * (1.0 - 1e-9)).ceil().max(1.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive, and a cast that is too large saturates"
+        )]
+        (factor < 1.0).then_some(steps as usize)
+    }
+
     /// The rate at `step` of `steps`, at `epoch` epochs.
     pub fn rate_at(&self, step: usize, steps: usize, epoch: f64) -> f64 {
         match self.schedule {

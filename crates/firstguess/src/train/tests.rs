@@ -1,5 +1,6 @@
 //! Update rules against recurrences written out, whole trainings against gradients taken apart, and what goes wrong.
 
+use super::detect::Detector;
 use super::optimizer::{EPSILON, Memory};
 use super::*;
 use crate::math::stream::Seed;
@@ -161,6 +162,17 @@ fn rates_drop_at_epochs_and_end_at_zero() {
     for text in ["step", "step(0,0.1)", "step(1,2)", "cosin", "step(a,b)", "step(1,nan)"] {
         assert!(text.parse::<RateSchedule>().is_err(), "{text}");
     }
+    // The first drop is where the rate is first below that of the start.
+    for (text, per_epoch) in [("step(2,0.1)", 7), ("step(0.3,0.5)", 9), ("step(1.5,0.9)", 1)] {
+        let optimizer = Optimizer { schedule: text.parse().unwrap(), ..Optimizer::sgd(1.0) };
+        let rate = |step: usize| optimizer.rate_at(step, 100, step as f64 / per_epoch as f64);
+        let first = (0..100).find(|step| rate(*step) < 1.0);
+        assert_eq!(optimizer.first_drop(per_epoch), first, "{text}");
+    }
+    for text in ["step(2,1)", "constant", "cosine"] {
+        let schedule = text.parse().unwrap();
+        assert_eq!(Optimizer { schedule, ..Optimizer::sgd(1.0) }.first_drop(7), None, "{text}");
+    }
     for text in ["sdg", "sgd(1)", "sgd(-0.1)", "adam(1,2,3)", "nesterov(x)", ""] {
         assert!(text.parse::<Method>().is_err(), "{text}");
     }
@@ -285,6 +297,53 @@ fn a_laboratory_gives_the_same_digits_on_any_number_of_threads() {
     let columns = csv.lines().next().unwrap().split(',').count();
     assert!(csv.lines().all(|line| line.matches(',').count() + 1 >= columns));
     assert_eq!(one.comparisons.len(), 3);
+    // The best is the most accurate of those that diverged least.
+    let mut report = one;
+    for (arm, (accuracy, diverged)) in report.arms.iter_mut().zip([(0.9, 2), (0.5, 0), (0.6, 0)]) {
+        arm.accuracy = arm.accuracy.map(|band| super::compare::Band { mean: accuracy, ..band });
+        arm.diverged = diverged;
+    }
+    let best = |report: &LabReport| report.best().map(|arm| arm.name.clone());
+    assert_eq!(best(&report), Some(report.arms[2].name.clone()));
+    report.arms[1].accuracy = report.arms[2].accuracy;
+    assert_eq!(best(&report), Some(report.arms[1].name.clone()));
+    for arm in &mut report.arms {
+        (arm.accuracy, arm.diverged) = (None, 3);
+    }
+    assert_eq!((best(&report), report.diverged()), (None, 9));
+}
+
+/// Margins read off before the rate drops are those of a training that ends there.
+#[test]
+fn margins_end_where_the_rate_first_drops() {
+    let data = blobs(60, 3, 4);
+    let (narrow, few) = network(r#"{"layers":[{"dense":8},"relu",{"dense":3}]}"#, &data);
+    let (wide, inits) = network(r#"{"layers":[{"dense":8},"relu",{"dense":4}]}"#, &data);
+    let loss = Loss::CROSS_ENTROPY.into();
+    let constant = Optimizer::adam(0.01);
+    let dropping = Optimizer { schedule: "step(3,0.1)".parse().unwrap(), ..constant };
+    let detector = |optimizer, epochs| Detector {
+        network: &narrow,
+        inits: &few,
+        data: &data,
+        loss: &loss,
+        optimizer,
+        batch: 20,
+        epochs,
+        seed: Seed(2),
+    };
+    let margins = |optimizer, epochs| {
+        detector(optimizer, epochs).margin_runs(&wide, &inits, 2, &mut ()).unwrap()
+    };
+    assert_eq!(detector(&dropping, 8).margin_steps(), (9, 3));
+    assert_eq!(margins(&dropping, 8), margins(&constant, 3));
+    assert_ne!(margins(&constant, 8), margins(&constant, 3));
+    // Fifteen examples to a set: four sets.
+    let refused =
+        |optimizer, runs| detector(optimizer, 8).margin_runs(&wide, &inits, runs, &mut ());
+    assert!(matches!(refused(&constant, 5), Err(TrainError::MarginRuns { sets: 4, .. })));
+    let early = Optimizer { schedule: "step(0.5,0.1)".parse().unwrap(), ..constant };
+    assert!(matches!(refused(&early, 1), Err(TrainError::EarlyDrop { steps: 2, per_epoch: 3 })));
 }
 
 #[test]

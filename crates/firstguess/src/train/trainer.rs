@@ -78,6 +78,20 @@ pub enum TrainError {
     #[error("{folds} folds of {examples} examples; from 2 to the number of examples are possible")]
     Folds { folds: usize, examples: usize },
 
+    /// More margin runs than sets of threshold samples that share no example.
+    #[error(
+        "{runs} margin runs need as many disjoint sets of threshold samples; {examples} examples in {classes} classes give \
+         {sets}"
+    )]
+    MarginRuns { runs: usize, sets: usize, examples: usize, classes: usize },
+
+    /// Margins are averaged up to the first drop of the learning rate, when not every example has been met.
+    #[error(
+        "margins are averaged up to the first drop of the learning rate, which comes after {steps} steps: less than the \
+         {per_epoch} of an epoch, so that some examples have none"
+    )]
+    EarlyDrop { steps: usize, per_epoch: usize },
+
     /// The question is ill-formed.
     #[error(transparent)]
     Spec(#[from] SpecError),

@@ -2,12 +2,12 @@
 
 use firstguess::report::sparkline_between;
 use firstguess::train::compare::{Band, Paired};
-use firstguess::train::lab::ArmReport;
+use firstguess::train::lab::{ArmReport, Comparison};
 use firstguess::train::{Lab, LabReport};
 
 use crate::commands::model::Model;
 use crate::printer::{Printer, Tone};
-use crate::table::{columns, given};
+use crate::table::{columns, given, share};
 
 /// Columns of a curve at most.
 const CURVE: usize = 100;
@@ -24,9 +24,9 @@ pub(super) fn print(
     report: &LabReport,
     out: &mut Printer,
 ) -> anyhow::Result<()> {
-    let diverged: usize = report.arms.iter().map(|arm| arm.diverged).sum();
+    let diverged = report.diverged();
     let tone = if diverged > 0 { Tone::Bad } else { Tone::Neutral };
-    out.headline(tone, &headline(report, diverged))?;
+    out.headline(tone, &headline(report))?;
     out.lines(&format!(
         "{}: {} steps of {} of {} inputs of {}, {} seeds from seed {}\n\n",
         model.spec.name,
@@ -76,49 +76,83 @@ pub(super) fn print(
         ))?;
     }
     out.note(
-        "accuracy with its 95 % interval over seeds; p by a paired t test, corrected (Holm). A loss that backs off is no \
-         measure of progress: accuracy and cross-entropy are.",
+        "accuracy with its 95 % interval over the seeds that came to an end, cut at 0 and 100 %; p by a paired t test, \
+         corrected (Holm). A loss that backs off is no measure of progress: accuracy and cross-entropy are.",
     )?;
     Ok(())
 }
 
-fn headline(report: &LabReport, diverged: usize) -> String {
-    let mean = |arm: &&ArmReport| arm.accuracy.map_or(f64::NEG_INFINITY, |band| band.mean);
-    let best = report.arms.iter().max_by(|a, b| mean(a).total_cmp(&mean(b)));
-    let lost = if diverged > 0 {
-        format!("{diverged} of {} trainings diverged; ", report.runs.len())
+fn headline(report: &LabReport) -> String {
+    let lost = losses(report);
+    let Some((arm, accuracy)) = report.best().and_then(|arm| Some((arm, arm.accuracy?.mean)))
+    else {
+        return format!("all {} trainings diverged: no arm came to an end", report.runs.len());
+    };
+    let accuracy = format!("{:.1} % accuracy", 100.0 * accuracy);
+    // An arm of which seeds diverged can only be the best of arms that are no better in this.
+    let kept = if arm.diverged > 0 {
+        format!(" on the {} of {} seeds that came to an end", arm.seeds - arm.diverged, arm.seeds)
     } else {
         String::new()
     };
-    match best.and_then(|arm| Some((arm, arm.accuracy?))) {
-        None => format!("{lost}none came to an end"),
-        Some((arm, band)) if report.arms.len() == 1 => {
-            format!("{lost}`{}` reaches {:.1} % accuracy", arm.name, 100.0 * band.mean)
-        }
-        Some((arm, band)) => {
-            let beaten = report
-                .comparisons
-                .iter()
-                .filter(|c| c.first == arm.name || c.second == arm.name)
-                .all(|c| c.accuracy.and_then(|test| test.p_holm).is_some_and(|p| p < LEVEL));
-            let clear = if beaten {
-                "clearly ahead of the others"
-            } else {
-                "not clearly ahead of every other"
-            };
-            format!("{lost}`{}` does best, {:.1} % accuracy, {clear}", arm.name, 100.0 * band.mean)
-        }
+    if report.arms.len() == 1 {
+        return format!("{lost}`{}` reaches {accuracy}{kept}", arm.name);
+    }
+    format!("{lost}`{}` does best, {accuracy}{kept}, {}", arm.name, lead(arm, report))
+}
+
+/// Which arms diverged how often, before the rest of the headline.
+fn losses(report: &LabReport) -> String {
+    const NAMED: usize = 3;
+    let diverged: Vec<&ArmReport> = report.arms.iter().filter(|arm| arm.diverged > 0).collect();
+    if diverged.is_empty() {
+        return String::new();
+    }
+    let mut names: Vec<String> = diverged
+        .iter()
+        .take(NAMED)
+        .map(|arm| format!("{} of {} of `{}`", arm.diverged, arm.seeds, arm.name))
+        .collect();
+    if diverged.len() > NAMED {
+        names.push(format!("and of {} arms more", diverged.len() - NAMED));
+    }
+    format!(
+        "{} of {} trainings diverged ({}); ",
+        report.diverged(),
+        report.runs.len(),
+        names.join(", ")
+    )
+}
+
+/// How far the best arm is ahead of those that diverged as seldom; the accuracies of the rest are those of their lucky seeds.
+fn lead(arm: &ArmReport, report: &LabReport) -> &'static str {
+    let is_peer = |name: &str| {
+        report.arms.iter().any(|other| other.name == name && other.diverged == arm.diverged)
+    };
+    let against: Vec<(f64, &Comparison)> = report
+        .comparisons
+        .iter()
+        .filter_map(|c| match (c.first == arm.name, c.second == arm.name) {
+            (true, _) => is_peer(&c.second).then_some((-1.0, c)),
+            (_, true) => is_peer(&c.first).then_some((1.0, c)),
+            _ => None,
+        })
+        .collect();
+    let clear = against.iter().all(|(sign, c)| {
+        c.accuracy.is_some_and(|test| {
+            sign * test.difference.mean > 0.0 && test.p_holm.is_some_and(|p| p < LEVEL)
+        })
+    });
+    match (against.len() + 1 == report.arms.len(), clear) {
+        (true, true) => "clearly ahead of the others",
+        (true, false) => "not clearly ahead of every other",
+        (false, _) if against.is_empty() => "every other diverged more often",
+        (false, true) => "clearly ahead of the others that diverged as seldom",
+        (false, false) => "not clearly ahead of every other that diverged as seldom",
     }
 }
 
 fn table(report: &LabReport, out: &Printer) -> String {
-    let percent = |band: &Option<Band>| match band {
-        None => "-".to_owned(),
-        Some(Band { mean, low: Some(low), high: Some(high), .. }) => {
-            format!("{:.1} ± {:.1}%", 100.0 * mean, 50.0 * (high - low))
-        }
-        Some(band) => format!("{:.1}%", 100.0 * band.mean),
-    };
     let rows = report
         .arms
         .iter()
@@ -132,7 +166,7 @@ fn table(report: &LabReport, out: &Printer) -> String {
             vec![
                 arm.name.clone(),
                 given(arm.rate),
-                percent(&arm.accuracy),
+                share(arm.accuracy, 1),
                 arm.cross_entropy
                     .map_or_else(|| "-".to_owned(), |band| format!("{:.3}", band.mean)),
                 ends(&arm.curves.largest_share),
@@ -142,13 +176,23 @@ fn table(report: &LabReport, out: &Printer) -> String {
                     arm.debiased,
                     arm.seeds
                 ),
-                if arm.diverged > 0 { arm.diverged.to_string() } else { String::new() },
+                if arm.diverged > 0 {
+                    format!("{}/{}", arm.diverged, arm.seeds)
+                } else {
+                    String::new()
+                },
             ]
         })
         .collect();
     let lost = if report.arms.iter().any(|arm| arm.diverged > 0) { "diverged" } else { "" };
     let headings = ["arm", "rate", "accuracy", "loss CE", "top share", "de-biased at", lost];
     columns(out, &headings, rows)
+}
+
+/// Seeds on which both arms came to an end, of all.
+fn pairs(comparison: &Comparison, report: &LabReport) -> String {
+    let left = comparison.accuracy.map_or(0, |test| test.difference.n);
+    format!("{left}/{}", report.arms.first().map_or(0, |arm| arm.seeds))
 }
 
 fn comparisons(report: &LabReport, out: &Printer) -> String {
@@ -159,11 +203,10 @@ fn comparisons(report: &LabReport, out: &Printer) -> String {
             test.p_holm.map_or_else(|| "-".to_owned(), |p| format!("{p:.3}")),
         ),
     };
+    let lost = report.diverged() > 0;
     let mut order: Vec<_> = report.comparisons.iter().collect();
     order.sort_by(|a, b| {
-        let p = |c: &firstguess::train::lab::Comparison| {
-            c.accuracy.and_then(|test| test.p_holm).unwrap_or(1.0)
-        };
+        let p = |c: &Comparison| c.accuracy.and_then(|test| test.p_holm).unwrap_or(1.0);
         p(a).total_cmp(&p(b))
     });
     let rows = order
@@ -172,8 +215,10 @@ fn comparisons(report: &LabReport, out: &Printer) -> String {
         .map(|c| {
             let (accuracy, p) = cell(&c.accuracy);
             let (share, p_share) = cell(&c.mean_largest_share);
-            vec![c.first.clone(), c.second.clone(), accuracy, p, share, p_share]
+            let pairs = if lost { pairs(c, report) } else { String::new() };
+            vec![c.first.clone(), c.second.clone(), accuracy, p, share, p_share, pairs]
         })
         .collect();
-    columns(out, &["first", "second", "accuracy", "p", "top share", "p"], rows)
+    let left = if lost { "pairs left" } else { "" };
+    columns(out, &["first", "second", "accuracy", "p", "top share", "p", left], rows)
 }

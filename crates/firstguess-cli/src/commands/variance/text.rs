@@ -7,7 +7,7 @@ use firstguess::variance_panel::Panel;
 use super::Layer;
 use crate::commands::model::Model;
 use crate::printer::{Printer, Tone};
-use crate::table::{columns, digits, given};
+use crate::table::{columns, digits, given, share};
 
 pub(super) struct Found<'a> {
     pub(super) crossing: &'a Crossing,
@@ -80,9 +80,9 @@ pub(super) fn print(
                 start.name.clone(),
                 start.ratio.map_or_else(|| "-".to_owned(), |band| digits(band.mean)),
                 loss(start.train_loss),
-                percent(start.train_accuracy),
+                share(start.train_accuracy, 2),
                 loss(start.validation_loss),
-                percent(start.validation_accuracy),
+                share(start.validation_accuracy, 2),
             ]
         })
         .collect();
@@ -142,15 +142,5 @@ fn loss(band: Option<Band>) -> String {
             format!("{mean:.4} ± {:.4}", 0.5 * (high - low))
         }
         Some(band) => format!("{:.4}", band.mean),
-    }
-}
-
-fn percent(band: Option<Band>) -> String {
-    match band {
-        None => "-".to_owned(),
-        Some(Band { mean, low: Some(low), high: Some(high), .. }) => {
-            format!("{:.2} ± {:.2}%", 100.0 * mean, 50.0 * (high - low))
-        }
-        Some(band) => format!("{:.2}%", 100.0 * band.mean),
     }
 }

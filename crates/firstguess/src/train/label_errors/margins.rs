@@ -80,10 +80,18 @@ impl Margins {
     }
 }
 
+/// How many sets of [`threshold_samples`] share no example: `⌊n/⌊n/(classes + 1)⌋⌋`, 0 with fewer than `classes + 1` examples.
+pub const fn threshold_sets(examples: usize, classes: usize) -> usize {
+    match examples / (classes + 1) {
+        0 => 0,
+        size => examples / size,
+    }
+}
+
 /// Which examples play the threshold samples of one run: `⌊n/(classes + 1)⌋` of them, ascending.
 ///
 /// As many as a class has once there is one class more. The sets of different runs (0, 1, …) share no example, so that each example
-/// is an ordinary one in some run; there are at most `classes + 1` sets.
+/// is an ordinary one in some run; there are [`threshold_sets`] of them.
 ///
 /// Empty for a run beyond them, or where there are fewer than `classes + 1` examples.
 pub fn threshold_samples(examples: usize, classes: usize, run: usize, seed: Seed) -> Vec<usize> {

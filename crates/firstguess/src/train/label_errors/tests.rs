@@ -184,6 +184,7 @@ fn threshold_samples_of_two_runs_are_disjoint_and_as_many_as_a_class() {
     assert_eq!((all.len(), sets[11].len()), (990, 0));
     assert_eq!(sets[0], margins::threshold_samples(1000, 10, 0, Seed(3)));
     assert_ne!(sets[0], margins::threshold_samples(1000, 10, 0, Seed(4)));
+    assert_eq!([margins::threshold_sets(1000, 10), margins::threshold_sets(10, 10)], [11, 0]);
     assert!(margins::threshold_samples(10, 10, 0, Seed(0)).is_empty());
 }
 

@@ -4,7 +4,7 @@ use super::VarianceSearch;
 use crate::measure::Progress;
 use crate::net::Weights;
 use crate::spec::scheme::LayerInit;
-use crate::train::compare::{Band, Paired, band, paired};
+use crate::train::compare::{Band, Paired, band, paired, share_band};
 use crate::train::trainer::{Divergence, Programs, Score, TrainError};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -128,6 +128,7 @@ impl StartReport {
     fn new(name: String, runs: Vec<Outcome>, optimal: &[Outcome], rival: bool) -> Self {
         type Value = fn(&Outcome) -> Option<f64>;
         let over = |value: Value| band(&runs.iter().filter_map(value).collect::<Vec<_>>());
+        let shares = |value: Value| share_band(&runs.iter().filter_map(value).collect::<Vec<_>>());
         let test = |value: Value| {
             let all = |runs: &[Outcome]| runs.iter().map(value).collect::<Vec<_>>();
             if rival { paired(&all(&runs), &all(optimal)) } else { None }
@@ -138,9 +139,9 @@ impl StartReport {
         Self {
             ratio: over(|run| run.ratio),
             train_loss: over(train_loss),
-            train_accuracy: over(|run| Some(run.train?.accuracy)),
+            train_accuracy: shares(|run| Some(run.train?.accuracy)),
             validation_loss: over(validation_loss),
-            validation_accuracy: over(validation_accuracy),
+            validation_accuracy: shares(validation_accuracy),
             train_loss_difference: test(train_loss),
             validation_loss_difference: test(validation_loss),
             validation_accuracy_difference: test(validation_accuracy),
