@@ -121,6 +121,34 @@ pub struct LayerPrediction {
     pub on_data: Option<LayerStatistics>,
 }
 
+impl LayerPrediction {
+    /// `ln q`, which is known on data even where the covariances behind `V` and `T` are more than are held.
+    ///
+    /// # Errors
+    ///
+    /// [`NoTheory`] as of `spread`.
+    pub fn ln_q(&self) -> Predicted {
+        match (&self.spread, &self.on_data) {
+            (Ok(spread), _) => Ok(spread.ln_q()),
+            (Err(_), Some(found)) => Ok(found.q.ln()),
+            (Err(reason), None) => Err(reason.clone()),
+        }
+    }
+
+    /// `q`, as [`LayerPrediction::ln_q`].
+    ///
+    /// # Errors
+    ///
+    /// [`NoTheory`] as of `spread`.
+    pub fn q(&self) -> Predicted {
+        match (&self.spread, &self.on_data) {
+            (Ok(spread), _) => Ok(spread.q()),
+            (Err(_), Some(found)) => Ok(found.q),
+            (Err(reason), None) => Err(reason.clone()),
+        }
+    }
+}
+
 /// The most frequent hidden transition: what the network would be if it went on for ever.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bulk {

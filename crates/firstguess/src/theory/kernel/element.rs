@@ -55,6 +55,35 @@ impl Element {
         self.dual.function()
     }
 
+    /// Makes what serves points of all these variances at once, where one function is tabulated.
+    ///
+    /// # Errors
+    ///
+    /// As [`Element::apply`].
+    pub(super) fn prepare(&mut self, variances: impl Iterator<Item = f64>) -> Result<(), NoTheory> {
+        let mut ends = [f64::INFINITY, f64::NEG_INFINITY];
+        for q in variances.filter(|q| *q > 0.0 && *q <= LARGEST) {
+            ends = [ends[0].min(q), ends[1].max(q)];
+        }
+        if ends[0] > ends[1] || !self.tabulated(&ends) {
+            return Ok(());
+        }
+        self.table_for(&ends)
+    }
+
+    /// Whether points of these variances need a table.
+    fn tabulated(&self, variances: &[f64]) -> bool {
+        let functions = self.function().functions();
+        let closed = matches!(
+            functions,
+            [Activation::Erf | Activation::Sin | Activation::Gelu | Activation::Sign]
+        );
+        self.dual.homogeneous().is_none()
+            && !closed
+            && self.piecewise.is_none()
+            && Series::new(self.dual.function(), variances).is_none()
+    }
+
     /// Carries jointly Gaussian points of mean zero through the function.
     pub(super) fn apply(&mut self, points: &mut Points) -> Result<Outcome, NoTheory> {
         if let Some(bad) = points.second.iter().find(|q| !q.is_finite() || **q > LARGEST) {
@@ -137,21 +166,7 @@ impl Element {
 
     fn by_table(&mut self, points: &mut Points) -> Result<Outcome, NoTheory> {
         let moments: Vec<_> = points.second.par_iter().map(|q| self.dual.moments(*q)).collect();
-        let covered = self.table.as_ref().is_some_and(|table| table.covers(&points.second));
-        if !covered {
-            let apart = decades_apart(&points.second);
-            if apart > WIDE {
-                self.wide_tables += 1;
-                if self.wide_tables > WIDE_TABLES {
-                    return Err(NoTheory::new(format!(
-                        "the variances of the inputs have come apart by {apart:.1} decades and move on with every layer: too far \
-                         for the kernel of `{}` to be tabulated anew each time",
-                        self.function()
-                    )));
-                }
-            }
-            self.table = Some(Table::new(self.dual.function(), &points.second)?);
-        }
+        self.table_for(&points.second)?;
         let Some(table) = &self.table else {
             return Err(NoTheory::new("the kernel has no table"));
         };
@@ -162,6 +177,26 @@ impl Element {
             derivative_second: moments.iter().map(|m| m.derivative_second).collect(),
             error: table.error(),
         })
+    }
+
+    /// A table that covers these variances, in place of one that does not.
+    fn table_for(&mut self, variances: &[f64]) -> Result<(), NoTheory> {
+        let covered = self.table.as_ref().is_some_and(|table| table.covers(variances));
+        if !covered {
+            let apart = decades_apart(variances);
+            if apart > WIDE {
+                self.wide_tables += 1;
+                if self.wide_tables > WIDE_TABLES {
+                    return Err(NoTheory::new(format!(
+                        "the variances of the inputs have come apart by {apart:.1} decades and move on with every layer: too far \
+                         for the kernel of `{}` to be tabulated anew each time",
+                        self.function()
+                    )));
+                }
+            }
+            self.table = Some(Table::new(self.dual.function(), variances)?);
+        }
+        Ok(())
     }
 
     fn derivatives(&self, points: &Points) -> Vec<f64> {

@@ -10,11 +10,13 @@
 mod angle;
 mod element;
 mod family;
+mod gradient;
 mod guess;
 mod hermite;
 pub(in crate::theory) mod piecewise;
 mod points;
 mod pooled;
+mod positions;
 mod raw;
 mod signal;
 mod spatial;
@@ -33,6 +35,8 @@ use crate::spec::network::{Network, Node, Op, WeightLayer};
 use crate::spec::scheme::LayerInit;
 use crate::spec::weights::WeightFamily;
 use element::Element;
+use gradient::Step;
+use points::Points;
 use raw::Raw;
 use signal::{Layout, Signal};
 use spatial::Window;
@@ -134,15 +138,10 @@ impl DataKernel {
         max_entries: usize,
     ) -> Self {
         let labels = data.labels().map(|of| Labels { of, classes: data.classes() });
-        let mut walk = Walk {
-            inits,
-            labels,
-            max_entries,
-            across: sees_across(&network.nodes),
-            elements: Vec::new(),
-            layers: Vec::new(),
-            previous: None,
-        };
+        let across = sees_across(&network.nodes);
+        let mut walk = Walk::new(inits, max_entries);
+        walk.labels = labels;
+        walk.across = across;
         let outcome = if data.shape().size() == network.input.size() {
             walk.sequence(&network.nodes, Carried::Raw(Raw::new(data)))
         } else {
@@ -152,9 +151,12 @@ impl DataKernel {
                 data.shape()
             )))
         };
-        let logits = outcome.and_then(Walk::logits);
+        let logits = outcome.and_then(|stream| walk.logits(stream));
         if let Err(reason) = &logits {
             walk.give_up(&network.weights(), reason);
+        }
+        if !across {
+            walk.fill_positions(network, data);
         }
         Self { layers: walk.layers, logits }
     }
@@ -172,17 +174,38 @@ struct Walk<'a> {
     max_entries: usize,
     /// Whether a layer needs covariances between positions.
     across: bool,
+    /// Groups of inputs whose positions are carried along for their own sake, up to the end of the image; 0 if none are.
+    groups: usize,
     elements: Vec<Element>,
     layers: Vec<DataLayer>,
     /// Record of the last layer with weights in this sequence.
     previous: Option<usize>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(inits: &'a [LayerInit], max_entries: usize) -> Self {
+        Self {
+            inits,
+            labels: None,
+            max_entries,
+            across: false,
+            groups: 0,
+            elements: Vec::new(),
+            layers: Vec::new(),
+            previous: None,
+        }
+    }
+
     fn sequence(&mut self, nodes: &[Node], mut stream: Carried) -> Result<Carried, NoTheory> {
-        for node in nodes {
+        for (at, node) in nodes.iter().enumerate() {
             stream = match stream {
                 Carried::Raw(raw) => self.raw(node, raw)?,
+                // Units keep the variances of their positions for what acts on each of them.
+                Carried::Signal(signal)
+                    if node.op == Op::Flatten && unit_by_unit(&nodes[at + 1..]) =>
+                {
+                    Carried::Signal(signal)
+                }
                 Carried::Signal(signal) => Carried::Signal(self.signal(node, signal)?),
             };
         }
@@ -231,8 +254,10 @@ impl Walk<'_> {
         };
         let (extent, positions) = ([height, width], height * width);
         let everywhere = triangle(raw.examples.saturating_mul(positions));
-        let (sets, layout) = if self.across && everywhere <= self.max_entries {
-            (vec![raw.points_everywhere(positions)], Layout::All { extent })
+        let (sets, layout) = if self.groups > 0 {
+            (raw.points_everywhere(positions, self.groups), Layout::All { extent })
+        } else if self.across && everywhere <= self.max_entries {
+            (raw.points_everywhere(positions, 1), Layout::All { extent })
         } else {
             self.check(triangle(raw.examples).saturating_mul(positions))?;
             ((0..positions).map(|p| raw.points_at(p)).collect(), Layout::Equal { extent })
@@ -273,11 +298,21 @@ impl Walk<'_> {
             signal.pool_units(*kind, *size)?;
             return Ok(signal);
         }
+        if self.groups > 0 && matches!(node.op, Op::Flatten | Op::Dense(_)) {
+            return Err(NoTheory::new("the positions end here"));
+        }
         signal.settle(&mut self.elements)?;
         match &node.op {
             // Activations wait; a pool of one is none.
             Op::Activation(_) | Op::Pool { kind: PoolKind::Max | PoolKind::Min, .. } => {}
-            Op::Flatten => signal.flatten(),
+            Op::Flatten => {
+                if signal.layout.positions() > 1 && signal.gaussian.is_ok() {
+                    signal.gaussian = Err(NoTheory::new(
+                        "the units of a flattened image have the variances of their positions",
+                    ));
+                }
+                signal.flatten();
+            }
             Op::Dense(weights) => {
                 signal.flatten();
                 self.weights(node, *weights, &mut signal)?;
@@ -301,8 +336,10 @@ impl Walk<'_> {
                 let positions = signal.layout.positions() + output[0] * output[1];
                 let held = match signal.layout {
                     Layout::All { .. } => {
-                        triangle(signal.examples.saturating_mul(output[0] * output[1]))
+                        let per_set = signal.examples_per_set();
+                        triangle(per_set.saturating_mul(output[0] * output[1]))
                             .saturating_add(triangle(signal.sets[0].len()))
+                            .saturating_mul(signal.sets.len())
                     }
                     _ => triangle(signal.examples).saturating_mul(positions),
                 };
@@ -362,6 +399,8 @@ impl Walk<'_> {
             previous.chi = Ok(chi);
         }
         self.previous = Some(self.layers.len());
+        let positions = signal.layout.positions();
+        signal.close_factors(Step::Layer(self.layers.len()), positions);
         self.record(
             weights.index,
             node.op.kind(),
@@ -380,16 +419,23 @@ impl Walk<'_> {
         if signal.sets.iter().any(|set| set.second.iter().any(|q| !q.is_finite())) {
             return Err(NoTheory::new("the variance overflows in this layer"));
         }
-        let result = if let Layout::All { .. } = signal.layout {
-            // Positions of one input are not different inputs.
-            let together = &signal.sets[0];
-            let flat = spatial::flattened(together, signal.examples);
-            LayerStatistics {
-                positions: between_positions(together, signal.examples),
-                ..statistics(&[flat], self.labels)
+        let result = match signal.layout {
+            Layout::All { .. } => {
+                // Positions of one input are not different inputs.
+                let per_set = signal.examples_per_set();
+                let flat: Vec<Points> =
+                    signal.sets.iter().map(|set| spatial::flattened(set, per_set)).collect();
+                LayerStatistics {
+                    positions: between_positions(&signal.sets, per_set).map(Ok),
+                    ..statistics(&flat, self.labels)
+                }
             }
-        } else {
-            statistics(&signal.sets, self.labels)
+            Layout::Equal { extent: [height, width] } => LayerStatistics {
+                positions: (height * width > 1)
+                    .then(|| Err(positions::not_carried(height * width))),
+                ..statistics(&signal.sets, self.labels)
+            },
+            Layout::Flat => statistics(&signal.sets, self.labels),
         };
         self.layers.push(DataLayer {
             index,
@@ -421,6 +467,7 @@ impl Walk<'_> {
             let start = Signal {
                 gradient: vec![1.0; start.examples],
                 gradient_before: vec![1.0; start.examples],
+                steps: Vec::new(),
                 ..start
             };
             match walk.sequence(nodes, Carried::Signal(start))? {
@@ -446,15 +493,16 @@ impl Walk<'_> {
             .map(|((a, b), (c, d))| a * b + scale * scale * c * d);
         let gradient = signal.gradient.iter().zip(block).map(|(g, factor)| g * factor).collect();
         let before = std::mem::take(&mut signal.gradient_before);
-        *signal = Signal { gradient, gradient_before: before, ..carried };
+        *signal = Signal { gradient, gradient_before: before, steps: vec![Step::Block], ..carried };
         let index = self.layers.last().map_or(0, |layer| layer.index);
         self.record(index, "residual".to_owned(), None, signal)
     }
 
-    fn logits(stream: Carried) -> Result<LogitKernel, NoTheory> {
+    fn logits(&mut self, stream: Carried) -> Result<LogitKernel, NoTheory> {
         let Carried::Signal(signal) = stream else {
             return Err(NoTheory::new("no layer has weights"));
         };
+        gradient::follow_back(&signal, &mut self.layers);
         signal.gaussian.clone().map_err(|_| {
             NoTheory::new(
                 "the outputs are not Gaussian: something follows the last layer with weights",
@@ -531,6 +579,17 @@ fn has_weights(nodes: &[Node]) -> bool {
         Op::Residual { branch, shortcut, .. } => has_weights(branch) || has_weights(shortcut),
         _ => false,
     })
+}
+
+/// Whether what acts on the units of a flattened image, up to the next layer with weights, acts on each of them by itself or
+/// on all of one input.
+fn unit_by_unit(nodes: &[Node]) -> bool {
+    use crate::spec::layer::Norm;
+    let own = |op: &Op| {
+        matches!(op, Op::Activation(_) | Op::Dropout { .. } | Op::Norm(Norm::Layer | Norm::Rms))
+    };
+    let next = nodes.iter().find(|node| !own(&node.op));
+    matches!(next.map(|node| &node.op), Some(Op::Dense(_)))
 }
 
 /// Whether some layer mixes positions in a way that needs covariances between them.

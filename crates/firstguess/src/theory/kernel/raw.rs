@@ -134,9 +134,12 @@ impl Raw {
         gram(self.gather(&std::iter::once(position)), self.examples)
     }
 
-    /// The channels at every position, position after position within an example.
-    pub(super) fn points_everywhere(&self, positions: usize) -> Points {
-        gram(self.gather(&(0..positions)), self.examples * positions)
+    /// The channels at every position, position after position within an example, for each of so many groups of inputs.
+    pub(super) fn points_everywhere(&self, positions: usize, groups: usize) -> Vec<Points> {
+        let count = self.examples / groups * positions;
+        let values = self.gather(&(0..positions));
+        let size = (values.len() / (self.examples * positions).max(1) * count).max(1);
+        values.chunks_exact(size).map(|group| gram(group.to_vec(), count)).collect()
     }
 
     fn gather(&self, positions: &(impl Iterator<Item = usize> + Clone)) -> Vec<f64> {

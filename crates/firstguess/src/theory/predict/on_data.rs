@@ -9,8 +9,9 @@ impl Prediction {
     /// inputs says, layer by layer, where the kernel has an answer.
     ///
     /// `V` and `T` are the unbiased ones over `inputs` inputs, so that a measurement on these estimates the same numbers; of a
-    /// convolution whose positions were not carried together the idealisation stands. Gradients follow
-    /// the mean `χ` over the inputs in plain sequences; through residual blocks they stay those of the idealisation.
+    /// convolution whose positions were not carried together `V` and `T` say why they are missing, and `q` is that of the
+    /// kernel ([`LayerPrediction::ln_q`](super::LayerPrediction::ln_q)). Gradients follow the mean over the inputs in plain
+    /// sequences; through residual blocks they stay those of the idealisation.
     ///
     /// # References
     ///
@@ -21,17 +22,13 @@ impl Prediction {
                 kernel.layers.iter().find(|l| l.index == layer.index && l.kind == layer.kind);
             let Some(found) = found else { continue };
             if let Ok(statistics) = &found.statistics {
-                let image = layer.kind.starts_with("conv");
-                if let Some((v, t)) = statistics.spread(inputs, image) {
-                    let spread = Spread::new(v, t);
-                    // The correction is relative: it moves along with what it corrects.
-                    if let (Ok(at), Ok(before)) = (&mut layer.finite_width, &layer.spread) {
-                        let moved = spread.ln_q() - before.ln_q();
-                        at.q *= moved.exp();
-                        at.ln_q_mean += moved;
-                    }
-                    layer.spread = Ok(spread);
+                // The correction is relative: it moves along with what it corrects.
+                if let (Ok(at), Ok(before)) = (&mut layer.finite_width, &layer.spread) {
+                    let moved = statistics.q.ln() - before.ln_q();
+                    at.q *= moved.exp();
+                    at.ln_q_mean += moved;
                 }
+                layer.spread = statistics.spread(inputs).map(|(v, t)| Spread::new(v, t));
                 layer.on_data = Some(statistics.clone());
             }
             if let (true, Ok(chi), Ok(_)) = (plain_sequence, &found.chi, &layer.chi) {
