@@ -17,7 +17,8 @@ const LARGEST: f64 = 1e200;
 pub(super) struct Element {
     dual: Dual,
     piecewise: Option<Piecewise>,
-    table: Option<Table>,
+    /// The last ones that were made: layers of other positions come back to them.
+    tables: Vec<Table>,
     /// Tables that were made for variances far apart.
     wide_tables: usize,
 }
@@ -38,6 +39,9 @@ pub(super) struct Outcome {
 const WIDE: f64 = 3.0;
 const WIDE_TABLES: usize = 2;
 
+/// Tables that are kept.
+const KEPT_TABLES: usize = 8;
+
 /// Error of the closed forms and of the series.
 const EXACT: f64 = 1e-13;
 
@@ -46,7 +50,7 @@ impl Element {
         Self {
             dual: Dual::of(function.clone()),
             piecewise: Piecewise::of(function),
-            table: None,
+            tables: Vec::new(),
             wide_tables: 0,
         }
     }
@@ -167,7 +171,7 @@ impl Element {
     fn by_table(&mut self, points: &mut Points) -> Result<Outcome, NoTheory> {
         let moments: Vec<_> = points.second.par_iter().map(|q| self.dual.moments(*q)).collect();
         self.table_for(&points.second)?;
-        let Some(table) = &self.table else {
+        let Some(table) = self.tables.iter().find(|table| table.covers(&points.second)) else {
             return Err(NoTheory::new("the kernel has no table"));
         };
         table.map(points, self.dual.function().value(0.0), &moments);
@@ -181,7 +185,7 @@ impl Element {
 
     /// A table that covers these variances, in place of one that does not.
     fn table_for(&mut self, variances: &[f64]) -> Result<(), NoTheory> {
-        let covered = self.table.as_ref().is_some_and(|table| table.covers(variances));
+        let covered = self.tables.iter().any(|table| table.covers(variances));
         if !covered {
             let apart = decades_apart(variances);
             if apart > WIDE {
@@ -194,7 +198,9 @@ impl Element {
                     )));
                 }
             }
-            self.table = Some(Table::new(self.dual.function(), variances)?);
+            let table = Table::new(self.dual.function(), variances)?;
+            self.tables.truncate(KEPT_TABLES - 1);
+            self.tables.insert(0, table);
         }
         Ok(())
     }

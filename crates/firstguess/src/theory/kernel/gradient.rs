@@ -79,7 +79,9 @@ fn of_input(steps: &[Step], input: usize) -> Vec<f64> {
                 let total: f64 = gradient.iter().sum();
                 found.push(total.ln() + ln_scale);
                 if total > 0.0 && total.is_finite() {
-                    gradient.iter_mut().for_each(|g| *g /= total);
+                    for g in &mut gradient {
+                        *g /= total;
+                    }
                     ln_scale += total.ln();
                 }
             }

@@ -13,6 +13,7 @@ mod family;
 mod gradient;
 mod guess;
 mod hermite;
+mod look;
 pub(in crate::theory) mod piecewise;
 mod points;
 mod pooled;
@@ -36,6 +37,9 @@ use crate::spec::scheme::LayerInit;
 use crate::spec::weights::WeightFamily;
 use element::Element;
 use gradient::Step;
+use look::{
+    has_weights, image_extent, image_input, largest_image, padded, sees_across, unit_by_unit,
+};
 use points::Points;
 use raw::Raw;
 use signal::{Layout, Signal};
@@ -110,17 +114,7 @@ impl DataKernel {
     ///
     /// Convolutions hold one triangle per position, or one over all positions of all inputs where a layer mixes them.
     pub fn inputs_within(network: &Network, limit: usize, max_entries: usize) -> usize {
-        let positions = largest_image(&network.nodes);
-        let across = sees_across(&network.nodes);
-        let fits = |inputs: usize| {
-            let held = if across {
-                // Before and after a layer.
-                triangle(inputs.saturating_mul(positions)).saturating_mul(2)
-            } else {
-                triangle(inputs).saturating_mul(2 * positions)
-            };
-            positions == 1 && triangle(inputs) <= max_entries || held <= max_entries
-        };
+        let fits = |inputs: usize| Self::entries(network, inputs) <= max_entries;
         // Monotone: halve.
         let (mut low, mut high) = (0, limit);
         while low < high {
@@ -128,6 +122,19 @@ impl DataKernel {
             if fits(middle) { low = middle } else { high = middle - 1 }
         }
         low
+    }
+
+    /// Numbers of 8 bytes that the kernel of so many inputs holds at once.
+    pub fn entries(network: &Network, inputs: usize) -> usize {
+        let positions = largest_image(&network.nodes);
+        if positions == 1 {
+            triangle(inputs)
+        } else if sees_across(&network.nodes) {
+            // Before and after a layer.
+            triangle(inputs.saturating_mul(positions)).saturating_mul(2)
+        } else {
+            triangle(inputs).saturating_mul(2 * positions)
+        }
     }
 
     /// The same, holding at most so many numbers at once; where a layer needs more, it has no theory.
@@ -176,6 +183,9 @@ struct Walk<'a> {
     across: bool,
     /// Groups of inputs whose positions are carried along for their own sake, up to the end of the image; 0 if none are.
     groups: usize,
+    /// What different positions add to the distances of two inputs, in each group: of the inputs, and in each record.
+    input_gaps: Vec<f64>,
+    gaps: Vec<Vec<f64>>,
     elements: Vec<Element>,
     layers: Vec<DataLayer>,
     /// Record of the last layer with weights in this sequence.
@@ -190,6 +200,8 @@ impl<'a> Walk<'a> {
             max_entries,
             across: false,
             groups: 0,
+            input_gaps: Vec::new(),
+            gaps: Vec::new(),
             elements: Vec::new(),
             layers: Vec::new(),
             previous: None,
@@ -245,7 +257,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Inputs as points, with their positions.
-    fn lift(&self, raw: &Raw) -> Result<Signal, NoTheory> {
+    fn lift(&mut self, raw: &Raw) -> Result<Signal, NoTheory> {
         let Some([_, height, width]) = raw.shape.as_image() else {
             self.check(triangle(raw.examples))?;
             let mut signal = Signal::new(vec![raw.points()], Layout::Flat, raw.examples);
@@ -253,6 +265,9 @@ impl<'a> Walk<'a> {
             return Ok(signal);
         };
         let (extent, positions) = ([height, width], height * width);
+        if !self.across {
+            self.input_gaps = raw.position_gaps(self.groups.max(1));
+        }
         let everywhere = triangle(raw.examples.saturating_mul(positions));
         let (sets, layout) = if self.groups > 0 {
             (raw.points_everywhere(positions, self.groups), Layout::All { extent })
@@ -425,6 +440,9 @@ impl<'a> Walk<'a> {
                 let per_set = signal.examples_per_set();
                 let flat: Vec<Points> =
                     signal.sets.iter().map(|set| spatial::flattened(set, per_set)).collect();
+                if self.groups > 0 {
+                    self.gaps.push(positions::gaps(&signal.sets, &flat, per_set));
+                }
                 LayerStatistics {
                     positions: between_positions(&signal.sets, per_set).map(Ok),
                     ..statistics(&flat, self.labels)
@@ -541,67 +559,6 @@ fn not_gaussian_inputs() -> NoTheory {
 /// `n(n-1)/2`, saturating.
 fn triangle(n: usize) -> usize {
     n.saturating_mul(n.saturating_sub(1)) / 2
-}
-
-fn image_input(node: &Node) -> [usize; 2] {
-    node.input.as_image().map_or([1, 1], |[_, h, w]| [h, w])
-}
-
-fn image_extent(node: &Node) -> [usize; 2] {
-    node.output.as_image().map_or([1, 1], |[_, h, w]| [h, w])
-}
-
-/// Positions of the largest image that a layer with weights, or one after it, sees or makes.
-fn largest_image(nodes: &[Node]) -> usize {
-    let of = |node: &Node| {
-        let area = |[h, w]: [usize; 2]| h * w;
-        match &node.op {
-            Op::Conv(..) => area(image_input(node)).max(area(image_extent(node))),
-            Op::Residual { branch, shortcut, .. } => {
-                largest_image(branch).max(largest_image(shortcut)).max(area(image_input(node)))
-            }
-            _ => 1,
-        }
-    };
-    nodes.iter().map(of).max().unwrap_or(1)
-}
-
-fn padded(kind: PoolKind) -> NoTheory {
-    NoTheory::new(format!(
-        "`{}` with padding: windows at the border hold fewer values, which is measured, not predicted",
-        kind.key()
-    ))
-}
-
-fn has_weights(nodes: &[Node]) -> bool {
-    nodes.iter().any(|node| match &node.op {
-        Op::Dense(_) | Op::Conv(..) => true,
-        Op::Residual { branch, shortcut, .. } => has_weights(branch) || has_weights(shortcut),
-        _ => false,
-    })
-}
-
-/// Whether what acts on the units of a flattened image, up to the next layer with weights, acts on each of them by itself or
-/// on all of one input.
-fn unit_by_unit(nodes: &[Node]) -> bool {
-    use crate::spec::layer::Norm;
-    let own = |op: &Op| {
-        matches!(op, Op::Activation(_) | Op::Dropout { .. } | Op::Norm(Norm::Layer | Norm::Rms))
-    };
-    let next = nodes.iter().find(|node| !own(&node.op));
-    matches!(next.map(|node| &node.op), Some(Op::Dense(_)))
-}
-
-/// Whether some layer mixes positions in a way that needs covariances between them.
-fn sees_across(nodes: &[Node]) -> bool {
-    nodes.iter().any(|node| match &node.op {
-        Op::GlobalAveragePool => true,
-        Op::Pool { .. } | Op::Norm(crate::spec::layer::Norm::Batch) => {
-            node.input.as_image().is_some()
-        }
-        Op::Residual { branch, shortcut, .. } => sees_across(branch) || sees_across(shortcut),
-        _ => false,
-    })
 }
 
 #[cfg(test)]

@@ -5,13 +5,17 @@
 //! groups of inputs, as large as fit; together the groups hold as many of the inputs as the work allows:
 //!
 //! ```text
-//! D₂ = mean over pairs within groups of d(p, p') + mean over all pairs of d(p, p) - mean over pairs within groups of d(p, p)
+//! D₂ = mean over all pairs of d(p, p) + g + β (x - x_g)
+//! g = mean over pairs within groups of [d(p, p') - d(p, p)],   x, x_g = the same of the inputs themselves, of all and of those pairs
 //! ```
 //!
-//! The correction removes what the chosen pairs have by chance, as far as equal positions know of it; with one group of all
-//! inputs it is zero and the result exact.
+//! What the chosen pairs have by chance is removed as far as equal positions and the inputs know of it; `β` is the regression of
+//! the groups' `g` on their `x_g`. With one group of all inputs the result is exact.
 
-use super::{Carried, Raw, Walk, largest_image};
+use super::look::largest_image;
+use super::points::Points;
+use super::statistics::between_positions;
+use super::{Carried, Raw, Walk};
 use crate::spec::Dataset;
 use crate::spec::network::Network;
 use crate::theory::NoTheory;
@@ -28,9 +32,38 @@ pub(super) fn not_carried(positions: usize) -> NoTheory {
     ))
 }
 
+/// Groups below which no regression is made of them.
+const LEAST_GROUPS: usize = 8;
+
+/// `g` of each group, whose mean over equal positions is `flat`.
+pub(super) fn gaps(sets: &[Points], flat: &[Points], examples: usize) -> Vec<f64> {
+    let pairs = examples as f64 / (examples as f64 - 1.0).max(1.0);
+    sets.iter()
+        .zip(flat)
+        .map(|(set, flat)| {
+            let all = between_positions(std::slice::from_ref(set), examples);
+            all.map_or(0.0, |at| at.two_inputs - pairs * flat.data_variance())
+        })
+        .collect()
+}
+
+/// The mean of `values`, moved along its regression on `control` to where `control` has its true mean.
+fn controlled(values: &[f64], control: &[f64], truth: f64) -> f64 {
+    let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+    let (centre, at) = (mean(values), mean(control));
+    if values.len() < LEAST_GROUPS {
+        return centre;
+    }
+    let (mut product, mut square) = (0.0, 0.0);
+    for (y, x) in values.iter().zip(control) {
+        product += (y - centre) * (x - at);
+        square += (x - at) * (x - at);
+    }
+    if square > 0.0 { centre + product / square * (truth - at) } else { centre }
+}
+
 /// Groups and inputs in each: the largest groups whose work for all inputs fits, or as many pairs as fit.
 fn groups(examples: usize, positions: usize, entries: usize) -> Option<(usize, usize)> {
-    // Before and after a layer, half of the square of the points of a group: p² g² per group.
     let square = positions.saturating_mul(positions);
     let all = examples.saturating_mul(examples).saturating_mul(square);
     if all <= entries {
@@ -48,7 +81,8 @@ impl Walk<'_> {
         let lacking = self.layers.iter().any(|layer| {
             layer.statistics.as_ref().is_ok_and(|s| matches!(s.positions, Some(Err(_))))
         });
-        let entries = self.max_entries.min(MAX_ENTRIES);
+        // A triangle has half of the square.
+        let entries = 2 * self.max_entries.min(MAX_ENTRIES);
         let positions = largest_image(&network.nodes);
         let (true, Some((count, size))) = (lacking, groups(data.examples(), positions, entries))
         else {
@@ -59,11 +93,12 @@ impl Walk<'_> {
         std::mem::swap(&mut inner.elements, &mut self.elements);
         // It ends where the image does, which is no failure.
         let _ = inner.sequence(&network.nodes, Carried::Raw(Raw::new(&chosen)));
-        for (layer, found) in self.layers.iter_mut().zip(&inner.layers) {
+        let truth = self.input_gaps.first().copied().unwrap_or(0.0);
+        for ((layer, found), gaps) in self.layers.iter_mut().zip(&inner.layers).zip(&inner.gaps) {
             let (Ok(all), Ok(part)) = (&mut layer.statistics, &found.statistics) else { continue };
             if let (Some(Err(_)), Some(Ok(at))) = (&all.positions, &part.positions) {
                 let mut at = *at;
-                at.two_inputs = (at.two_inputs + (all.v - part.v)).max(0.0);
+                at.two_inputs = (all.v + controlled(gaps, &inner.input_gaps, truth)).max(0.0);
                 all.positions = Some(Ok(at));
             }
         }
@@ -84,4 +119,75 @@ fn mixed(index: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::DataKernel;
+    use super::*;
+    use crate::spec::{Architecture, InitScheme, Shape};
+
+    /// Images around a common one, bright in the middle.
+    fn images(count: usize, side: usize) -> Dataset {
+        let area = side * side;
+        let noise = |i: u64| (mixed(i) >> 40) as f32 / (1_u64 << 24) as f32 - 0.5;
+        let values = (0..count * area)
+            .map(|i| {
+                let (image, at) = (i / area, i % area);
+                let light = 1.5 * noise(1_000_000 + image as u64) + 0.3;
+                let scale = if at % side == side / 2 { 2.0 } else { 0.3 };
+                scale * (light + noise(i as u64))
+            })
+            .collect();
+        Dataset::new("images", Shape::image(1, side, side).unwrap(), values).unwrap()
+    }
+
+    fn spreads(data: &Dataset, json: &str, entries: usize) -> Vec<Result<[f64; 3], NoTheory>> {
+        let layers = serde_json::from_str(json).unwrap();
+        let network = Architecture { layers }.resolve(&data.shape()).unwrap();
+        let init = InitScheme::explicit(1.8, 0.05);
+        let inits: Vec<_> = network.weights().iter().map(|w| init.layer(w).unwrap()).collect();
+        let kernel = DataKernel::bounded(&network, &inits, data, entries);
+        let of = |layer: &super::super::DataLayer| {
+            let found = layer.statistics.as_ref().unwrap();
+            found.spread(data.examples()).map(|(v, t)| [found.q, v, t])
+        };
+        kernel.layers.iter().map(of).collect()
+    }
+
+    /// The flatten head gives the layers what a head that mixes positions has to know anyway; groups of inputs estimate it.
+    #[test]
+    fn groups_of_inputs_estimate_what_all_of_them_have() {
+        let data = images(64, 4);
+        let body = r#"{"conv":8,"kernel":3},"tanh",{"conv":8,"kernel":1},"tanh""#;
+        let flat = format!("[{body},\"flatten\",{{\"dense\":3}}]");
+        let global = format!("[{body},\"global_average_pool\",{{\"dense\":3}}]");
+        let exact = spreads(&data, &global, 1 << 24);
+        let whole = spreads(&data, &flat, 1 << 24);
+        // Groups of four: 65 536 numbers are too few for one of all.
+        let part = spreads(&data, &flat, 1 << 16);
+        for layer in 0..2 {
+            let [q, v, t] = exact[layer].clone().unwrap();
+            for (found, error) in [(&whole[layer], 1e-12), (&part[layer], 0.03)] {
+                let found = found.clone().unwrap();
+                assert!((found[0] / q - 1.0).abs() < 1e-12, "{found:?} {q}");
+                assert!((found[1] / v - 1.0).abs() < error, "{layer}: {found:?} {v}");
+                assert!((found[2] - t).abs() < error * q, "{layer}: {found:?} {t}");
+            }
+        }
+        // Nothing fits: q stays, V and T say why they are missing.
+        let none = spreads(&images(4, 12), &flat, 3000);
+        assert!(none[0].clone().unwrap_err().reason.contains("144 positions"), "{none:?}");
+    }
+
+    #[test]
+    fn groups_fit_the_work() {
+        assert_eq!(groups(48, 25, 1 << 26), Some((1, 48)));
+        for (examples, positions) in [(500, 64), (181, 1024), (1000, 784), (1000, 16)] {
+            let (count, size) = groups(examples, positions, 1 << 26).unwrap();
+            assert!(count * size <= examples && count * size >= LEAST_INPUTS);
+            assert!(count * (size * positions).pow(2) <= 1 << 26, "{count} {size}");
+        }
+        assert_eq!(groups(100, 224 * 224, 1 << 26), None);
+    }
 }

@@ -294,7 +294,9 @@ impl Signal {
             *gradient *= factor * factor;
         }
         for (chunk, factor) in self.factors.chunks_exact_mut(positions).zip(&factors) {
-            chunk.iter_mut().for_each(|g| *g *= factor * factor);
+            for g in chunk {
+                *g *= factor * factor;
+            }
         }
         // What a finite group misses: the fluctuation of its own variance.
         self.error += 2.0 / (units * positions) as f64;
