@@ -41,6 +41,7 @@ use look::{
     has_weights, image_extent, image_input, largest_image, padded, sees_across, unit_by_unit,
 };
 use points::Points;
+use positions::GroupDistances;
 use raw::Raw;
 use signal::{Layout, Signal};
 use spatial::Window;
@@ -183,9 +184,9 @@ struct Walk<'a> {
     across: bool,
     /// Groups of inputs whose positions are carried along for their own sake, up to the end of the image; 0 if none are.
     groups: usize,
-    /// What different positions add to the distances of two inputs, in each group: of the inputs, and in each record.
-    input_gaps: Vec<f64>,
-    gaps: Vec<Vec<f64>>,
+    /// Of each group, the mean product of positions of two inputs, and in each record the mean distances.
+    products: Vec<f64>,
+    distances: Vec<Vec<GroupDistances>>,
     elements: Vec<Element>,
     layers: Vec<DataLayer>,
     /// Record of the last layer with weights in this sequence.
@@ -200,8 +201,8 @@ impl<'a> Walk<'a> {
             max_entries,
             across: false,
             groups: 0,
-            input_gaps: Vec::new(),
-            gaps: Vec::new(),
+            products: Vec::new(),
+            distances: Vec::new(),
             elements: Vec::new(),
             layers: Vec::new(),
             previous: None,
@@ -266,7 +267,7 @@ impl<'a> Walk<'a> {
         };
         let (extent, positions) = ([height, width], height * width);
         if !self.across {
-            self.input_gaps = raw.position_gaps(self.groups.max(1));
+            self.products = raw.position_products(self.groups.max(1));
         }
         let everywhere = triangle(raw.examples.saturating_mul(positions));
         let (sets, layout) = if self.groups > 0 {
@@ -352,9 +353,11 @@ impl<'a> Walk<'a> {
                 let held = match signal.layout {
                     Layout::All { .. } => {
                         let per_set = signal.examples_per_set();
-                        triangle(per_set.saturating_mul(output[0] * output[1]))
-                            .saturating_add(triangle(signal.sets[0].len()))
-                            .saturating_mul(signal.sets.len())
+                        let after = triangle(per_set.saturating_mul(output[0] * output[1]));
+                        let before = triangle(signal.sets[0].len());
+                        // One set after another changes.
+                        let others = signal.sets.len() - 1;
+                        others.saturating_mul(after.max(before)) + after + before
                     }
                     _ => triangle(signal.examples).saturating_mul(positions),
                 };
@@ -441,7 +444,7 @@ impl<'a> Walk<'a> {
                 let flat: Vec<Points> =
                     signal.sets.iter().map(|set| spatial::flattened(set, per_set)).collect();
                 if self.groups > 0 {
-                    self.gaps.push(positions::gaps(&signal.sets, &flat, per_set));
+                    self.distances.push(positions::distances(&signal.sets, &flat, per_set));
                 }
                 LayerStatistics {
                     positions: between_positions(&signal.sets, per_set).map(Ok),

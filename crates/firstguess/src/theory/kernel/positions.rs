@@ -5,12 +5,12 @@
 //! groups of inputs, as large as fit; together the groups hold as many of the inputs as the work allows:
 //!
 //! ```text
-//! D₂ = mean over all pairs of d(p, p) + g + β (x - x_g)
-//! g = mean over pairs within groups of [d(p, p') - d(p, p)],   x, x_g = the same of the inputs themselves, of all and of those pairs
+//! D₂ = mean over pairs within groups of d(p, p') + β₁ (P - P_g) + β₂ (E - E_g)
 //! ```
 //!
-//! What the chosen pairs have by chance is removed as far as equal positions and the inputs know of it; `β` is the regression of
-//! the groups' `g` on their `x_g`. With one group of all inputs the result is exact.
+//! with what is known of all pairs and of those within groups alike: the mean product `P` of positions of the inputs themselves,
+//! and the mean distance `E` at equal positions; `β` is the regression of the groups' means on theirs. What the chosen pairs have
+//! by chance is removed as far as these two know of it; with one group of all inputs the result is exact.
 
 use super::look::largest_image;
 use super::points::Points;
@@ -32,45 +32,72 @@ pub(super) fn not_carried(positions: usize) -> NoTheory {
     ))
 }
 
-/// Groups below which no regression is made of them.
+/// Groups that a regression needs.
 const LEAST_GROUPS: usize = 8;
 
-/// `g` of each group, whose mean over equal positions is `flat`.
-pub(super) fn gaps(sets: &[Points], flat: &[Points], examples: usize) -> Vec<f64> {
+/// Mean distances of two inputs within one group: of any two positions, and of equal ones.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GroupDistances {
+    any: f64,
+    equal: f64,
+}
+
+/// Those of each group, whose mean over equal positions is `flat`.
+pub(super) fn distances(sets: &[Points], flat: &[Points], examples: usize) -> Vec<GroupDistances> {
     let pairs = examples as f64 / (examples as f64 - 1.0).max(1.0);
     sets.iter()
         .zip(flat)
-        .map(|(set, flat)| {
-            let all = between_positions(std::slice::from_ref(set), examples);
-            all.map_or(0.0, |at| at.two_inputs - pairs * flat.data_variance())
+        .map(|(set, flat)| GroupDistances {
+            any: between_positions(std::slice::from_ref(set), examples)
+                .map_or(0.0, |at| at.two_inputs),
+            equal: pairs * flat.data_variance(),
         })
         .collect()
 }
 
-/// The mean of `values`, moved along its regression on `control` to where `control` has its true mean.
-fn controlled(values: &[f64], control: &[f64], truth: f64) -> f64 {
+/// The mean of `values`, moved along its regression on the controls to where they have their true means.
+fn controlled(values: &[f64], controls: [&[f64]; 2], truth: [f64; 2]) -> f64 {
     let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
-    let (centre, at) = (mean(values), mean(control));
+    let centre = mean(values);
     if values.len() < LEAST_GROUPS {
         return centre;
     }
-    let (mut product, mut square) = (0.0, 0.0);
-    for (y, x) in values.iter().zip(control) {
-        product += (y - centre) * (x - at);
-        square += (x - at) * (x - at);
+    let product = |x: &[f64], y: &[f64]| {
+        let (at, to) = (mean(x), mean(y));
+        x.iter().zip(y).map(|(x, y)| (x - at) * (y - to)).sum::<f64>()
+    };
+    let [a, b] = controls;
+    let (missing_a, missing_b) = (truth[0] - mean(a), truth[1] - mean(b));
+    let (aa, ab, bb) = (product(a, a), product(a, b), product(b, b));
+    let (ay, by) = (product(a, values), product(b, values));
+    let determinant = aa * bb - ab * ab;
+    if determinant > COLLINEAR * aa * bb {
+        let (of_a, of_b) = ((bb * ay - ab * by) / determinant, (aa * by - ab * ay) / determinant);
+        centre + of_a * missing_a + of_b * missing_b
+    } else if aa > 0.0 {
+        centre + ay / aa * missing_a
+    } else if bb > 0.0 {
+        centre + by / bb * missing_b
+    } else {
+        centre
     }
-    if square > 0.0 { centre + product / square * (truth - at) } else { centre }
 }
+
+/// Part of the product of two variances below which the controls say the same.
+const COLLINEAR: f64 = 1e-6;
 
 /// Groups and inputs in each: the largest groups whose work for all inputs fits, or as many pairs as fit.
 fn groups(examples: usize, positions: usize, entries: usize) -> Option<(usize, usize)> {
     let square = positions.saturating_mul(positions);
     let all = examples.saturating_mul(examples).saturating_mul(square);
-    if all <= entries {
+    // Two triangles while one set changes into another.
+    if all <= entries / 2 {
         return Some((1, examples));
     }
-    let size = (entries / square.saturating_mul(examples).max(1)).clamp(2, examples.max(2));
-    let fitting = entries / square.saturating_mul(size * size).max(1);
+    let size = entries / square.saturating_mul(examples).max(1);
+    // So many that a regression can be made of them.
+    let size = size.min(examples / LEAST_GROUPS).max(2);
+    let fitting = (entries / square.saturating_mul(size * size).max(1)).saturating_sub(1);
     let count = fitting.min(examples / size);
     (count * size >= LEAST_INPUTS.min(examples)).then_some((count, size))
 }
@@ -93,12 +120,16 @@ impl Walk<'_> {
         std::mem::swap(&mut inner.elements, &mut self.elements);
         // It ends where the image does, which is no failure.
         let _ = inner.sequence(&network.nodes, Carried::Raw(Raw::new(&chosen)));
-        let truth = self.input_gaps.first().copied().unwrap_or(0.0);
-        for ((layer, found), gaps) in self.layers.iter_mut().zip(&inner.layers).zip(&inner.gaps) {
+        let products = self.products.first().copied().unwrap_or(0.0);
+        let found = inner.layers.iter().zip(&inner.distances);
+        for (layer, (found, groups)) in self.layers.iter_mut().zip(found) {
             let (Ok(all), Ok(part)) = (&mut layer.statistics, &found.statistics) else { continue };
             if let (Some(Err(_)), Some(Ok(at))) = (&all.positions, &part.positions) {
                 let mut at = *at;
-                at.two_inputs = (all.v + controlled(gaps, &inner.input_gaps, truth)).max(0.0);
+                let any: Vec<f64> = groups.iter().map(|group| group.any).collect();
+                let equal: Vec<f64> = groups.iter().map(|group| group.equal).collect();
+                let known = [products, all.v];
+                at.two_inputs = controlled(&any, [&inner.products, &equal], known).max(0.0);
                 all.positions = Some(Ok(at));
             }
         }
@@ -186,7 +217,7 @@ mod tests {
         for (examples, positions) in [(500, 64), (181, 1024), (1000, 784), (1000, 16)] {
             let (count, size) = groups(examples, positions, 1 << 26).unwrap();
             assert!(count * size <= examples && count * size >= LEAST_INPUTS);
-            assert!(count * (size * positions).pow(2) <= 1 << 26, "{count} {size}");
+            assert!((count + 1) * (size * positions).pow(2) <= 1 << 26, "{count} {size}");
         }
         assert_eq!(groups(100, 224 * 224, 1 << 26), None);
     }

@@ -142,32 +142,26 @@ impl Raw {
         values.chunks_exact(size).map(|group| gram(group.to_vec(), count)).collect()
     }
 
-    /// What pairs of inputs differ by at any two positions more than at equal ones, for each of so many groups of inputs:
-    /// `mean_{a≠b} [mean_p x_ap·x_bp - x̄_a·x̄_b]` per channel.
-    pub(super) fn position_gaps(&self, groups: usize) -> Vec<f64> {
+    /// Mean product of two positions of two inputs, `mean_{a≠b} x̄_a·x̄_b` per channel with the means over positions, in each of
+    /// so many groups of inputs.
+    pub(super) fn position_products(&self, groups: usize) -> Vec<f64> {
         let [channels, height, width] = self.shape.as_image().unwrap_or([self.features(), 1, 1]);
-        let (area, features) = (height * width, self.features());
-        let per = self.examples / groups.max(1);
+        let (area, per) = (height * width, self.examples / groups.max(1));
         if per < 2 {
             return vec![0.0; groups];
         }
-        let mixed = |values: &mut dyn Iterator<Item = f64>| {
-            let (sum, squares) = values.fold((0.0, 0.0), |(s, q), x| (s + x, q + x * x));
-            sum * sum - squares
-        };
         let of_group = |inputs: &[f64]| {
-            let of_channel = |channel: usize| {
-                let plane = |image: &[f64], at: usize| image[channel * area + at];
-                let images = || inputs.chunks_exact(features);
-                let equal: f64 =
-                    (0..area).map(|at| mixed(&mut images().map(|i| plane(i, at)))).sum();
-                let centre =
-                    |image: &[f64]| (0..area).map(|at| plane(image, at)).sum::<f64>() / area as f64;
-                equal / area as f64 - mixed(&mut images().map(centre))
-            };
-            (0..channels).map(of_channel).sum::<f64>() / (channels * per * (per - 1)) as f64
+            let mut sums = vec![0.0; channels];
+            let mut squares = 0.0;
+            for (k, plane) in inputs.chunks_exact(area).enumerate() {
+                let mean = plane.iter().sum::<f64>() / area as f64;
+                sums[k % channels] += mean;
+                squares += mean * mean;
+            }
+            let all: f64 = sums.iter().map(|sum| sum * sum).sum();
+            (all - squares) / (channels * per * (per - 1)) as f64
         };
-        self.values.chunks_exact(per * features).map(of_group).collect()
+        self.values.chunks_exact(per * self.features()).map(of_group).collect()
     }
 
     fn gather(&self, positions: &(impl Iterator<Item = usize> + Clone)) -> Vec<f64> {
