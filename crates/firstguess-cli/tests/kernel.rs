@@ -26,9 +26,9 @@ layers = [{layers}]
 fn predict_takes_as_many_inputs_as_fit() {
     let folder = tempfile::tempdir().expect("a folder");
     let dense = spec(&folder, "dense.toml", r#""flatten", { dense = 64 }, "relu", { dense = 2 }"#);
-    let usual = json(&["predict", &dense]);
+    let usual = json(&["predict", &dense, "--quiet"]);
     assert_eq!(usual["kernel_inputs"], 500);
-    let many = json(&["predict", &dense, "--samples", "1500"]);
+    let many = json(&["predict", &dense, "--samples", "1500", "--quiet"]);
     assert_eq!(many["kernel_inputs"], 1500);
     assert!(many["kernel_inputs_reason"].is_null());
     // Two classes: E Σ G² = 2 (Var G + ¼), and the agreement leaves out each input with itself.
@@ -51,7 +51,7 @@ fn predict_takes_as_many_inputs_as_fit() {
         "{}",
         refused.stderr
     );
-    let few = json(&["predict", &pooled, "--samples", "40"]);
+    let few = json(&["predict", &pooled, "--samples", "40", "--quiet"]);
     assert_eq!(few["kernel_inputs"], 40);
 }
 
@@ -62,7 +62,7 @@ fn the_end_of_the_kernel_is_told() {
     let layers = r#""flatten", { dense = 64 }, "tanh", { max_pool = 2 }, { dense = 64 }, "tanh", { dense = 10 }"#;
     let path = spec(&folder, "pool.toml", layers);
     let why = "from layer 2 on all pairs of inputs are taken for equally correlated";
-    let told = json(&["predict", &path]);
+    let told = json(&["predict", &path, "--quiet"]);
     assert!(told["kernel_inputs"].is_null());
     assert!(
         told["kernel_inputs_reason"].as_str().is_some_and(|text| text.starts_with(why)),
