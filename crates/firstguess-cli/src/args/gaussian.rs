@@ -5,7 +5,7 @@ use firstguess::spec::weights::WeightFamily;
 
 use super::ActivationArg;
 use super::plot::PlotArgs;
-use super::values::{depth, layer, narrow, networks, number, variance, weight_law, width};
+use super::values::{depth, layer, narrow, networks, not_nan, number, variance, weight_law, width};
 
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct PairArgs {
@@ -20,7 +20,7 @@ pub(crate) struct PairArgs {
     #[arg(long, value_name = "BRANCH", value_enum, default_value_t = PairBranch::Odd)]
     pub(crate) branch: PairBranch,
     /// Where to tabulate the activation [default: -3 to 3 by halves]
-    #[arg(long, value_name = "X1,X2,...", value_delimiter = ',', value_parser = number)]
+    #[arg(long, value_name = "X1,X2,...", value_delimiter = ',', value_parser = not_nan)]
     #[arg(allow_hyphen_values = true)]
     pub(crate) table: Vec<f64>,
     /// Units per layer, for the kurtosis by depth

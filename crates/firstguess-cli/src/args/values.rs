@@ -44,6 +44,11 @@ pub(super) fn number(text: &str) -> Result<f64, String> {
     text.trim().parse().map_err(|_| "not a number".to_owned())
 }
 
+/// Infinities count.
+pub(super) fn not_nan(text: &str) -> Result<f64, String> {
+    number(text).and_then(|x| if x.is_nan() { Err("must be a number".to_owned()) } else { Ok(x) })
+}
+
 pub(super) fn bounded(text: &str, low: f64, high: f64, domain: &str) -> Result<f64, String> {
     let value = number(text)?;
     // NaN lies in no range.

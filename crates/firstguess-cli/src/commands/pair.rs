@@ -159,7 +159,7 @@ impl Answer<'_> {
                     digits(*bias)
                 ),
             )?,
-            Err(why) => out.headline(Tone::Neutral, &format!("never critical: {why}"))?,
+            Err(why) => out.headline(Tone::Neutral, &format!("never critical where it is Gaussian, at q* = 1: {why}"))?,
         }
         out.lines(&format!(
             "{}\n\n  χ {}  elasticity {}  E W² {}\n\n",

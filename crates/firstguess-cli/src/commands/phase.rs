@@ -107,12 +107,13 @@ const ROWS: usize = 11;
 const BESIDE: usize = 19;
 
 /// Its letters.
-const LEGEND: [(char, &str); 5] = [
+const LEGEND: [(char, &str); 6] = [
     ('o', "ordered, deeply prejudiced: gradients vanish, all inputs get one class"),
     ('=', "edge of chaos: gradients keep their size"),
     ('x', "chaotic, deeply prejudiced: gradients explode, all inputs get one class"),
     ('p', "chaotic, prejudiced: gradients explode, most networks favour a class"),
     ('n', "neutral: guesses are split evenly"),
+    ('?', "no limit: theory says nothing of infinite depth there"),
 ];
 
 fn letter(cell: &Cell) -> char {

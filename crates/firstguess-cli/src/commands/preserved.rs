@@ -18,11 +18,13 @@ pub(crate) fn text(preserved: &Result<Preserved, NoTheory>) -> String {
     let law = match &kept.law.exact {
         Ok(_) if kept.keeps_law() => "kept at every width".to_owned(),
         Ok(_) => "stays normal at every width, its scale changes".to_owned(),
-        Err(_) => {
-            let distance = kept.law.product_distance.as_ref();
-            let distance = distance.map_or_else(|_| "-".to_owned(), |distance| digits(*distance));
-            format!("not kept: at width 1 a layer is {distance} (KS) from normal")
-        }
+        Err(_) => match &kept.law.product_distance {
+            Ok(distance) => {
+                let distance = digits(*distance);
+                format!("not kept: at width 1 a layer is {distance} (KS) from normal")
+            }
+            Err(why) => format!("not kept ({why})"),
+        },
     };
     let yes = |kept: bool| if kept { "kept" } else { "not kept" };
     format!(

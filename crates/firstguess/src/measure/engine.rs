@@ -97,7 +97,12 @@ pub(super) fn choose<'a>(
                 let why = format!("about {:.1} times as fast as drawing weights", with / without);
                 return Ok((Choice::Conditioned(Box::new(law)), why));
             }
-            Ok((Choice::Direct, "as fast as sampling without weights, or faster".to_owned()))
+            let why = if without < with {
+                "sampling without weights would save less than a fifth".to_owned()
+            } else {
+                format!("about {:.1} times as fast as sampling without weights", without / with)
+            };
+            Ok((Choice::Direct, why))
         }
     }
 }

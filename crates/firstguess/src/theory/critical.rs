@@ -51,9 +51,9 @@ pub fn edge_of_chaos(phi: &Dual, bias_variance: f64) -> Result<Vec<CriticalPoint
         return homogeneous_edge(phi, bias_variance);
     }
     let mut points = Vec::new();
-    if bias_variance == 0.0 && phi.function().value(0.0) == 0.0 {
+    if bias_variance == 0.0 && phi.tangent_at_zero().is_some() {
         let zero = phi.moments(0.0);
-        if zero.derivative_second > 0.0 && zero.derivative_second.is_finite() {
+        if zero.derivative_second > 1e-100 && zero.derivative_second.is_finite() {
             let weight_variance = 1.0 / zero.derivative_second;
             // At q = 0 the slope of the map is 1; whether variances return to 0 is decided just above it.
             let just_above = weight_variance * phi.moments(1e-3).second / 1e-3;

@@ -216,8 +216,9 @@ fn classify(chi_1: &Predicted, complement: &Predicted) -> Result<Phase, NoTheory
 
 fn depth_scale(slope: &Predicted) -> Predicted {
     let slope = slope.clone()?.abs();
-    if slope == 1.0 {
-        return Err(NoTheory::new("infinite: the slope is exactly 1"));
+    // Within rounding of a fixed point's own.
+    if (slope - 1.0).abs() < 1e-13 {
+        return Err(NoTheory::new("infinite: the slope is 1"));
     }
     if slope == 0.0 {
         return Ok(0.0);

@@ -24,6 +24,7 @@
 mod closed;
 mod error;
 mod family;
+mod far;
 mod fast;
 mod law;
 mod table;

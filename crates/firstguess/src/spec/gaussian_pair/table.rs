@@ -1,6 +1,7 @@
 //! φ and φ′ of a Gaussian pair as piecewise Chebyshev series.
 
 use super::closed::mills_ratio;
+use super::far::FarTable;
 use super::fast::FastTable;
 use super::law::Solver;
 use super::{Level, MagnitudeLaw, PairError, PairFamily, PairWeights};
@@ -130,6 +131,7 @@ pub struct PairTable {
     closed_form: Option<ClosedForm>,
     segments: Vec<Segment>,
     far: FarMatch,
+    far_table: OnceLock<FarTable>,
     fast: OnceLock<Option<FastTable>>,
 }
 
@@ -158,6 +160,7 @@ impl PairTable {
             closed_form,
             segments,
             far: FarMatch { amount: 0.0, power: 2.0 },
+            far_table: OnceLock::new(),
             fast: OnceLock::new(),
         };
         table.match_far();
@@ -189,6 +192,11 @@ impl PairTable {
         breaks.sort_by(f64::total_cmp);
         breaks.dedup();
         breaks
+    }
+
+    /// `|x|` beyond which φ is continued by its tail: there it is smooth up to its slope only. None of closed forms.
+    pub fn seam(&self) -> Option<f64> {
+        (!self.segments.is_empty()).then_some(RANGE)
     }
 
     /// `φ(x)`. NaN for NaN.
@@ -297,8 +305,17 @@ impl PairTable {
         self.segments.iter().find(|segment| x <= segment.high)
     }
 
-    /// Value and slope beyond the table.
+    /// Value and slope beyond the table of the centre.
     fn far(&self, x: f64) -> (f64, f64) {
+        // Bounded families are next to their bound there, and have no logarithm of a slope.
+        if self.law.wright().is_none() {
+            return self.matched_far(x);
+        }
+        let table = self.far_table.get_or_init(|| FarTable::new(RANGE, |x| self.matched_far(x)));
+        table.at(x).unwrap_or_else(|| self.matched_far(x))
+    }
+
+    fn matched_far(&self, x: f64) -> (f64, f64) {
         let (value, slope) = self.unmatched_far(x);
         if self.far.amount == 0.0 || x == f64::INFINITY {
             return (value, slope);
@@ -441,4 +458,27 @@ fn interpolate(basis: &ChebyshevBasis, values: &[f64], factor: Factor) -> (Serie
     let last = coefficients.iter().rev().take(2).fold(0.0_f64, |m, c| m.max(c.abs()));
     let bad = values.iter().any(|v| !v.is_finite()) || smallest == 0.0;
     (Series { factor, coefficients }, if bad { f64::NAN } else { last / smallest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Value and slope of the tabulated continuation against the saddle points themselves, and past its end.
+    #[test]
+    fn the_far_table_is_what_the_tail_gives() {
+        for (theta, branch) in [(2.05, Branch::Odd), (3.0, Branch::Positive), (10.0, Branch::Odd)] {
+            let table = PairTable::new(PairFamily::Weibull { theta }, branch).expect("has a table");
+            for step in 0..400 {
+                let x = RANGE * 10.0_f64.powf(0.0251 * f64::from(step));
+                let (value, slope) = table.matched_far(x);
+                for (exact, found) in [(value, table.value(x)), (slope, table.derivative(x))] {
+                    assert!(
+                        (found / exact - 1.0).abs() < 1e-12,
+                        "θ = {theta}, x = {x}: {found} vs {exact}"
+                    );
+                }
+            }
+        }
+    }
 }

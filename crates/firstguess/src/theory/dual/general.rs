@@ -39,6 +39,8 @@ const SMALL_COMPLEMENT: f64 = 1e-8;
 pub(super) struct General {
     function: Pointwise,
     breaks: Vec<f64>,
+    /// Where panels should end though nothing bends: the function is not analytic there.
+    seams: Vec<f64>,
     kinks: Vec<Kink>,
     parity: Parity,
     /// For functions that are analytic on the whole line.
@@ -51,14 +53,19 @@ pub(super) struct General {
 
 impl General {
     pub(super) fn new(function: &Pointwise) -> Self {
-        let known = matches!(
-            function.functions(),
-            [single] if !matches!(
-                single,
-                Activation::Expression(_) | Activation::GaussianPair(_) | Activation::LogPeriodic { .. }
-            )
-        );
-        Self { known: known && !function.bends_at_every_scale(), ..Self::unknown(function) }
+        let mut general = Self::unknown(function);
+        let known = match function.functions() {
+            [Activation::Expression(_) | Activation::LogPeriodic { .. }] => false,
+            // Next to θ = 2 a pair bends sharply at zero.
+            [Activation::GaussianPair(pair)] => {
+                let seam = pair.table().seam();
+                general.seams.extend(seam.into_iter().flat_map(|at| [-at, at]));
+                pair.table().breaks().iter().all(|at| *at == 0.0 || at.abs() >= 1.0)
+            }
+            functions => functions.len() == 1,
+        };
+        general.known = known && !function.bends_at_every_scale();
+        general
     }
 
     /// The same without trust in the function's length scale: the independent route of the tests.
@@ -67,6 +74,7 @@ impl General {
         Self {
             even: breaks.is_empty().then(|| EvenRule::largest_of(1.0)),
             breaks,
+            seams: Vec::new(),
             kinks: function.kinks(),
             parity: function.parity(),
             function: function.clone(),
@@ -112,7 +120,10 @@ impl General {
         }
         let new = || {
             (!self.function.bends_at_every_scale())
-                .then(|| Resolved::new(&self.function, &self.breaks, self.known))
+                .then(|| {
+                    let breaks = [&self.breaks[..], &self.seams].concat();
+                    Resolved::new(&self.function, &breaks, self.known)
+                })
                 .flatten()
         };
         self.resolved.get_or_init(new).as_ref()
@@ -130,6 +141,7 @@ impl General {
             edges.extend(bends.iter().flat_map(|bend| [bend - width, bend + width]));
             width *= 4.0;
         }
+        edges.extend_from_slice(&self.seams);
         edges.extend(bell.iter().flat_map(|z| [-z * root, z * root]));
         close_edges(&mut edges, -range, range);
         Panels { edges, root }

@@ -24,14 +24,16 @@ impl Pointwise {
         Self { functions: Vec::new(), tangent: Some(tangent) }
     }
 
-    /// The straight function that is left of this one close to zero, where its value there is zero.
+    /// The straight function that is left of this one close to zero, where its value there is zero and its slopes settle.
     pub fn tangent_at_zero(&self) -> Option<Self> {
         let kinks = self.kinks();
         if self.value(0.0) != 0.0 || kinks.iter().any(|k| k.value_jump != 0.0 && k.at == 0.0) {
             return None;
         }
-        let (left, right) = self.slopes_at(1e-150);
-        (left.is_finite() && right.is_finite()).then(|| Self::straight(left, right))
+        let (near, far) = (self.slopes_at(1e-150), self.slopes_at(1e-100));
+        // Slopes that oscillate down to zero, as those of `log_periodic` do, leave nothing straight.
+        let settled = |a: f64, b: f64| a.is_finite() && (a - b).abs() <= 1e-9 * b.abs().max(1.0);
+        (settled(near.0, far.0) && settled(near.1, far.1)).then(|| Self::straight(near.0, near.1))
     }
 
     /// The straight function that this one looks like from far away, where it ends in straight lines.
