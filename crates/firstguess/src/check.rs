@@ -16,10 +16,11 @@ use crate::spec::layer::Norm;
 use crate::spec::loss::LossSchedule;
 use crate::spec::network::{Network, Op};
 use crate::spec::scheme::{InitScheme, LayerInit, Scheme};
+use crate::theory::NoTheory;
 use crate::theory::critical::{CriticalPoint, edge_of_chaos};
 use crate::theory::dual::Dual;
-use crate::theory::kernel::DataKernel;
-use crate::theory::predict::{InputStatistics, Prediction, predict};
+use crate::theory::kernel::{DEFAULT_MAX_ENTRIES, DataKernel};
+use crate::theory::predict::{InputStatistics, KernelGap, Prediction, predict};
 
 /// Why a check could not be made.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -149,15 +150,68 @@ pub fn predict_on(
     classes: usize,
     seed: Seed,
 ) -> Prediction {
+    predict_within(network, inits, data, classes, seed, KernelLimit::default())
+}
+
+/// How much of the data the kernel is carried for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelLimit {
+    /// Inputs at most: the first ones of the data.
+    pub inputs: usize,
+    /// Numbers of 8 bytes that are held at once, at most.
+    pub entries: usize,
+}
+
+impl Default for KernelLimit {
+    /// 1000 inputs, 256 MiB.
+    fn default() -> Self {
+        Self { inputs: KERNEL_INPUTS, entries: KERNEL_ENTRIES }
+    }
+}
+
+impl KernelLimit {
+    /// As much as is needed for exactly so many inputs.
+    ///
+    /// # Errors
+    ///
+    /// [`NoTheory`] where `network` would hold more than [`DEFAULT_MAX_ENTRIES`] numbers for them, with how many fit.
+    pub fn of(network: &Network, inputs: usize) -> Result<Self, NoTheory> {
+        let entries = DEFAULT_MAX_ENTRIES;
+        let fitting = DataKernel::inputs_within(network, inputs, entries);
+        if fitting < inputs {
+            return Err(NoTheory::new(format!(
+                "the kernel of {inputs} inputs does not fit: this network's layers hold {} numbers of 8 bytes for it, at most 2 GiB are \
+                 held, enough for {fitting} inputs",
+                DataKernel::entries(network, inputs)
+            )));
+        }
+        Ok(Self { inputs, entries })
+    }
+}
+
+/// [`predict_on`] with as much of the data as `limit` says.
+pub fn predict_within(
+    network: &Network,
+    inits: &[LayerInit],
+    data: &Dataset,
+    classes: usize,
+    seed: Seed,
+    limit: KernelLimit,
+) -> Prediction {
     let mut prediction = predict(network, inits, InputStatistics::of(data), classes);
-    let wanted = data.examples().min(KERNEL_INPUTS);
-    let inputs = DataKernel::inputs_within(network, wanted, KERNEL_ENTRIES);
+    let wanted = data.examples().min(limit.inputs);
+    let inputs = DataKernel::inputs_within(network, wanted, limit.entries);
     // A small part of the data would say less of it than the idealisation does.
     if inputs < wanted.min(LEAST_INPUTS) {
+        let reason = NoTheory::new(format!(
+            "the covariances of the positions of only {inputs} inputs fit into {} MiB, too few to speak for the data",
+            limit.entries >> 17
+        ));
+        prediction.kernel_gap = Some(KernelGap { from_layer: Some(1), reason });
         return prediction;
     }
     let Ok(part) = data.take(inputs) else { return prediction };
-    let kernel = DataKernel::bounded(network, inits, &part, KERNEL_ENTRIES);
+    let kernel = DataKernel::bounded(network, inits, &part, limit.entries);
     // A batch norm mixes the gradients of all inputs, which the kernel follows one by one: the idealisation keeps them.
     let mixes = network.nodes.iter().any(|node| matches!(node.op, Op::Norm(Norm::Batch)));
     prediction.refine(&kernel, data.examples(), network.residual_blocks == 0 && !mixes);
@@ -165,6 +219,10 @@ pub fn predict_on(
     prediction.kernel_inputs = Some(part.examples());
     let classes = network.logits();
     if classes < 2 {
+        // One logit classifies by its sign.
+        if let Ok(guess) = &mut prediction.prejudice {
+            guess.share_variance = logits.share_variance();
+        }
         return prediction;
     }
     let factor = logits.factor(FACTOR_TOLERANCE, KERNEL_INPUTS);
@@ -173,7 +231,8 @@ pub fn predict_on(
     let mut normals = vec![0.0; per_draw * draws];
     Stream::new(seed, 0, 0, Purpose::Logits).fill_normal_f64(0, &mut normals);
     if let Ok(shares) = factor.class_shares(&normals, classes) {
-        prediction.refine_guess(&shares, part.examples());
+        let two_classes = if classes == 2 { logits.share_variance() } else { f64::NAN };
+        prediction.refine_guess(&shares, part.examples(), two_classes);
     }
     prediction
 }

@@ -35,7 +35,7 @@ pub mod variance_panel;
 
 pub use check::model;
 pub use check::{
-    CRITICAL_BIAS_VARIANCE, CheckError, check, check_with_loss, concrete_init, layer_inits,
-    predict_on,
+    CRITICAL_BIAS_VARIANCE, CheckError, KernelLimit, check, check_with_loss, concrete_init,
+    layer_inits, predict_on, predict_within,
 };
 pub use report::Report;

@@ -11,6 +11,7 @@ use firstguess::math::stream::Seed;
 use firstguess::measure::{Estimate, Measurement, Options, run};
 use firstguess::predict_on;
 use firstguess::spec::layer::Layer;
+use firstguess::spec::scheme::Scheme;
 use firstguess::spec::{Architecture, Dataset, InitScheme, Shape};
 use firstguess::theory::predict::{InputStatistics, Prediction, predict};
 
@@ -278,4 +279,76 @@ fn kernels_of_structured_images() {
         let json = format!("[{body},{{\"dense\":16}}]");
         follows(&json, &init, &data, allow, 1.0).unwrap_or_else(|why| panic!("{why}"));
     }
+}
+
+/// Structured images whose positions differ in scale: dark corners, a bright middle.
+fn uneven(channels: usize, side: usize) -> Dataset {
+    let shape = Shape::image(channels, side, side).expect("valid");
+    let even = structured(shape);
+    let area = side * side;
+    let scale = |at: usize| {
+        let from_middle = |x: usize| (x as f32 - 0.5 * (side as f32 - 1.0)) / side as f32;
+        let (y, x) = (from_middle(at / side), from_middle(at % side));
+        2.2 * (-9.0 * (x * x + y * y)).exp() + 0.05
+    };
+    let values = even.inputs().iter().enumerate().map(|(i, x)| x * scale(i % area)).collect();
+    Dataset::new("uneven", shape, values).expect("valid")
+}
+
+/// Positions of uneven variances: `q`, `V`, `T` and gradients per layer, whether or not the head mixes positions; padding
+/// with a stride, and delta-orthogonal kernels among them.
+#[test]
+fn kernels_of_uneven_images() {
+    let data = uneven(8, 5);
+    let explicit = InitScheme::explicit(1.8, 0.05);
+    let delta = InitScheme { gain: 1.5, ..InitScheme::new(Scheme::DeltaOrthogonal) };
+    for (body, init) in [
+        (r#"{"conv":96,"kernel":1},"tanh",{"conv":96,"kernel":1},"tanh","flatten""#, &explicit),
+        (
+            r#"{"conv":96,"kernel":1},"tanh",{"conv":96,"kernel":1},"tanh","global_average_pool""#,
+            &explicit,
+        ),
+        (
+            r#"{"conv":96,"kernel":3,"padding":1},"gelu",{"conv":96,"kernel":3,"padding":1},"tanh","flatten""#,
+            &explicit,
+        ),
+        (
+            r#"{"conv":96,"kernel":3,"padding":1},"tanh",{"conv":96,"kernel":3,"padding":1},"relu","global_average_pool""#,
+            &explicit,
+        ),
+        (
+            r#"{"conv":96,"kernel":3,"padding":1,"stride":2},"relu",{"conv":96,"kernel":3,"padding":1},"tanh","flatten""#,
+            &explicit,
+        ),
+        (
+            r#"{"conv":96,"kernel":3,"padding":1},"tanh",{"conv":96,"kernel":3,"padding":1},"tanh","flatten""#,
+            &delta,
+        ),
+        (r#"{"conv":96,"kernel":3,"padding":1},"flatten","tanh""#, &explicit),
+    ] {
+        let json = format!("[{body},{{\"dense\":16}}]");
+        follows(&json, init, &data, 0.06, 1.0).unwrap_or_else(|why| panic!("{why}"));
+    }
+}
+
+/// Where the kernel ends, the prediction says from which layer on its numbers are idealised, and why.
+#[test]
+fn the_end_of_the_kernel_is_told() {
+    let data = structured(Shape::flat(FEATURES).expect("valid"));
+    let told = |json: &str| {
+        let layers: Vec<Layer> = serde_json::from_str(json).expect("layers");
+        let network = Architecture { layers }.resolve(&data.shape()).expect("resolves");
+        let init = InitScheme::explicit(1.7, 0.1);
+        let inits: Vec<_> =
+            network.weights().iter().map(|w| init.layer(w).expect("draws")).collect();
+        predict_on(&network, &inits, &data, 2, Seed(5))
+    };
+    let stopped = told(r#"[{"dense":64},"tanh",{"max_pool":2},{"dense":64},"tanh",{"dense":4}]"#);
+    let gap = stopped.kernel_gap.as_ref().expect("a pool of tanh has no kernel here");
+    assert_eq!((stopped.kernel_inputs, gap.from_layer), (None, Some(2)));
+    assert!(gap.to_string().contains("from layer 2 on"), "{gap}");
+    assert!(gap.to_string().contains("one variance"), "{gap}");
+    assert!(stopped.layers[0].on_data.is_some() && stopped.layers[1].on_data.is_none());
+    let whole = told(r#"[{"dense":64},"relu",{"max_pool":2},{"dense":64},"tanh",{"dense":4}]"#);
+    assert_eq!((whole.kernel_gap, whole.kernel_inputs), (None, Some(EXAMPLES)));
 }

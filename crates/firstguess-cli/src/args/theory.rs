@@ -8,7 +8,7 @@ use firstguess::spec::weights::WeightFamily;
 
 use super::values::{
     Point, PoolArg, Range, activation, classes, correlation, depth, gamma, point, pool, range,
-    resolution, variance, weight_law,
+    resolution, samples, variance, weight_law,
 };
 
 /// One kind of layer, repeated.
@@ -20,6 +20,11 @@ pub(crate) struct PredictArgs {
     /// Inputs instead of the spec's, or of standard normal ones for an ONNX model
     #[arg(long, value_name = "DATA", requires = "model", conflicts_with = "activation")]
     pub(crate) data: Option<String>,
+    /// Inputs of the data whose kernel is carried through a spec's network: at most 2 GiB of their pairs, 10 000 inputs of a
+    /// dense network are 400 MB [default: the spec's, 1000 at most]
+    #[arg(long, value_name = "N", value_parser = samples, allow_negative_numbers = true)]
+    #[arg(requires = "model", conflicts_with = "activation")]
+    pub(crate) samples: Option<usize>,
     /// Name, such as relu, tanh or leaky_relu(0.1), or an expression in x
     #[arg(long, value_name = "A", value_parser = activation, conflicts_with = "model")]
     #[arg(requires_all = ["weight_variance", "bias_variance"])]

@@ -31,7 +31,7 @@ pub(super) fn run(
     let model = args
         .model
         .as_deref()
-        .map(|path| Model::load_on(path, args.data.as_deref(), out.settings().seed))
+        .map(|path| Model::load_on(path, args.data.as_deref(), None, out.settings().seed))
         .transpose()?;
     let law = match (&model, &args.scheme) {
         (Some(model), _) => Law::Network(&model.network, &model.layers),

@@ -51,6 +51,7 @@ impl Model {
     pub(crate) fn load_on(
         path: &Path,
         data: Option<&str>,
+        samples: Option<usize>,
         seed: Option<u64>,
     ) -> anyhow::Result<Self> {
         let mut file = load_spec(path)?;
@@ -58,6 +59,7 @@ impl Model {
         if let Some(name) = data {
             replace_data(&mut file.spec, name);
         }
+        file.spec.data.samples = samples.or(file.spec.data.samples);
         Self::of(file, None, &Sources::default())
     }
 

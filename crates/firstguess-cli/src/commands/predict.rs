@@ -27,7 +27,9 @@ use crate::printer::Printer;
 
 pub(crate) fn run(args: &PredictArgs, out: &mut Printer) -> anyhow::Result<ExitStatus> {
     let answer = match (&args.model, &args.activation, args.weight_variance, args.bias_variance) {
-        (Some(path), ..) => network::answer(path, args.data.as_deref(), out.settings().seed)?,
+        (Some(path), ..) => {
+            network::answer(path, args.data.as_deref(), args.samples, out.settings().seed)?
+        }
         (None, Some(activation), Some(weight), Some(bias)) => {
             equal_layers::answer(args, activation, LayerVariance { weight, bias })?
         }
@@ -51,6 +53,8 @@ struct Answer {
     bulk: Result<Bulk, NoTheory>,
     /// The layers with weights.
     layers: Vec<LayerState>,
+    /// Where the numbers are not those of the inputs, and of how many of them they are.
+    limits: Vec<String>,
     /// Why the layers end early, if they do.
     ended: Option<NoTheory>,
     /// Gradients by class, were the last layer two logits.
@@ -75,6 +79,8 @@ struct Bulk {
 struct LayerState {
     kind: &'static str,
     spread: Result<Spread, NoTheory>,
+    /// `ln q`, where it is known without the spread.
+    ln_q: Predicted,
     /// `ln` of the mean square of the gradient, relative to the last layer.
     ln_gradient: Predicted,
     /// At its own width, where it has one.
@@ -171,7 +177,10 @@ impl Answer {
         LayerNumbers {
             index: index + 1,
             kind: state.kind,
-            q: of(&|s| in_range(s.q(), s.ln_q())),
+            q: match (&state.spread, &state.ln_q) {
+                (Err(_), Ok(ln)) => in_range(ln.exp(), *ln),
+                _ => of(&|s| in_range(s.q(), s.ln_q())),
+            },
             c: of(&|s| defined(s.c())),
             v: of(&|s| in_range(s.v(), s.ln_q() + s.complement().ln())),
             t: of(&|s| in_range(s.t(), s.ln_q() + s.c().ln())),

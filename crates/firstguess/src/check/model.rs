@@ -245,6 +245,7 @@ pub fn predict_model(
         *layer = LayerPrediction { index: at + 1, ..found.clone() };
     }
     prediction.kernel_inputs = known.kernel_inputs;
+    prediction.kernel_gap = known.kernel_gap;
     let Some(why) = &translation.ended else {
         prediction.bulk = known.bulk;
         prediction.prejudice = known.prejudice;
@@ -292,6 +293,7 @@ fn nothing(model: &Model, data: Option<&Dataset>, reason: &str) -> Prediction {
     Prediction {
         input: data.map_or(unknown, InputStatistics::of),
         kernel_inputs: None,
+        kernel_gap: None,
         layers: layers.collect(),
         bulk: Err(absent.clone()),
         prejudice: Err(absent.clone()),

@@ -22,6 +22,7 @@
 
 use super::{Case, Evidence, Finding, Severity, short};
 use crate::measure::{Estimate, LayerMeasurement};
+use crate::theory::mean_field::Spread;
 use crate::theory::predict::LayerPrediction;
 
 /// Relative disagreement that is not worth a line.
@@ -30,16 +31,16 @@ const WORTH_SAYING: f64 = 0.1;
 pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
     let mut worst: Option<(f64, usize, &str, f64, Estimate)> = None;
     for (predicted, measured) in case.prediction.layers.iter().zip(&case.measurement.layers) {
-        let Ok(spread) = &predicted.spread else { continue };
+        let Ok(infinite) = predicted.q() else { continue };
         let width = predicted.ln_q_variance.clone().unwrap_or(0.0).sqrt();
-        let q = predicted.finite_width.as_ref().map_or_else(|_| spread.q(), |at| at.q);
+        let q = predicted.finite_width.as_ref().map_or(infinite, |at| at.q);
         if let Some(found) = gradient(predicted, measured)
             && worst.as_ref().is_none_or(|w| found.0 > w.0)
         {
             worst = Some(found);
         }
-        for (name, theory, value) in [("q", q, measured.q), ("γ", spread.gamma(), measured.gamma)]
-        {
+        let gamma = predicted.spread.as_ref().map_or(0.0, Spread::gamma);
+        for (name, theory, value) in [("q", q, measured.q), ("γ", gamma, measured.gamma)] {
             let (Some(z), true) = (value.z_score(theory), theory > 1e-6) else { continue };
             let relative = (value.value / theory - 1.0).abs();
             // The mean of few draws may miss the rare networks that carry it: their spread is part of the error.

@@ -18,9 +18,7 @@ use super::{Case, Evidence, Finding, Severity, percent};
 pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
     let overflow = case.measurement.overflow.as_ref()?;
     let layer = case.prediction.layers.iter().find(|layer| layer.index == overflow.layer);
-    let ln_q = layer
-        .and_then(|layer| layer.spread.as_ref().ok())
-        .map(super::super::theory::mean_field::Spread::ln_q);
+    let ln_q = layer.and_then(|layer| layer.ln_q().ok());
     let mut explanation =
         "32-bit floats end at 3e38; the loss is infinite or NaN at the first step.".to_owned();
     if let Some((schedule, found)) = case.loss.filter(|(_, found)| found.bias.draws == 0) {

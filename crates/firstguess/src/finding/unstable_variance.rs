@@ -20,16 +20,16 @@ use super::{Case, Evidence, Finding, Severity, short};
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
     let bulk = case.prediction.bulk.as_ref().ok()?;
-    let first = case.prediction.layers.first()?.spread.as_ref().ok()?;
+    let first = case.prediction.layers.first()?.q().ok()?;
     let near = bulk.limit.fixed_points.iter().find(|point| {
         point.q_star > 0.0
             && point.q_slope > 1.0
-            && (point.q_star / first.q()).ln().abs() < 4.0_f64.ln()
+            && (point.q_star / first).ln().abs() < 4.0_f64.ln()
     })?;
     if case.gradients_vanish() || case.gradients_explode() {
         return None;
     }
-    let last = case.prediction.layers.last()?.spread.as_ref().ok();
+    let last = case.prediction.layers.last()?.q().ok();
     Some(Finding {
         id: "unstable-variance",
         severity: Severity::Warning,
@@ -42,10 +42,10 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
                       everything that was tuned at q*."
             .to_owned(),
         evidence: vec![
-            Evidence::new("q of the first layer", Some(first.q()), case.first().map(|layer| layer.q)),
+            Evidence::new("q of the first layer", Some(first), case.first().map(|layer| layer.q)),
             Evidence::new(
                 "q of the logits",
-                last.map(super::super::theory::mean_field::Spread::q),
+                last,
                 case.measurement.layers.last().map(|layer| layer.q),
             ),
         ],

@@ -104,13 +104,19 @@ pub fn prediction_fields(prediction: &Prediction) -> Fields {
             .number("gamma", guess.gamma)
             .number("largest_share", guess.largest_share)
             .number("agreement", guess.agreement)
+            .number("share_variance", guess.share_variance)
             .number("neutral_share", guess.neutral_share)
             .named("class_gradients", &guess.class_gradients)
             .into_value()
     });
-    fields
+    let fields = fields
         .number("input_gamma", prediction.input.gamma())
-        .with("kernel_inputs", prediction.kernel_inputs)
+        .with("kernel_inputs", prediction.kernel_inputs);
+    let fields = match &prediction.kernel_gap {
+        Some(gap) => fields.with("kernel_inputs_reason", gap.to_string()),
+        None => fields,
+    };
+    fields
         .predicted("ln_gradient", &prediction.ln_gradient())
         .named("guess", &guess)
         .predicted("loss", &prediction.loss)
@@ -139,9 +145,9 @@ fn layer_value(layer: &LayerPrediction) -> Value {
             .number("v", spread.v())
             .number("t", spread.t())
             .number("gamma", spread.gamma()),
-        Err(why) => ["q", "c", "v", "t", "gamma"]
+        Err(why) => ["c", "v", "t", "gamma"]
             .into_iter()
-            .fold(fields, |fields, name| fields.missing(name, why)),
+            .fold(fields.predicted("q", &layer.q()), |fields, name| fields.missing(name, why)),
     };
     fields
         .predicted("chi", &layer.chi)

@@ -248,7 +248,7 @@ impl Report {
                     "ln q at the logits {} ± {} over networks (infinite: {}); ln gradient at layer 1 {} ± {} (infinite: {})",
                     number(end.ln_q_mean),
                     number(end.ln_q_variance.sqrt()),
-                    infinite(last.spread.as_ref().ok().map(Spread::ln_q)),
+                    infinite(last.ln_q().ok()),
                     number(start.ln_gradient_mean),
                     number(start.ln_gradient_variance.sqrt()),
                     infinite(first.ln_gradient.clone().ok()),
@@ -294,10 +294,8 @@ impl Report {
         let shown = folded(rows.len(), ROWS);
         for position in shown {
             let (p, m) = rows[position];
-            let (q, gamma) = match &p.spread {
-                Ok(spread) => (number(spread.q()), number(spread.gamma())),
-                Err(_) => ("-".to_owned(), "-".to_owned()),
-            };
+            let q = predicted(&p.q());
+            let gamma = predicted(&p.spread.clone().map(|spread| spread.gamma()));
             let module = self.model.as_ref().and_then(|model| model.modules.get(position));
             let name = match module {
                 Some(module) => ending(&module.path, names),
@@ -321,6 +319,9 @@ impl Report {
                 right(&value(&m.cotangent_gradient), 10),
                 if roomy { more_columns(p, m) } else { String::new() },
             );
+        }
+        for line in self.prediction.limits_on(self.measurement.examples) {
+            *out += &style.wrap(&format!("theory: {line}"), 2);
         }
         if let Some(line) = self.depth_line(style) {
             let _ = writeln!(out, "  {line}");
@@ -350,7 +351,7 @@ impl Report {
             each.collect::<Vec<f64>>()
         };
         let curves = [
-            ("q", of(|layer| layer.spread.as_ref().ok().map(Spread::q), |layer| layer.q)),
+            ("q", of(|layer| layer.q().ok(), |layer| layer.q)),
             ("γ", of(|layer| layer.spread.as_ref().ok().map(Spread::gamma), |layer| layer.gamma)),
             (
                 "gradient",

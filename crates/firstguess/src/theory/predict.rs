@@ -23,6 +23,7 @@ use walk::Walk;
 
 pub use critical::{NetworkCritical, network_critical};
 pub use finite_width::FiniteWidth;
+pub use on_data::KernelGap;
 
 /// What theory needs to know of the inputs: how they spread around their mean, and where the mean is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -153,6 +154,8 @@ pub struct PrejudicePrediction {
     pub largest_share: f64,
     /// Probability that two inputs get the same class.
     pub agreement: f64,
+    /// Variance over networks of the share of one class, `E Σ_k G_k²/N - 1/N²`.
+    pub share_variance: f64,
     /// The largest share at `γ = 1`, where guesses begin to favour a class: the line between neutral and biased.
     pub neutral_share: f64,
     /// Squared loss gradients at the logits, by favoured and other class, for labels that know nothing of the network.
@@ -167,6 +170,8 @@ pub struct Prediction {
     /// Inputs whose own kernel stands behind the layers and the first guess; `None` where all pairs of inputs are taken to
     /// share one correlation.
     pub kernel_inputs: Option<usize>,
+    /// Where and why the kernel of the inputs ends before the logits; `None` where it does not, or was not asked for.
+    pub kernel_gap: Option<KernelGap>,
     /// Every layer with weights.
     pub layers: Vec<LayerPrediction>,
     /// The infinitely deep network of the same kind.
@@ -230,7 +235,7 @@ pub fn predict(
     let classes = classes.max(2);
     let prejudice = head.clone().and_then(|spread| prejudice(classes, network.logits(), spread));
     let loss = head.and_then(|spread| loss_at_init(classes, spread.q()));
-    Prediction { input, kernel_inputs: None, layers, bulk, prejudice, loss }
+    Prediction { input, kernel_inputs: None, kernel_gap: None, layers, bulk, prejudice, loss }
 }
 
 fn correct_for_width(
@@ -322,6 +327,7 @@ fn prejudice(
         gamma,
         largest_share: ours.mean_max().value,
         agreement: ours.agreement().value,
+        share_variance: ours.agreement().value / classes as f64 - (classes as f64).powi(-2),
         neutral_share: law(1.0)?.mean_max().value,
         class_gradients: if outputs == 2 {
             class_gradients(logits.v(), logits.t()).map_err(|e| NoTheory::new(e.to_string()))

@@ -30,6 +30,7 @@ pub(super) fn answer(
         path.layers.iter().zip(path.ln_gradients()).map(|(spread, ln_gradient)| LayerState {
             kind: "dense",
             spread: Ok(*spread),
+            ln_q: Ok(spread.ln_q()),
             ln_gradient: unreached.clone().map_or(Ok(ln_gradient), Err),
             finite_width: None,
             on_data: None,
@@ -55,6 +56,7 @@ pub(super) fn answer(
     Ok(Answer {
         preserved: bulk.preserved(&args.weight_law.unwrap_or_default()),
         periodic: bulk.periodic(),
+        limits: Vec::new(),
         subject: format!(
             "{phi}, weight variance {}, bias variance {}, depth {depth}, input correlation {}",
             given(weight),

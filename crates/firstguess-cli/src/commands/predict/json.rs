@@ -83,6 +83,7 @@ impl Serialize for Guess {
         map.number("gamma", &of(|guess| guess.gamma))?;
         map.number("largest_share", &of(|guess| guess.largest_share))?;
         map.number("agreement", &of(|guess| guess.agreement))?;
+        map.number("share_variance", &of(|guess| guess.share_variance))?;
         map.number("neutral_share", &of(|guess| guess.neutral_share))?;
         map.end()
     }

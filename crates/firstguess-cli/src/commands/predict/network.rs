@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use anyhow::anyhow;
 use firstguess::math::stream::Seed;
-use firstguess::predict_on;
 use firstguess::spec::experiment::MeasureSpec;
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::weights::WeightFamily;
 use firstguess::theory::NoTheory;
 use firstguess::theory::predict::Prediction;
+use firstguess::{KernelLimit, predict_within};
 use serde_json::{Value, json};
 
 use super::{Answer, Bulk, Guess, LayerState};
@@ -20,6 +21,7 @@ use crate::table::given;
 struct Predicted {
     name: String,
     data: String,
+    examples: usize,
     init: Value,
     classes: usize,
     /// The law of the repeated layers: the first one's may be another.
@@ -27,8 +29,13 @@ struct Predicted {
     prediction: Prediction,
 }
 
-pub(super) fn answer(path: &Path, data: Option<&str>, seed: Option<u64>) -> anyhow::Result<Answer> {
-    Ok(told(predicted(path, data, seed)?))
+pub(super) fn answer(
+    path: &Path,
+    data: Option<&str>,
+    samples: Option<usize>,
+    seed: Option<u64>,
+) -> anyhow::Result<Answer> {
+    Ok(told(predicted(path, data, samples, seed)?))
 }
 
 /// What the depth of a model repeats.
@@ -36,11 +43,20 @@ pub(crate) fn repeated_layers(
     path: &Path,
     seed: Option<u64>,
 ) -> anyhow::Result<Result<firstguess::theory::predict::Bulk, NoTheory>> {
-    Ok(predicted(path, None, seed)?.prediction.bulk)
+    Ok(predicted(path, None, None, seed)?.prediction.bulk)
 }
 
-fn predicted(path: &Path, data: Option<&str>, seed: Option<u64>) -> anyhow::Result<Predicted> {
-    if is_onnx(path) { of_onnx(path, data, seed) } else { of_spec(path, data, seed) }
+fn predicted(
+    path: &Path,
+    data: Option<&str>,
+    samples: Option<usize>,
+    seed: Option<u64>,
+) -> anyhow::Result<Predicted> {
+    if is_onnx(path) {
+        of_onnx(path, data, samples, seed)
+    } else {
+        of_spec(path, data, samples, seed)
+    }
 }
 
 fn middle(layers: &[LayerInit]) -> WeightFamily {
@@ -49,22 +65,36 @@ fn middle(layers: &[LayerInit]) -> WeightFamily {
 
 /// The same of a spec that has been read.
 pub(super) fn answer_on(model: Model) -> Answer {
-    told(of_model(model))
+    let limit = KernelLimit::default();
+    told(of_model(model, limit))
 }
 
-fn of_spec(path: &Path, data: Option<&str>, seed: Option<u64>) -> anyhow::Result<Predicted> {
-    Ok(of_model(Model::load_on(path, data, seed)?))
+fn of_spec(
+    path: &Path,
+    data: Option<&str>,
+    samples: Option<usize>,
+    seed: Option<u64>,
+) -> anyhow::Result<Predicted> {
+    let model = Model::load_on(path, data, samples, seed)?;
+    let limit = match samples {
+        Some(samples) => KernelLimit::of(&model.network, samples.min(model.data.examples()))
+            .map_err(|why| anyhow!("--samples {samples}: {why}"))?,
+        None => KernelLimit::default(),
+    };
+    Ok(of_model(model, limit))
 }
 
-fn of_model(model: Model) -> Predicted {
+fn of_model(model: Model, limit: KernelLimit) -> Predicted {
     let Model { spec, data, network, init, layers } = model;
     // One logit classifies by its sign.
     let classes = network.logits().max(2);
     // The same prediction as in a check: that of these inputs, where their kernel can be carried along.
-    let prediction = predict_on(&network, &layers, &data, classes, Seed(spec.measure.seed));
+    let prediction =
+        predict_within(&network, &layers, &data, classes, Seed(spec.measure.seed), limit);
     Predicted {
         name: spec.name,
         data: data.name().to_owned(),
+        examples: data.examples(),
         init: json!(init),
         classes,
         law: middle(&layers),
@@ -72,10 +102,15 @@ fn of_model(model: Model) -> Predicted {
     }
 }
 
-fn of_onnx(path: &Path, data: Option<&str>, seed: Option<u64>) -> anyhow::Result<Predicted> {
+fn of_onnx(
+    path: &Path,
+    data: Option<&str>,
+    samples: Option<usize>,
+    seed: Option<u64>,
+) -> anyhow::Result<Predicted> {
     let seed = seed.unwrap_or_default();
     let measure = MeasureSpec { seed, ..MeasureSpec::default() };
-    let question = Question { path, data, standardize: None, samples: None, measure };
+    let question = Question { path, data, standardize: None, samples, measure };
     question.ask(|study| {
         let laws = study.model().layers.iter().map(|layer| json!(layer.law));
         let families: Vec<_> =
@@ -83,6 +118,7 @@ fn of_onnx(path: &Path, data: Option<&str>, seed: Option<u64>) -> anyhow::Result
         Ok(Predicted {
             name: study.model().name.clone(),
             data: study.data().name().to_owned(),
+            examples: study.data().examples(),
             init: laws.collect(),
             classes: study.classes(),
             law: middle(&families),
@@ -92,8 +128,9 @@ fn of_onnx(path: &Path, data: Option<&str>, seed: Option<u64>) -> anyhow::Result
 }
 
 fn told(found: Predicted) -> Answer {
-    let Predicted { name, data, init, classes, law, prediction } = found;
+    let Predicted { name, data, examples, init, classes, law, prediction } = found;
     let depth = prediction.layers.len();
+    let limits = prediction.limits_on(examples);
     let bulk = prediction.bulk.map(|bulk| {
         let (weight_variance, bias_variance) = (bulk.layer.weight, bulk.layer.bias);
         let phi = bulk.dual();
@@ -120,6 +157,9 @@ fn told(found: Predicted) -> Answer {
         fields.insert("weight_variance".to_owned(), bulk.weight_variance.into());
         fields.insert("bias_variance".to_owned(), bulk.bias_variance.into());
     }
+    if let (Some(gap), Some(fields)) = (&prediction.kernel_gap, question.as_object_mut()) {
+        fields.insert("kernel_inputs_reason".to_owned(), gap.to_string().into());
+    }
     let preserved = bulk.as_ref().map_err(Clone::clone).and_then(|bulk| bulk.preserved(&law));
     let periodic = bulk.as_ref().ok().and_then(Bulk::periodic);
     if let Some(fields) = question.as_object_mut() {
@@ -127,6 +167,7 @@ fn told(found: Predicted) -> Answer {
     }
     let layers = prediction.layers.into_iter().map(|layer| LayerState {
         kind: if layer.kind == "conv" { "conv" } else { "dense" },
+        ln_q: layer.ln_q(),
         spread: layer.spread,
         ln_gradient: layer.ln_gradient,
         finite_width: Some(layer.finite_width),
@@ -139,6 +180,7 @@ fn told(found: Predicted) -> Answer {
         layers: layers.collect(),
         preserved,
         periodic,
+        limits,
         ended: None,
         two_classes: None,
         guess: Some(Guess { classes, prejudice: prediction.prejudice, loss: prediction.loss }),

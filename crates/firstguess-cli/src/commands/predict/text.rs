@@ -26,7 +26,14 @@ impl Answer {
         if let Some(why) = &self.ended {
             out.lines(&format!("  ends after layer {}: {why}", self.layers.len()))?;
         }
-        let broken = self.layers.iter().find_map(|layer| layer.spread.as_ref().err());
+        for limit in &self.limits {
+            out.lines(&format!("  {limit}"))?;
+        }
+        let broken = self.layers.iter().find_map(|layer| match layer.on_data {
+            // Told among the limits.
+            Some(_) => None,
+            None => layer.spread.as_ref().err(),
+        });
         if let Some(why) = broken {
             out.lines(&format!("  -: {why}"))?;
         }

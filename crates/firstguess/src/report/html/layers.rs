@@ -25,7 +25,7 @@ const COLUMNS: [Column; 8] = [
     Column {
         name: "q",
         title: "mean square pre-activation",
-        theory: Some(|layer| layer.spread.as_ref().ok().map(Spread::q)),
+        theory: Some(|layer| layer.q().ok()),
         measured: |layer| layer.q,
         source: "poole2016",
     },
@@ -136,11 +136,14 @@ fn shown(count: usize) -> Vec<usize> {
 
 /// On what the theory of the layers rests.
 pub(super) fn validity(report: &Report) -> String {
-    match report.prediction.kernel_inputs {
-        Some(inputs) => format!(
+    match (report.prediction.kernel_inputs, &report.prediction.kernel_gap) {
+        (Some(inputs), _) => format!(
             "Theory here is the exact kernel of {inputs} of these inputs at infinite width, for the mean over networks."
         ),
-        None => "Theory here takes all pairs of inputs for alike, at infinite width.".to_owned(),
+        (None, Some(gap)) => format!("Theory here is that of infinite width; {gap}."),
+        (None, None) => {
+            "Theory here takes all pairs of inputs for alike, at infinite width.".to_owned()
+        }
     }
 }
 

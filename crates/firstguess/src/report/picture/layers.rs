@@ -30,7 +30,7 @@ const QUANTITIES: [Quantity; 4] = [
         description: "Mean square of the pre-activations. A signal that keeps its size is a level line; one that grows or \
                       dies leaves the range in which the layers work.",
         axis: "q = mean square pre-activation",
-        theory: |layer| layer.spread.as_ref().ok().map(Spread::q),
+        theory: |layer| layer.q().ok(),
         measured: |layer| layer.q,
         border: None,
     },

@@ -17,7 +17,8 @@ const LARGEST: f64 = 1e200;
 pub(super) struct Element {
     dual: Dual,
     piecewise: Option<Piecewise>,
-    table: Option<Table>,
+    /// The last ones that were made: layers of other positions come back to them.
+    tables: Vec<Table>,
     /// Tables that were made for variances far apart.
     wide_tables: usize,
 }
@@ -38,6 +39,9 @@ pub(super) struct Outcome {
 const WIDE: f64 = 3.0;
 const WIDE_TABLES: usize = 2;
 
+/// Tables that are kept.
+const KEPT_TABLES: usize = 8;
+
 /// Error of the closed forms and of the series.
 const EXACT: f64 = 1e-13;
 
@@ -46,13 +50,42 @@ impl Element {
         Self {
             dual: Dual::of(function.clone()),
             piecewise: Piecewise::of(function),
-            table: None,
+            tables: Vec::new(),
             wide_tables: 0,
         }
     }
 
     pub(super) fn function(&self) -> &Pointwise {
         self.dual.function()
+    }
+
+    /// Makes what serves points of all these variances at once, where one function is tabulated.
+    ///
+    /// # Errors
+    ///
+    /// As [`Element::apply`].
+    pub(super) fn prepare(&mut self, variances: impl Iterator<Item = f64>) -> Result<(), NoTheory> {
+        let mut ends = [f64::INFINITY, f64::NEG_INFINITY];
+        for q in variances.filter(|q| *q > 0.0 && *q <= LARGEST) {
+            ends = [ends[0].min(q), ends[1].max(q)];
+        }
+        if ends[0] > ends[1] || !self.tabulated(&ends) {
+            return Ok(());
+        }
+        self.table_for(&ends)
+    }
+
+    /// Whether points of these variances need a table.
+    fn tabulated(&self, variances: &[f64]) -> bool {
+        let functions = self.function().functions();
+        let closed = matches!(
+            functions,
+            [Activation::Erf | Activation::Sin | Activation::Gelu | Activation::Sign]
+        );
+        self.dual.homogeneous().is_none()
+            && !closed
+            && self.piecewise.is_none()
+            && Series::new(self.dual.function(), variances).is_none()
     }
 
     /// Carries jointly Gaussian points of mean zero through the function.
@@ -137,9 +170,24 @@ impl Element {
 
     fn by_table(&mut self, points: &mut Points) -> Result<Outcome, NoTheory> {
         let moments: Vec<_> = points.second.par_iter().map(|q| self.dual.moments(*q)).collect();
-        let covered = self.table.as_ref().is_some_and(|table| table.covers(&points.second));
+        self.table_for(&points.second)?;
+        let Some(table) = self.tables.iter().find(|table| table.covers(&points.second)) else {
+            return Err(NoTheory::new("the kernel has no table"));
+        };
+        table.map(points, self.dual.function().value(0.0), &moments);
+        points.mean = moments.iter().map(|m| m.mean).collect();
+        points.second = moments.iter().map(|m| m.second).collect();
+        Ok(Outcome {
+            derivative_second: moments.iter().map(|m| m.derivative_second).collect(),
+            error: table.error(),
+        })
+    }
+
+    /// A table that covers these variances, in place of one that does not.
+    fn table_for(&mut self, variances: &[f64]) -> Result<(), NoTheory> {
+        let covered = self.tables.iter().any(|table| table.covers(variances));
         if !covered {
-            let apart = decades_apart(&points.second);
+            let apart = decades_apart(variances);
             if apart > WIDE {
                 self.wide_tables += 1;
                 if self.wide_tables > WIDE_TABLES {
@@ -150,18 +198,11 @@ impl Element {
                     )));
                 }
             }
-            self.table = Some(Table::new(self.dual.function(), &points.second)?);
+            let table = Table::new(self.dual.function(), variances)?;
+            self.tables.truncate(KEPT_TABLES - 1);
+            self.tables.insert(0, table);
         }
-        let Some(table) = &self.table else {
-            return Err(NoTheory::new("the kernel has no table"));
-        };
-        table.map(points, self.dual.function().value(0.0), &moments);
-        points.mean = moments.iter().map(|m| m.mean).collect();
-        points.second = moments.iter().map(|m| m.second).collect();
-        Ok(Outcome {
-            derivative_second: moments.iter().map(|m| m.derivative_second).collect(),
-            error: table.error(),
-        })
+        Ok(())
     }
 
     fn derivatives(&self, points: &Points) -> Vec<f64> {

@@ -10,11 +10,14 @@
 mod angle;
 mod element;
 mod family;
+mod gradient;
 mod guess;
 mod hermite;
+mod look;
 pub(in crate::theory) mod piecewise;
 mod points;
 mod pooled;
+mod positions;
 mod raw;
 mod signal;
 mod spatial;
@@ -33,6 +36,12 @@ use crate::spec::network::{Network, Node, Op, WeightLayer};
 use crate::spec::scheme::LayerInit;
 use crate::spec::weights::WeightFamily;
 use element::Element;
+use gradient::Step;
+use look::{
+    has_weights, image_extent, image_input, largest_image, padded, sees_across, unit_by_unit,
+};
+use points::Points;
+use positions::GroupDistances;
 use raw::Raw;
 use signal::{Layout, Signal};
 use spatial::Window;
@@ -106,17 +115,7 @@ impl DataKernel {
     ///
     /// Convolutions hold one triangle per position, or one over all positions of all inputs where a layer mixes them.
     pub fn inputs_within(network: &Network, limit: usize, max_entries: usize) -> usize {
-        let positions = largest_image(&network.nodes);
-        let across = sees_across(&network.nodes);
-        let fits = |inputs: usize| {
-            let held = if across {
-                // Before and after a layer.
-                triangle(inputs.saturating_mul(positions)).saturating_mul(2)
-            } else {
-                triangle(inputs).saturating_mul(2 * positions)
-            };
-            positions == 1 && triangle(inputs) <= max_entries || held <= max_entries
-        };
+        let fits = |inputs: usize| Self::entries(network, inputs) <= max_entries;
         // Monotone: halve.
         let (mut low, mut high) = (0, limit);
         while low < high {
@@ -124,6 +123,19 @@ impl DataKernel {
             if fits(middle) { low = middle } else { high = middle - 1 }
         }
         low
+    }
+
+    /// Numbers of 8 bytes that the kernel of so many inputs holds at once.
+    pub fn entries(network: &Network, inputs: usize) -> usize {
+        let positions = largest_image(&network.nodes);
+        if positions == 1 {
+            triangle(inputs)
+        } else if sees_across(&network.nodes) {
+            // Before and after a layer.
+            triangle(inputs.saturating_mul(positions)).saturating_mul(2)
+        } else {
+            triangle(inputs).saturating_mul(2 * positions)
+        }
     }
 
     /// The same, holding at most so many numbers at once; where a layer needs more, it has no theory.
@@ -134,15 +146,10 @@ impl DataKernel {
         max_entries: usize,
     ) -> Self {
         let labels = data.labels().map(|of| Labels { of, classes: data.classes() });
-        let mut walk = Walk {
-            inits,
-            labels,
-            max_entries,
-            across: sees_across(&network.nodes),
-            elements: Vec::new(),
-            layers: Vec::new(),
-            previous: None,
-        };
+        let across = sees_across(&network.nodes);
+        let mut walk = Walk::new(inits, max_entries);
+        walk.labels = labels;
+        walk.across = across;
         let outcome = if data.shape().size() == network.input.size() {
             walk.sequence(&network.nodes, Carried::Raw(Raw::new(data)))
         } else {
@@ -152,9 +159,12 @@ impl DataKernel {
                 data.shape()
             )))
         };
-        let logits = outcome.and_then(Walk::logits);
+        let logits = outcome.and_then(|stream| walk.logits(stream));
         if let Err(reason) = &logits {
             walk.give_up(&network.weights(), reason);
+        }
+        if !across {
+            walk.fill_positions(network, data);
         }
         Self { layers: walk.layers, logits }
     }
@@ -172,17 +182,43 @@ struct Walk<'a> {
     max_entries: usize,
     /// Whether a layer needs covariances between positions.
     across: bool,
+    /// Groups of inputs whose positions are carried along for their own sake, up to the end of the image; 0 if none are.
+    groups: usize,
+    /// Of each group, the mean product of positions of two inputs, and in each record the mean distances.
+    products: Vec<f64>,
+    distances: Vec<Vec<GroupDistances>>,
     elements: Vec<Element>,
     layers: Vec<DataLayer>,
     /// Record of the last layer with weights in this sequence.
     previous: Option<usize>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(inits: &'a [LayerInit], max_entries: usize) -> Self {
+        Self {
+            inits,
+            labels: None,
+            max_entries,
+            across: false,
+            groups: 0,
+            products: Vec::new(),
+            distances: Vec::new(),
+            elements: Vec::new(),
+            layers: Vec::new(),
+            previous: None,
+        }
+    }
+
     fn sequence(&mut self, nodes: &[Node], mut stream: Carried) -> Result<Carried, NoTheory> {
-        for node in nodes {
+        for (at, node) in nodes.iter().enumerate() {
             stream = match stream {
                 Carried::Raw(raw) => self.raw(node, raw)?,
+                // Units keep the variances of their positions for what acts on each of them.
+                Carried::Signal(signal)
+                    if node.op == Op::Flatten && unit_by_unit(&nodes[at + 1..]) =>
+                {
+                    Carried::Signal(signal)
+                }
                 Carried::Signal(signal) => Carried::Signal(self.signal(node, signal)?),
             };
         }
@@ -222,7 +258,7 @@ impl Walk<'_> {
     }
 
     /// Inputs as points, with their positions.
-    fn lift(&self, raw: &Raw) -> Result<Signal, NoTheory> {
+    fn lift(&mut self, raw: &Raw) -> Result<Signal, NoTheory> {
         let Some([_, height, width]) = raw.shape.as_image() else {
             self.check(triangle(raw.examples))?;
             let mut signal = Signal::new(vec![raw.points()], Layout::Flat, raw.examples);
@@ -230,9 +266,14 @@ impl Walk<'_> {
             return Ok(signal);
         };
         let (extent, positions) = ([height, width], height * width);
+        if !self.across {
+            self.products = raw.position_products(self.groups.max(1));
+        }
         let everywhere = triangle(raw.examples.saturating_mul(positions));
-        let (sets, layout) = if self.across && everywhere <= self.max_entries {
-            (vec![raw.points_everywhere(positions)], Layout::All { extent })
+        let (sets, layout) = if self.groups > 0 {
+            (raw.points_everywhere(positions, self.groups), Layout::All { extent })
+        } else if self.across && everywhere <= self.max_entries {
+            (raw.points_everywhere(positions, 1), Layout::All { extent })
         } else {
             self.check(triangle(raw.examples).saturating_mul(positions))?;
             ((0..positions).map(|p| raw.points_at(p)).collect(), Layout::Equal { extent })
@@ -273,11 +314,21 @@ impl Walk<'_> {
             signal.pool_units(*kind, *size)?;
             return Ok(signal);
         }
+        if self.groups > 0 && matches!(node.op, Op::Flatten | Op::Dense(_)) {
+            return Err(NoTheory::new("the positions end here"));
+        }
         signal.settle(&mut self.elements)?;
         match &node.op {
             // Activations wait; a pool of one is none.
             Op::Activation(_) | Op::Pool { kind: PoolKind::Max | PoolKind::Min, .. } => {}
-            Op::Flatten => signal.flatten(),
+            Op::Flatten => {
+                if signal.layout.positions() > 1 && signal.gaussian.is_ok() {
+                    signal.gaussian = Err(NoTheory::new(
+                        "the units of a flattened image have the variances of their positions",
+                    ));
+                }
+                signal.flatten();
+            }
             Op::Dense(weights) => {
                 signal.flatten();
                 self.weights(node, *weights, &mut signal)?;
@@ -301,8 +352,12 @@ impl Walk<'_> {
                 let positions = signal.layout.positions() + output[0] * output[1];
                 let held = match signal.layout {
                     Layout::All { .. } => {
-                        triangle(signal.examples.saturating_mul(output[0] * output[1]))
-                            .saturating_add(triangle(signal.sets[0].len()))
+                        let per_set = signal.examples_per_set();
+                        let after = triangle(per_set.saturating_mul(output[0] * output[1]));
+                        let before = triangle(signal.sets[0].len());
+                        // One set after another changes.
+                        let others = signal.sets.len() - 1;
+                        others.saturating_mul(after.max(before)) + after + before
                     }
                     _ => triangle(signal.examples).saturating_mul(positions),
                 };
@@ -362,6 +417,8 @@ impl Walk<'_> {
             previous.chi = Ok(chi);
         }
         self.previous = Some(self.layers.len());
+        let positions = signal.layout.positions();
+        signal.close_factors(Step::Layer(self.layers.len()), positions);
         self.record(
             weights.index,
             node.op.kind(),
@@ -380,16 +437,26 @@ impl Walk<'_> {
         if signal.sets.iter().any(|set| set.second.iter().any(|q| !q.is_finite())) {
             return Err(NoTheory::new("the variance overflows in this layer"));
         }
-        let result = if let Layout::All { .. } = signal.layout {
-            // Positions of one input are not different inputs.
-            let together = &signal.sets[0];
-            let flat = spatial::flattened(together, signal.examples);
-            LayerStatistics {
-                positions: between_positions(together, signal.examples),
-                ..statistics(&[flat], self.labels)
+        let result = match signal.layout {
+            Layout::All { .. } => {
+                // Positions of one input are not different inputs.
+                let per_set = signal.examples_per_set();
+                let flat: Vec<Points> =
+                    signal.sets.iter().map(|set| spatial::flattened(set, per_set)).collect();
+                if self.groups > 0 {
+                    self.distances.push(positions::distances(&signal.sets, &flat, per_set));
+                }
+                LayerStatistics {
+                    positions: between_positions(&signal.sets, per_set).map(Ok),
+                    ..statistics(&flat, self.labels)
+                }
             }
-        } else {
-            statistics(&signal.sets, self.labels)
+            Layout::Equal { extent: [height, width] } => LayerStatistics {
+                positions: (height * width > 1)
+                    .then(|| Err(positions::not_carried(height * width))),
+                ..statistics(&signal.sets, self.labels)
+            },
+            Layout::Flat => statistics(&signal.sets, self.labels),
         };
         self.layers.push(DataLayer {
             index,
@@ -421,6 +488,7 @@ impl Walk<'_> {
             let start = Signal {
                 gradient: vec![1.0; start.examples],
                 gradient_before: vec![1.0; start.examples],
+                steps: Vec::new(),
                 ..start
             };
             match walk.sequence(nodes, Carried::Signal(start))? {
@@ -446,15 +514,16 @@ impl Walk<'_> {
             .map(|((a, b), (c, d))| a * b + scale * scale * c * d);
         let gradient = signal.gradient.iter().zip(block).map(|(g, factor)| g * factor).collect();
         let before = std::mem::take(&mut signal.gradient_before);
-        *signal = Signal { gradient, gradient_before: before, ..carried };
+        *signal = Signal { gradient, gradient_before: before, steps: vec![Step::Block], ..carried };
         let index = self.layers.last().map_or(0, |layer| layer.index);
         self.record(index, "residual".to_owned(), None, signal)
     }
 
-    fn logits(stream: Carried) -> Result<LogitKernel, NoTheory> {
+    fn logits(&mut self, stream: Carried) -> Result<LogitKernel, NoTheory> {
         let Carried::Signal(signal) = stream else {
             return Err(NoTheory::new("no layer has weights"));
         };
+        gradient::follow_back(&signal, &mut self.layers);
         signal.gaussian.clone().map_err(|_| {
             NoTheory::new(
                 "the outputs are not Gaussian: something follows the last layer with weights",
@@ -493,56 +562,6 @@ fn not_gaussian_inputs() -> NoTheory {
 /// `n(n-1)/2`, saturating.
 fn triangle(n: usize) -> usize {
     n.saturating_mul(n.saturating_sub(1)) / 2
-}
-
-fn image_input(node: &Node) -> [usize; 2] {
-    node.input.as_image().map_or([1, 1], |[_, h, w]| [h, w])
-}
-
-fn image_extent(node: &Node) -> [usize; 2] {
-    node.output.as_image().map_or([1, 1], |[_, h, w]| [h, w])
-}
-
-/// Positions of the largest image that a layer with weights, or one after it, sees or makes.
-fn largest_image(nodes: &[Node]) -> usize {
-    let of = |node: &Node| {
-        let area = |[h, w]: [usize; 2]| h * w;
-        match &node.op {
-            Op::Conv(..) => area(image_input(node)).max(area(image_extent(node))),
-            Op::Residual { branch, shortcut, .. } => {
-                largest_image(branch).max(largest_image(shortcut)).max(area(image_input(node)))
-            }
-            _ => 1,
-        }
-    };
-    nodes.iter().map(of).max().unwrap_or(1)
-}
-
-fn padded(kind: PoolKind) -> NoTheory {
-    NoTheory::new(format!(
-        "`{}` with padding: windows at the border hold fewer values, which is measured, not predicted",
-        kind.key()
-    ))
-}
-
-fn has_weights(nodes: &[Node]) -> bool {
-    nodes.iter().any(|node| match &node.op {
-        Op::Dense(_) | Op::Conv(..) => true,
-        Op::Residual { branch, shortcut, .. } => has_weights(branch) || has_weights(shortcut),
-        _ => false,
-    })
-}
-
-/// Whether some layer mixes positions in a way that needs covariances between them.
-fn sees_across(nodes: &[Node]) -> bool {
-    nodes.iter().any(|node| match &node.op {
-        Op::GlobalAveragePool => true,
-        Op::Pool { .. } | Op::Norm(crate::spec::layer::Norm::Batch) => {
-            node.input.as_image().is_some()
-        }
-        Op::Residual { branch, shortcut, .. } => sees_across(branch) || sees_across(shortcut),
-        _ => false,
-    })
 }
 
 #[cfg(test)]

@@ -134,9 +134,34 @@ impl Raw {
         gram(self.gather(&std::iter::once(position)), self.examples)
     }
 
-    /// The channels at every position, position after position within an example.
-    pub(super) fn points_everywhere(&self, positions: usize) -> Points {
-        gram(self.gather(&(0..positions)), self.examples * positions)
+    /// The channels at every position, position after position within an example, for each of so many groups of inputs.
+    pub(super) fn points_everywhere(&self, positions: usize, groups: usize) -> Vec<Points> {
+        let count = self.examples / groups * positions;
+        let values = self.gather(&(0..positions));
+        let size = (values.len() / (self.examples * positions).max(1) * count).max(1);
+        values.chunks_exact(size).map(|group| gram(group.to_vec(), count)).collect()
+    }
+
+    /// Mean product of two positions of two inputs, `mean_{a≠b} x̄_a·x̄_b` per channel with the means over positions, in each of
+    /// so many groups of inputs.
+    pub(super) fn position_products(&self, groups: usize) -> Vec<f64> {
+        let [channels, height, width] = self.shape.as_image().unwrap_or([self.features(), 1, 1]);
+        let (area, per) = (height * width, self.examples / groups.max(1));
+        if per < 2 {
+            return vec![0.0; groups];
+        }
+        let of_group = |inputs: &[f64]| {
+            let mut sums = vec![0.0; channels];
+            let mut squares = 0.0;
+            for (k, plane) in inputs.chunks_exact(area).enumerate() {
+                let mean = plane.iter().sum::<f64>() / area as f64;
+                sums[k % channels] += mean;
+                squares += mean * mean;
+            }
+            let all: f64 = sums.iter().map(|sum| sum * sum).sum();
+            (all - squares) / (channels * per * (per - 1)) as f64
+        };
+        self.values.chunks_exact(per * self.features()).map(of_group).collect()
     }
 
     fn gather(&self, positions: &(impl Iterator<Item = usize> + Clone)) -> Vec<f64> {

@@ -1,6 +1,7 @@
 //! What flows between two layers: the inputs as points, per position where there are positions.
 
 use super::element::Element;
+use super::gradient::Step;
 use super::points::Points;
 use super::{pooled, spatial};
 use crate::spec::activation::Activation;
@@ -18,7 +19,8 @@ pub(super) enum Layout {
         /// Rows and columns.
         extent: [usize; 2],
     },
-    /// One set that holds every position of every input as a point, the positions of one input together.
+    /// Every position of every input as a point, the positions of one input together: one set, or one for each of several
+    /// groups of equally many inputs, whose products across groups are not kept.
     All {
         /// Rows and columns.
         extent: [usize; 2],
@@ -47,6 +49,10 @@ pub(super) struct Signal {
     /// Factor on the squared gradient of each input since the last layer with weights, and before it.
     pub(super) gradient: Vec<f64>,
     pub(super) gradient_before: Vec<f64>,
+    /// The same since the last step of `steps`, at each position: `[examples][positions]`.
+    pub(super) factors: Vec<f64>,
+    /// What the way back passes, from the inputs on.
+    pub(super) steps: Vec<Step>,
     /// Estimated error of a covariance relative to the variances.
     pub(super) error: f64,
 }
@@ -61,8 +67,36 @@ impl Signal {
             pending: Vec::new(),
             gradient: vec![1.0; examples],
             gradient_before: vec![1.0; examples],
+            factors: vec![1.0; examples * layout.positions()],
+            steps: Vec::new(),
             error: 1e-15,
         }
+    }
+
+    /// Inputs that a set has points of.
+    pub(super) fn examples_per_set(&self) -> usize {
+        match self.layout {
+            Layout::All { .. } => self.examples / self.sets.len().max(1),
+            _ => self.examples,
+        }
+    }
+
+    /// Input and position of a point.
+    fn place(&self, set: usize, point: usize) -> (usize, usize) {
+        match self.layout {
+            Layout::Flat => (point, 0),
+            Layout::Equal { .. } => (point, set),
+            Layout::All { .. } => {
+                let positions = self.layout.positions();
+                (set * self.examples_per_set() + point / positions, point % positions)
+            }
+        }
+    }
+
+    /// Closes the factors on gradients that were gathered position by position, before positions change.
+    pub(super) fn close_factors(&mut self, step: Step, positions: usize) {
+        let factors = std::mem::replace(&mut self.factors, vec![1.0; self.examples * positions]);
+        self.steps.extend([Step::Factors(factors), step]);
     }
 
     /// Applies the functions that wait.
@@ -80,6 +114,8 @@ impl Signal {
             elements.push(Element::new(&function));
             elements.len() - 1
         });
+        // One table serves all positions.
+        elements[at].prepare(self.sets.iter().flat_map(|set| &set.second).copied())?;
         self.apply(|set| elements[at].apply(set).map(|o| (o.derivative_second, o.error)))?;
         if function.homogeneity().is_none_or(|h| h.negative_slope != h.positive_slope) {
             self.gaussian = Err(NoTheory::new(format!(
@@ -96,19 +132,19 @@ impl Signal {
     ) -> Result<(), NoTheory> {
         let mut slopes = vec![0.0; self.examples];
         let mut error = 0.0_f64;
-        for set in &mut self.sets {
-            let (derivative_second, own) = map(set)?;
+        let positions = self.layout.positions();
+        for index in 0..self.sets.len() {
+            let (derivative_second, own) = map(&mut self.sets[index])?;
             error = error.max(own);
-            let per_example = derivative_second.len() / self.examples;
-            for (slope, chunk) in slopes.iter_mut().zip(derivative_second.chunks_exact(per_example))
-            {
-                *slope += chunk.iter().sum::<f64>();
+            for (point, slope) in derivative_second.into_iter().enumerate() {
+                let (example, position) = self.place(index, point);
+                slopes[example] += slope;
+                self.factors[example * positions + position] *= slope;
             }
         }
         self.error += error;
-        let positions = self.layout.positions() as f64;
         for (factor, slope) in self.gradient.iter_mut().zip(slopes) {
-            *factor *= slope / positions;
+            *factor *= slope / positions as f64;
         }
         Ok(())
     }
@@ -127,7 +163,7 @@ impl Signal {
     }
 
     fn scale_gradient(&mut self, factor: f64) {
-        self.gradient.iter_mut().for_each(|g| *g *= factor);
+        self.gradient.iter_mut().chain(&mut self.factors).for_each(|g| *g *= factor);
     }
 
     /// A layer with weights of variance `σ_w²/fan_in`; closes one factor of the gradient and returns it, averaged.
@@ -140,6 +176,7 @@ impl Signal {
             *factor *= weight;
             *before *= *factor;
         }
+        self.factors.iter_mut().for_each(|factor| *factor *= weight);
         let chi = self.gradient.iter().sum::<f64>() / self.examples as f64;
         self.gradient.fill(1.0);
         chi
@@ -215,7 +252,7 @@ impl Signal {
                 .into_iter()
                 .sum();
             self.error += 2.0 * squares / (n * n);
-            self.gradient.iter_mut().for_each(|g| *g /= variance);
+            self.gradient.iter_mut().chain(&mut self.factors).for_each(|g| *g /= variance);
         }
         Ok(())
     }
@@ -224,11 +261,11 @@ impl Signal {
     fn normalize_examples(&mut self, units: usize, centred: bool) -> Result<(), NoTheory> {
         let positions = self.layout.positions();
         let (mut mean, mut second) = (vec![0.0; self.examples], vec![0.0; self.examples]);
-        for set in &self.sets {
-            let per_example = set.len() / self.examples;
+        for (index, set) in self.sets.iter().enumerate() {
             for (point, (m, s)) in set.mean.iter().zip(&set.second).enumerate() {
-                mean[point / per_example] += m / positions as f64;
-                second[point / per_example] += s / positions as f64;
+                let (example, _) = self.place(index, point);
+                mean[example] += m / positions as f64;
+                second[example] += s / positions as f64;
             }
         }
         if !centred {
@@ -241,12 +278,13 @@ impl Signal {
                 "a normalisation divides by the spread of units that are all equal",
             ));
         }
-        for set in &mut self.sets {
-            let per_example = set.len() / self.examples;
+        for index in 0..self.sets.len() {
             let spread = |values: &[f64]| -> Vec<f64> {
-                (0..set.len()).map(|point| values[point / per_example]).collect()
+                let points = 0..self.sets[index].len();
+                points.map(|point| values[self.place(index, point).0]).collect()
             };
             let (offsets, factors) = (spread(&mean), spread(&factors));
+            let set = &mut self.sets[index];
             if centred && mean.iter().any(|m| *m != 0.0) {
                 set.subtract(&offsets);
             }
@@ -254,6 +292,11 @@ impl Signal {
         }
         for (gradient, factor) in self.gradient.iter_mut().zip(&factors) {
             *gradient *= factor * factor;
+        }
+        for (chunk, factor) in self.factors.chunks_exact_mut(positions).zip(&factors) {
+            for g in chunk {
+                *g *= factor * factor;
+            }
         }
         // What a finite group misses: the fluctuation of its own variance.
         self.error += 2.0 / (units * positions) as f64;

@@ -1,5 +1,6 @@
 //! Positions: windows of convolutions and pools, and heads that see all of them.
 
+use super::gradient::Step;
 use super::points::{Points, complement_of, distance_of};
 use super::signal::{Layout, Signal};
 use crate::theory::NoTheory;
@@ -42,6 +43,7 @@ impl Window {
 pub(super) fn convolve(signal: &mut Signal, output: [usize; 2], windows: &[Vec<Option<usize>>]) {
     let inside: usize = windows.iter().flatten().flatten().count();
     let taps: usize = windows.iter().map(Vec::len).sum();
+    let before = signal.layout.positions();
     match signal.layout {
         Layout::Flat => return,
         Layout::Equal { .. } => {
@@ -56,43 +58,51 @@ pub(super) fn convolve(signal: &mut Signal, output: [usize; 2], windows: &[Vec<O
             signal.layout = Layout::Equal { extent: output };
         }
         Layout::All { extent } => {
-            let (from, to) = (extent[0] * extent[1], windows.len());
-            let old = &signal.sets[0];
-            let n = signal.examples * to;
-            let part = |window: &[Option<usize>]| 1.0 / window.len() as f64;
-            let single = |values: &[f64]| -> Vec<f64> {
-                (0..n)
-                    .map(|point| {
-                        let window = &windows[point % to];
-                        let base = point / to * from;
-                        window.iter().flatten().map(|at| values[base + at]).sum::<f64>()
-                            * part(window)
-                    })
-                    .collect()
-            };
-            let root = old.roots();
-            let apart = |p: usize, p2: usize| distance_of(root[p], root[p2], old.complement(p, p2));
-            let new = Points::from_distances(single(&old.second), single(&old.mean), |a, b| {
-                let (base_a, base_b) = (a / to * from, b / to * from);
-                let pairs = windows[a % to].iter().zip(&windows[b % to]);
-                let sum: f64 = pairs
-                    .map(|(p, p2)| match (p, p2) {
-                        (Some(p), Some(p2)) => apart(base_a + p, base_b + p2),
-                        // Half the square of what stands against a padded zero.
-                        (Some(p), None) => 0.5 * old.second[base_a + p],
-                        (None, Some(p2)) => 0.5 * old.second[base_b + p2],
-                        (None, None) => 0.0,
-                    })
-                    .sum();
-                sum * part(&windows[a % to])
-            });
-            signal.sets = vec![new];
+            let from = extent[0] * extent[1];
+            let per_set = signal.examples_per_set();
+            for set in &mut signal.sets {
+                *set = convolved(set, per_set, from, windows);
+            }
             signal.layout = Layout::All { extent: output };
         }
     }
+    let step = Step::Windows { windows: windows.to_vec(), power: 1, from: before };
+    signal.close_factors(step, windows.len());
     // Taps on padding pass no gradient on.
     let reached = inside as f64 / taps as f64;
     signal.gradient.iter_mut().for_each(|g| *g *= reached);
+}
+
+/// One set that holds all `from` positions of so many inputs.
+fn convolved(old: &Points, examples: usize, from: usize, windows: &[Vec<Option<usize>>]) -> Points {
+    let to = windows.len();
+    let n = examples * to;
+    let part = |window: &[Option<usize>]| 1.0 / window.len() as f64;
+    let single = |values: &[f64]| -> Vec<f64> {
+        (0..n)
+            .map(|point| {
+                let window = &windows[point % to];
+                let base = point / to * from;
+                window.iter().flatten().map(|at| values[base + at]).sum::<f64>() * part(window)
+            })
+            .collect()
+    };
+    let root = old.roots();
+    let apart = |p: usize, p2: usize| distance_of(root[p], root[p2], old.complement(p, p2));
+    Points::from_distances(single(&old.second), single(&old.mean), |a, b| {
+        let (base_a, base_b) = (a / to * from, b / to * from);
+        let pairs = windows[a % to].iter().zip(&windows[b % to]);
+        let sum: f64 = pairs
+            .map(|(p, p2)| match (p, p2) {
+                (Some(p), Some(p2)) => apart(base_a + p, base_b + p2),
+                // Half the square of what stands against a padded zero.
+                (Some(p), None) => 0.5 * old.second[base_a + p],
+                (None, Some(p2)) => 0.5 * old.second[base_b + p2],
+                (None, None) => 0.0,
+            })
+            .sum();
+        sum * part(&windows[a % to])
+    })
 }
 
 /// The mean of a channel over windows of positions, zeros for padding: needs the covariances between positions.
@@ -154,6 +164,7 @@ pub(super) fn average(
     });
     signal.sets = vec![new];
     signal.layout = layout;
+    signal.close_factors(Step::Windows { windows: windows.to_vec(), power: 2, from }, to);
     let taps: usize = windows.iter().map(Vec::len).sum();
     let reached = (0..to).map(inside).sum::<f64>() / to as f64;
     let size = taps as f64 / to as f64;
@@ -163,6 +174,7 @@ pub(super) fn average(
 
 /// Every position a unit of one point per example: the mean over equal positions.
 pub(super) fn flatten(signal: &mut Signal) {
+    let positions = signal.layout.positions();
     match signal.layout {
         Layout::Flat => return,
         Layout::Equal { .. } => {
@@ -173,6 +185,7 @@ pub(super) fn flatten(signal: &mut Signal) {
             signal.sets = vec![flattened(&signal.sets[0], signal.examples)];
         }
     }
+    signal.close_factors(Step::Positions(positions), 1);
     signal.layout = Layout::Flat;
 }
 

@@ -32,9 +32,9 @@ pub struct LayerStatistics {
     pub centre_variance: f64,
     /// Mean of `c_ab` over `a ≠ b`; an input that is the origin counts as uncorrelated.
     pub mean_correlation: f64,
-    /// Of an image whose positions were carried together: mean distances between different positions, of one input and of
-    /// two different ones, and how many positions there are.
-    pub positions: Option<PositionDistances>,
+    /// Of an image: mean distances between different positions, of one input and of two different ones, and how many
+    /// positions there are; or why they were not carried along. `None` for a vector.
+    pub positions: Option<Result<PositionDistances, NoTheory>>,
     /// Mean `c_ab` over the pairs (`a ≠ b`) of each two classes, `[classes][classes]`; NaN where there is no pair.
     pub class_correlations: Result<Vec<Vec<f64>>, NoTheory>,
 }
@@ -44,6 +44,9 @@ pub struct LayerStatistics {
 pub struct PositionDistances {
     /// Positions of one channel.
     pub count: usize,
+    /// Inputs whose positions were carried along, in groups of equal size: pairs within a group are averaged, and corrected by
+    /// what the distances at equal positions of all inputs are more than those of these pairs.
+    pub inputs: usize,
     /// Between different positions of one input.
     pub one_input: f64,
     /// Between any positions of two inputs.
@@ -53,15 +56,18 @@ pub struct PositionDistances {
 impl LayerStatistics {
     /// `(V, T)` of a unit over `inputs` inputs; positions count as further inputs, as they are measured.
     ///
-    /// `None` for an image whose positions were not carried together.
-    pub fn spread(&self, inputs: usize, image: bool) -> Option<(f64, f64)> {
-        let Some(at) = self.positions else {
-            return (!image).then_some((self.v, self.t));
+    /// # Errors
+    ///
+    /// [`NoTheory`] for an image whose positions were not carried together.
+    pub fn spread(&self, inputs: usize) -> Result<(f64, f64), NoTheory> {
+        let at = match &self.positions {
+            None => return Ok((self.v, self.t)),
+            Some(positions) => positions.as_ref().map_err(Clone::clone)?,
         };
         // Of n·p points the pairs of one input are n·p·(p - 1), of two n·(n - 1)·p².
         let (n, p) = (inputs as f64, at.count as f64);
         let v = ((p - 1.0) * at.one_input + (n - 1.0) * p * at.two_inputs) / (n * p - 1.0);
-        Some((v, self.q - v))
+        Ok((v, self.q - v))
     }
 
     /// `γ = T/V`.
@@ -155,26 +161,33 @@ pub(super) fn statistics(sets: &[Points], labels: Option<Labels<'_>>) -> LayerSt
     }
 }
 
-/// Mean distances between positions, from one set that holds the positions of each input together.
-pub(super) fn between_positions(set: &Points, examples: usize) -> Option<PositionDistances> {
-    let count = set.len() / examples.max(1);
-    if count < 2 || examples < 2 {
+/// Mean distances between positions, from sets that hold the positions of so many inputs together each.
+pub(super) fn between_positions(sets: &[Points], examples: usize) -> Option<PositionDistances> {
+    let count = sets.first().map_or(0, Points::len) / examples.max(1);
+    if count < 2 {
         return None;
     }
-    let root = set.roots();
-    let sums: Vec<[f64; 2]> = set.rows(|a, row| {
-        let first = a / count * count;
-        let sum = |from: usize, to: usize| -> f64 {
-            (from..to).map(|b| distance_of(root[a], root[b], row[b])).sum()
-        };
-        [sum(first, a), sum(0, first)]
-    });
-    let [own, other] =
-        sums.iter().fold([0.0; 2], |[own, other], row| [own + row[0], other + row[1]]);
-    let (n, p) = (examples as f64, count as f64);
+    let (mut own, mut other) = (0.0, 0.0);
+    for set in sets {
+        let root = set.roots();
+        let sums: Vec<[f64; 2]> = set.rows(|a, row| {
+            let first = a / count * count;
+            let sum = |from: usize, to: usize| -> f64 {
+                (from..to).map(|b| distance_of(root[a], root[b], row[b])).sum()
+            };
+            [sum(first, a), sum(0, first)]
+        });
+        for [of_one, of_two] in sums {
+            own += of_one;
+            other += of_two;
+        }
+    }
+    let (groups, n, p) = (sets.len() as f64, examples as f64, count as f64);
+    let pairs = 0.5 * groups * n * (n - 1.0) * p * p;
     Some(PositionDistances {
         count,
-        one_input: own / (0.5 * n * p * (p - 1.0)),
-        two_inputs: other / (0.5 * n * (n - 1.0) * p * p),
+        inputs: sets.len() * examples,
+        one_input: own / (0.5 * groups * n * p * (p - 1.0)),
+        two_inputs: if pairs > 0.0 { other / pairs } else { 0.0 },
     })
 }

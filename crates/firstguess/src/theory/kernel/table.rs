@@ -17,6 +17,7 @@ use crate::spec::activation::Parity;
 use crate::theory::NoTheory;
 use crate::theory::dual::{Moments, Pointwise};
 use rayon::prelude::*;
+use std::cell::OnceCell;
 use std::f64::consts::{FRAC_PI_2, PI};
 
 /// Chebyshev nodes per panel in the angle.
@@ -102,14 +103,14 @@ impl Table {
             let a = row.index;
             let own = moments[a].second;
             // The series in the angle and the other variance, at this variance.
-            let sections: Vec<Vec<f64>> = self
-                .panels
-                .iter()
-                .map(|panel| {
-                    let blocks = panel.coefficients.chunks_exact(n * n);
+            let sections: Vec<OnceCell<Vec<f64>>> = vec![OnceCell::new(); self.panels.len()];
+            let section = |at: usize| {
+                sections[at].get_or_init(|| {
+                    // Only of panels that hold an angle: rows may be short.
+                    let blocks = self.panels[at].coefficients.chunks_exact(n * n);
                     blocks.flat_map(|block| contract(block, &terms[a])).collect()
                 })
-                .collect();
+            };
             for (b, e) in row.complement.iter_mut().enumerate() {
                 if origin[a] || origin[b] {
                     // φ(0) against a mean.
@@ -121,7 +122,7 @@ impl Table {
                 }
                 let shift: f64 =
                     features[a].iter().zip(&features[b]).map(|(x, y)| (x - y) * (x - y)).sum();
-                *e = match self.turn(*e, &sections, &terms[b]) {
+                *e = match self.turn(*e, section, &terms[b]) {
                     Turn::Ahead(delta) => 0.5 * shift + delta,
                     Turn::Back(delta) => {
                         // k(-c) = ± k(c): the covariance changes its sign, the squares do not.
@@ -148,7 +149,12 @@ impl Table {
             .collect()
     }
 
-    fn turn(&self, complement: f64, sections: &[Vec<f64>], terms: &[f64]) -> Turn {
+    fn turn<'a>(
+        &self,
+        complement: f64,
+        section: impl Fn(usize) -> &'a Vec<f64>,
+        terms: &[f64],
+    ) -> Turn {
         let back = self.even_or_odd != Parity::Neither && complement > 1.0;
         let eps = if back { 2.0 - complement } else { complement };
         let angle = 2.0 * (0.5 * eps).sqrt().min(1.0).asin();
@@ -157,7 +163,7 @@ impl Table {
         let panel = &self.panels[at];
         let t = (2.0 * (angle - panel.start) / (panel.end - panel.start) - 1.0).clamp(-1.0, 1.0);
         let (mut previous, mut current, mut sum) = (t, 1.0, 0.0);
-        for line in sections[at].chunks_exact(self.order) {
+        for line in section(at).chunks_exact(self.order) {
             let value: f64 = line.iter().zip(terms).map(|(x, y)| x * y).sum();
             sum += value * current;
             (previous, current) = (current, 2.0 * t * current - previous);
