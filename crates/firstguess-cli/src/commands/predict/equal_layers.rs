@@ -80,6 +80,7 @@ mod tests {
         let args = PredictArgs {
             model: None,
             data: None,
+            samples: None,
             activation: None,
             weight_variance: None,
             bias_variance: None,
