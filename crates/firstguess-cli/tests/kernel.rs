@@ -4,13 +4,14 @@ mod common;
 
 use common::{firstguess, json};
 
-fn spec(folder: &tempfile::TempDir, name: &str, layers: &str) -> String {
+fn spec(folder: &tempfile::TempDir, name: &str, data: &str, layers: &str) -> String {
     let path = folder.path().join(name);
     let text = format!(
         r#"name = "kernel"
 [data]
 dataset = "digits"
 standardize = "feature"
+{data}
 [init]
 scheme = "he_normal"
 [network]
@@ -25,7 +26,9 @@ layers = [{layers}]
 #[test]
 fn predict_takes_as_many_inputs_as_fit() {
     let folder = tempfile::tempdir().expect("a folder");
-    let dense = spec(&folder, "dense.toml", r#""flatten", { dense = 64 }, "relu", { dense = 2 }"#);
+    let two = r#"binarize = "odd_even""#;
+    let dense =
+        spec(&folder, "dense.toml", two, r#""flatten", { dense = 64 }, "relu", { dense = 2 }"#);
     let usual = json(&["predict", &dense, "--quiet"]);
     assert_eq!(usual["kernel_inputs"], 500);
     let many = json(&["predict", &dense, "--samples", "1500", "--quiet"]);
@@ -42,6 +45,7 @@ fn predict_takes_as_many_inputs_as_fit() {
     let pooled = spec(
         &folder,
         "pooled.toml",
+        "",
         r#"{ conv = 8, kernel = 3 }, "relu", "global_average_pool", { dense = 10 }"#,
     );
     let refused = firstguess(&["predict", &pooled, "--samples", "1500"]);
@@ -60,7 +64,7 @@ fn predict_takes_as_many_inputs_as_fit() {
 fn the_end_of_the_kernel_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let layers = r#""flatten", { dense = 64 }, "tanh", { max_pool = 2 }, { dense = 64 }, "tanh", { dense = 10 }"#;
-    let path = spec(&folder, "pool.toml", layers);
+    let path = spec(&folder, "pool.toml", "", layers);
     let why = "from layer 2 on all pairs of inputs are taken for equally correlated";
     let told = json(&["predict", &path, "--quiet"]);
     assert!(told["kernel_inputs"].is_null());
@@ -77,7 +81,9 @@ fn the_end_of_the_kernel_is_told() {
     assert!(reason.starts_with(why), "{report}");
 
     // More inputs than the kernel takes by itself.
-    let dense = spec(&folder, "dense.toml", r#""flatten", { dense = 16 }, "relu", { dense = 10 }"#);
+    let two = r#"binarize = "odd_even""#;
+    let dense =
+        spec(&folder, "dense.toml", two, r#""flatten", { dense = 16 }, "relu", { dense = 10 }"#);
     let many = firstguess(&["check", &dense, "--draws", "8", "--samples", "1200"]).stdout;
     assert!(words(many.clone()).contains("the first 1000 of the 1200 inputs"), "{many}");
 }
