@@ -41,7 +41,7 @@ impl Window {
 
     /// Positions of the input that output position `[row, column]` sees, and the share of the weight on each.
     pub fn taps(&self, row: usize, column: usize) -> (impl Iterator<Item = usize> + use<>, f64) {
-        let middle = self.side / 2;
+        let middle = (self.side - 1) / 2;
         let (first, last, share) = if self.centre_only {
             (middle, middle + 1, 1.0)
         } else {
