@@ -17,7 +17,7 @@ pub(super) static FIGURE: Figure = Figure {
     title: "Law of the class shares of untrained networks at three drift ratios",
     sources: &["francazi2024", "bassi2026"],
     about: "Two classes: 100 000 draws of Φ(√γ δ) against the closed law; γ = 1 is where it is uniform. Then the probability \
-        that same guess for two inputs of N classes, against independent quadrature and simulation.",
+        that two inputs get the same of N classes, against independent quadrature and simulation.",
     compute,
 };
 
