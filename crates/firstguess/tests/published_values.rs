@@ -60,6 +60,13 @@ fn corners_of_the_edge() -> Result<(), NoTheory> {
     assert!(edge_of_chaos(&dual("softplus"), 0.0).is_err());
     assert!(edge_of_chaos(&dual("softplus"), 0.3).is_err());
     assert!(edge_of_chaos(&dual("sign"), 0.1).is_err());
+    // Without a slope at zero there is no corner at q = 0, and without one that is not zero none that is critical:
+    // q E φ'²/E φ² of log_periodic(0.99, 2) stays within [1.274, 1.868], that of squared ReLU is 4/3 everywhere.
+    for name in
+        ["log_periodic(0.99,2)", "log_periodic(0.99,3)", "log_periodic(0.99,6)", "squared_relu"]
+    {
+        assert!(edge_of_chaos(&dual(name), 0.0).is_err(), "{name}");
+    }
     let sigmoid = edge_of_chaos(&dual("sigmoid"), 0.0)?;
     assert!((sigmoid[0].q_star.clone()? - 45.624278).abs() < 1e-5, "{sigmoid:?}");
     // SiLU: critical but unstable at small bias variance; GELU turns stable between 0.15 and 0.18.

@@ -44,8 +44,9 @@ pub fn rows(reproduction: &Reproduction) -> impl Iterator<Item = Row> {
 
 /// The page of a folder in which every picture lies under its name with this ending, and every table beside it.
 pub fn index(reproductions: &[Reproduction], ending: &str) -> String {
-    let mut page = "# Figures, computed again\n\nWhat the sources state beside what comes out here. A measured number carries its standard \
-                    error, and may be off by four of them beside the tolerance.\n"
+    let mut page = "# Figures, computed again\n\nWhat is stated beside what comes out here. Stated is what a source says or its \
+                    formula gives, to more digits by independent quadrature or another program's simulation; for networks it is theory. \
+                    A measured number carries its standard error, and may be off by four of them beside the tolerance.\n"
         .to_owned();
     for reproduction in reproductions {
         let figure = reproduction.figure;

@@ -128,7 +128,7 @@ pub struct Findings {
     pub pictures: Vec<Picture>,
 }
 
-/// What a source states.
+/// What a source states or its formula gives; of networks, what theory says of them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stated {
