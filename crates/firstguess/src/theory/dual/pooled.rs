@@ -10,17 +10,18 @@
 //! slope of the covariance map at `c = 1`.
 
 mod angles;
+mod axis;
+mod correlated;
 mod extreme;
 mod levels;
 mod pieces;
+mod planes;
 
 use super::{Correlation, Dual, Moments, Pointwise};
 use crate::math::quadrature::GaussLegendre;
 use crate::spec::layer::PoolKind;
 use crate::theory::NoTheory;
-use angles::AngleTable;
-use extreme::Extreme;
-use std::sync::OnceLock;
+use extreme::{Extreme, Tables};
 
 /// Most units that one pooled value may look at.
 pub const MAX_POOL: usize = 1 << 16;
@@ -86,7 +87,7 @@ impl Pooled {
     }
 
     pub(super) fn at(&self, q: f64) -> PooledAt<'_> {
-        PooledAt { pooled: self, q, moments: self.moments(q), table: OnceLock::new() }
+        PooledAt { pooled: self, q, moments: self.moments(q), tables: Tables::default() }
     }
 
     pub(super) fn fourth_moment(&self, q: f64) -> f64 {
@@ -103,8 +104,8 @@ pub(super) struct PooledAt<'a> {
     pooled: &'a Pooled,
     q: f64,
     moments: Moments,
-    /// Filled on the first use by forms that know the slope at every angle, but the difference only through it.
-    table: OnceLock<AngleTable>,
+    /// Of forms that know the slope at every angle, but the difference only through it.
+    tables: Tables,
 }
 
 impl PooledAt<'_> {
@@ -122,14 +123,14 @@ impl PooledAt<'_> {
     pub(super) fn slope(&self, at: Correlation) -> f64 {
         match self.pooled {
             Pooled::Average(average) => average.slope(self.q, at),
-            Pooled::Extreme(extreme) => extreme.slope(self.q, &self.moments, at, &self.table),
+            Pooled::Extreme(extreme) => extreme.slope(self.q, &self.moments, at, &self.tables),
         }
     }
 
     pub(super) fn difference(&self, at: Correlation) -> f64 {
         match self.pooled {
             Pooled::Average(average) => average.difference(self.q, at),
-            Pooled::Extreme(extreme) => extreme.difference(self.q, &self.moments, at, &self.table),
+            Pooled::Extreme(extreme) => extreme.difference(self.q, &self.moments, at, &self.tables),
         }
     }
 }
