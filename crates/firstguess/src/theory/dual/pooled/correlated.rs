@@ -26,6 +26,7 @@ pub(super) struct Correlated {
     /// At the nodes of the tables of angles.
     near: OnceLock<Vec<Plane>>,
     beyond: OnceLock<Vec<Plane>>,
+    half: OnceLock<Plane>,
 }
 
 impl Correlated {
@@ -68,7 +69,15 @@ impl Correlated {
                 size * normal_density(*s) * below
             })
             .collect();
-        Self { size, rho, axis, single, near: OnceLock::new(), beyond: OnceLock::new() }
+        Self {
+            size,
+            rho,
+            axis,
+            single,
+            near: OnceLock::new(),
+            beyond: OnceLock::new(),
+            half: OnceLock::new(),
+        }
     }
 
     /// Density of the largest at `z`.
@@ -86,7 +95,15 @@ impl Correlated {
         self.beyond.get_or_init(|| self.planes(angles::complements_beyond()))
     }
 
+    /// The joint law at `c = ½`, which neutrality asks about at many variances.
+    pub(super) fn half(&self) -> &Plane {
+        self.half.get_or_init(|| Plane::new(self.size, self.rho, 0.5))
+    }
+
     fn planes(&self, complements: impl Iterator<Item = f64>) -> Vec<Plane> {
         complements.map(|complement| Plane::new(self.size, self.rho, complement)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

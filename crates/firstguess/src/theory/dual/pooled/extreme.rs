@@ -273,6 +273,23 @@ impl Extreme {
         }
     }
 
+    /// `E[p_a p_b]`.
+    pub(super) fn kernel(&self, q: f64, m: &Moments, at: Correlation, tables: &Tables) -> f64 {
+        if let (Some(law), Law::Monotone { sign }) = (&self.correlated, &self.law)
+            && at.c == 0.5
+            && self.function.homogeneity().is_none()
+        {
+            let factor = sign * q.sqrt();
+            let (features, kinks) = (self.features(q, *sign), self.kinks(factor));
+            let mut sum = 0.0;
+            law.half().for_each_pair(1.0, &features, &kinks, |a, b, weight| {
+                sum += weight * self.function.value(factor * a) * self.function.value(factor * b);
+            });
+            return sum;
+        }
+        m.second - self.difference(q, m, at, tables)
+    }
+
     /// `E[∂p_a ∂p_b]` of correlated units at each plane: two different units of two inputs have `ρ c`.
     fn plane_slopes(&self, law: &Correlated, planes: &[Plane], q: f64) -> Vec<f64> {
         let Law::Monotone { sign } = self.law else { return vec![f64::NAN; planes.len()] };
