@@ -29,7 +29,7 @@ use crate::spec::layer::PoolKind;
 use crate::theory::NoTheory;
 use closed::Closed;
 use general::General;
-use pooled::{Pooled, PooledAt};
+use pooled::{Between, Pooled, PooledAt};
 use std::sync::OnceLock;
 
 /// A correlation that keeps its digits at both ends: `c` near zero and `1 - c` near zero.
@@ -286,7 +286,8 @@ impl Dual {
     ///
     /// # Accuracy
     ///
-    /// Absolute error below 1e-12 of `√(E φ(u)² E φ(v)²)` with a closed form, 1e-10 without.
+    /// Absolute error below 1e-12 of `√(E φ(u)² E φ(v)²)` with a closed form, 1e-10 without. The largest or smallest of several
+    /// units of a function that turns or jumps is known at one variance: unequal ones are replaced by their geometric mean.
     pub fn cross_kernel(&self, q1: f64, q2: f64, c: f64) -> f64 {
         let c = c.clamp(-1.0, 1.0);
         if q1 <= 0.0 || q2 <= 0.0 {
@@ -297,8 +298,24 @@ impl Dual {
         match &self.form {
             Form::Closed(closed) => closed.kernel(q1, q2, c),
             Form::General(general) => general.cross_kernel(q1, q2, c),
-            // Pools are prepared for one variance at a time; the geometric mean is exact where they are homogeneous.
-            Form::Pooled(pooled) => pooled.at((q1 * q2).sqrt()).kernel(Correlation::new(c)),
+            Form::Pooled(pooled) => pooled.cross_kernel(q1, q2, Correlation::new(c)),
+        }
+    }
+
+    /// The largest or smallest of several units for all variances between two ends, below `c = 0` too where that is asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`NoTheory`] for anything but such a pool, for functions that turn or jump, and for variances too far apart for a table.
+    pub(in crate::theory) fn between(
+        &self,
+        low: f64,
+        high: f64,
+        negative: bool,
+    ) -> Result<Between, NoTheory> {
+        match &self.form {
+            Form::Pooled(Pooled::Extreme(extreme)) => extreme.between(low, high, negative),
+            _ => Err(NoTheory::new("no pool of the largest or smallest")),
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod angles;
 mod axis;
+mod between;
 mod correlated;
 mod extreme;
 mod levels;
@@ -23,6 +24,7 @@ use crate::math::quadrature::{GAUSSIAN_RANGE, GaussLegendre};
 use crate::math::special::normal_density;
 use crate::spec::layer::PoolKind;
 use crate::theory::NoTheory;
+pub(in crate::theory) use between::Between;
 use extreme::{Extreme, Tables};
 
 /// Most units that one pooled value may look at.
@@ -90,6 +92,20 @@ impl Pooled {
 
     pub(super) fn at(&self, q: f64) -> PooledAt<'_> {
         PooledAt { pooled: self, q, moments: self.moments(q), tables: Tables::default() }
+    }
+
+    pub(super) fn cross_kernel(&self, q1: f64, q2: f64, at: Correlation) -> f64 {
+        let same = |q: f64| self.at(q).kernel(at);
+        match self {
+            _ if q1 == q2 => same(q1),
+            Self::Average(average) => average.cross_kernel(q1, q2, at.c),
+            Self::Extreme(extreme) if extreme.function().homogeneity().is_some() => {
+                same((q1 * q2).sqrt())
+            }
+            Self::Extreme(extreme) => {
+                extreme.cross_kernel(q1, q2, at).unwrap_or_else(|| same((q1 * q2).sqrt()))
+            }
+        }
     }
 
     pub(super) fn fourth_moment(&self, q: f64) -> f64 {
@@ -195,6 +211,11 @@ impl Average {
             base.kernel(Correlation::new(self.correlation * at.c))
         };
         (base.kernel(at) + (self.size - 1.0) * other) / self.size
+    }
+
+    fn cross_kernel(&self, q1: f64, q2: f64, c: f64) -> f64 {
+        let other = self.base.cross_kernel(q1, q2, self.correlation * c);
+        (self.base.cross_kernel(q1, q2, c) + (self.size - 1.0) * other) / self.size
     }
 
     fn slope(&self, q: f64, at: Correlation) -> f64 {

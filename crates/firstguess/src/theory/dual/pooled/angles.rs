@@ -94,6 +94,11 @@ impl AngleTable {
         complement * clenshaw(&self.ratio, to_unit(angle(complement)))
     }
 
+    /// Chebyshev coefficients of the difference over `1 - c`, for [`ratio`].
+    pub(super) fn into_ratio(self) -> Vec<f64> {
+        self.ratio
+    }
+
     /// Whether the table covers this correlation.
     pub(super) fn covers(at: Correlation) -> bool {
         at.complement <= 1.0
@@ -155,10 +160,29 @@ impl BeyondTable {
         self.at(complement, |part| &part.slope)
     }
 
+    /// Chebyshev coefficients of what the difference has grown by since `c = 0`, part after part, for [`grown`].
+    pub(super) fn into_areas(self) -> Vec<f64> {
+        self.parts.into_iter().flat_map(|part| part.area).collect()
+    }
+
     /// What the difference at unit variance has grown by since `c = 0`.
     pub(super) fn growth(&self, complement: f64) -> f64 {
         self.at(complement, |part| &part.area)
     }
+}
+
+/// The difference over `1 - c` from its coefficients.
+pub(super) fn ratio(coefficients: &[f64], complement: f64) -> f64 {
+    clenshaw(coefficients, to_unit(angle(complement)))
+}
+
+/// The growth beyond `c = 0` from its coefficients, part after part.
+pub(super) fn grown(coefficients: &[f64], complement: f64) -> f64 {
+    let theta = angle(complement);
+    let part = usize::from(theta > PARTS[1]);
+    let (from, to) = (PARTS[part], PARTS[part + 1]);
+    let own = &coefficients[part * NODES..(part + 1) * NODES];
+    clenshaw(own, 2.0 * (theta - from) / (to - from) - 1.0)
 }
 
 /// The difference beyond the table: what `c = 0` has, and the integral of the slope from there.

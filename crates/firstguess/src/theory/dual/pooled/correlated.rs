@@ -19,7 +19,7 @@ const DECAY: f64 = 44.0;
 /// The laws of the largest of `size` standard normals with correlation `ρ`, of one input and of two.
 #[derive(Debug)]
 pub(super) struct Correlated {
-    size: f64,
+    pub(super) size: f64,
     pub(super) rho: f64,
     axis: Axis,
     single: Vec<f64>,
@@ -30,7 +30,7 @@ pub(super) struct Correlated {
 }
 
 impl Correlated {
-    /// For `size ≥ 2` and `0 < ρ < 1`; the last few are remembered.
+    /// For `size ≥ 2` and `0 ≤ ρ < 1`; the last few are remembered.
     pub(super) fn of(size: f64, rho: f64) -> Arc<Self> {
         static LAWS: Mutex<Vec<Arc<Correlated>>> = Mutex::new(Vec::new());
         let mut laws = LAWS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -177,6 +177,46 @@ impl Extreme {
         Moments { mean, second, derivative_second: derivative, second_slope: slope }
     }
 
+    pub(super) fn function(&self) -> &Pointwise {
+        &self.function
+    }
+
+    /// Sign of the extreme of the units that a monotone function without jumps passes on.
+    pub(super) fn direction(&self) -> Option<f64> {
+        match self.law {
+            Law::Monotone { sign } if self.jumps.is_empty() => Some(sign),
+            _ => None,
+        }
+    }
+
+    /// The laws of the largest unit, correlated or not.
+    pub(super) fn law_of_units(&self) -> Arc<Correlated> {
+        self.correlated.clone().unwrap_or_else(|| Correlated::of(self.size, 0.0))
+    }
+
+    /// Points and weights for the largest unit of variance 1, in panels that end at `kinks` and resolve both variances.
+    pub(super) fn unit_points(&self, variances: [f64; 2], kinks: &[f64]) -> Vec<(f64, f64)> {
+        let Some(sign) = self.direction() else { return Vec::new() };
+        let reach = (2.0 * (DECAY + self.size.ln())).sqrt();
+        let mut edges: Vec<f64> = kinks.iter().map(|kink| sign * kink).collect();
+        for q in variances {
+            let panels = Panels::resolve(&self.function, &self.breaks, q);
+            edges.extend(panels.edges().iter().map(|e| sign * e / q.sqrt()));
+        }
+        edges.extend((-12..=12).map(f64::from));
+        close(&mut edges, -reach, reach);
+        let rule = GaussLegendre::cached(ONE_POINT);
+        let mut points = Vec::new();
+        for panel in edges.windows(2) {
+            let (half, middle) = (0.5 * (panel[1] - panel[0]), 0.5 * (panel[0] + panel[1]));
+            points.extend(rule.nodes.iter().zip(&rule.weights).map(|(x, w)| {
+                let z = middle + half * x;
+                (z, w * half * self.largest(z))
+            }));
+        }
+        points
+    }
+
     /// Density of the chosen unit's `h/√q`; jumps occur in monotone functions only.
     fn density_at(&self, x: f64) -> f64 {
         let sign = if let Law::Monotone { sign } = self.law { sign } else { 1.0 };
@@ -236,7 +276,9 @@ impl Extreme {
         match (&self.correlated, &self.law) {
             (Some(law), _) => self.beyond(law, tables, q_table).slope(at.complement),
             (None, Law::Levels(levels)) => self.level_slope(levels, q, at.complement),
-            (None, Law::Monotone { .. }) => self.pair(q, at.complement).slope,
+            (None, Law::Monotone { .. }) => self
+                .opposite(q, at, 0.0, |x| self.function.value_and_derivative(x).1)
+                .unwrap_or_else(|| self.pair(q, at.complement).slope),
         }
     }
 
@@ -256,7 +298,9 @@ impl Extreme {
             return q * self.near(tables, q_table).difference(at.complement);
         }
         match (&self.correlated, &self.law) {
-            (None, Law::Monotone { .. }) => self.pair(q, at.complement).difference,
+            (None, Law::Monotone { .. }) => self
+                .opposite(q, at, 1.0, |x| self.function.value(x))
+                .map_or_else(|| self.pair(q, at.complement).difference, |k| moments.second - k),
             (Some(_), _) | (_, Law::Levels(_)) if AngleTable::covers(at) => {
                 q * self.near(tables, q_table).difference(at.complement)
             }
@@ -313,7 +357,7 @@ impl Extreme {
     }
 
     /// Edges, in standard deviations, of panels that resolve `φ` for the two-point rule.
-    fn features(&self, q: f64, sign: f64) -> Vec<f64> {
+    pub(super) fn features(&self, q: f64, sign: f64) -> Vec<f64> {
         let root = q.sqrt();
         if self.breaks.is_empty() && root <= 2.0 * self.function.length_scale() {
             // The base panels are narrow enough.
@@ -330,7 +374,7 @@ impl Extreme {
     }
 
     /// Breaks in units of `factor`.
-    fn kinks(&self, factor: f64) -> Vec<f64> {
+    pub(super) fn kinks(&self, factor: f64) -> Vec<f64> {
         self.breaks.iter().map(|b| b / factor).collect()
     }
 

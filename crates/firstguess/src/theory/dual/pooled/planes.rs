@@ -44,7 +44,7 @@ pub(super) fn narrowest(size: f64) -> f64 {
 }
 
 impl Plane {
-    /// For `size ≥ 2` units with correlation `0 < ρ < 1`, at `0 < 1 - c < 2`.
+    /// For `size ≥ 2` units with correlation `0 ≤ ρ < 1`, at `0 < 1 - c < 2`.
     pub(super) fn new(size: f64, rho: f64, complement: f64) -> Self {
         let sine = (0.5 * complement).sqrt();
         let cosine = (1.0 - 0.5 * complement).sqrt();
@@ -66,6 +66,12 @@ impl Plane {
         let mut source =
             Source { size, sine, cosine, m, w, same: Vec::new(), different: Vec::new() };
         source.fill(complement);
+        if rho == 0.0 {
+            let Source { m, w, same, different, .. } = source;
+            let mut plane = Self { sine, u: m, w, same, different };
+            plane.trim();
+            return plane;
+        }
         let shared = rho.sqrt() * cosine * reach;
         let (target_low, target_high) =
             ((own * low - shared).max(-reach), (own * reach + shared).min(reach));
