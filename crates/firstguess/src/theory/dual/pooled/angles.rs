@@ -40,12 +40,19 @@ pub(super) fn complements() -> impl Iterator<Item = f64> {
     })
 }
 
-/// `θ` between the parts of [`BeyondTable`]: what units share alone is lost next to `θ = π`, where little else is left.
-const PARTS: [f64; 3] = [FRAC_PI_2, PI - 0.3, PI];
+/// `θ` between the parts of [`BeyondTable`]: one, or one more where units share almost everything.
+///
+/// What they have of their own is lost next to `θ = π`, where little else is left.
+const ONE_PART: [f64; 2] = [FRAC_PI_2, PI];
+const TWO_PARTS: [f64; 3] = [FRAC_PI_2, PI - 0.3, PI];
 
-/// `1 - c` at the nodes of [`BeyondTable`].
-pub(super) fn complements_beyond() -> impl Iterator<Item = f64> {
-    PARTS.windows(2).flat_map(|part| {
+fn parts(count: usize) -> &'static [f64] {
+    if count > 1 { &TWO_PARTS } else { &ONE_PART }
+}
+
+/// `1 - c` at the nodes of [`BeyondTable`] in so many parts, 1 or 2.
+pub(super) fn complements_beyond(count: usize) -> impl Iterator<Item = f64> {
+    parts(count).windows(2).flat_map(|part| {
         basis().nodes.iter().map(|t| {
             let half = 0.5 * (part[0] + 0.5 * (t + 1.0) * (part[1] - part[0]));
             2.0 * half.sin() * half.sin()
@@ -132,7 +139,8 @@ impl BeyondTable {
     pub(super) fn of_slopes(values: &[f64]) -> Self {
         let rule = GaussLegendre::cached(24);
         let mut before = 0.0;
-        let parts = PARTS.windows(2).zip(values.chunks_exact(NODES)).map(|(ends, values)| {
+        let ends = parts(values.len() / NODES);
+        let parts = ends.windows(2).zip(values.chunks_exact(NODES)).map(|(ends, values)| {
             let slope = basis().coefficients(values);
             let mut part = Part { from: ends[0], to: ends[1], slope, area: Vec::new() };
             let area = |to: f64| {
@@ -179,8 +187,9 @@ pub(super) fn ratio(coefficients: &[f64], complement: f64) -> f64 {
 /// The growth beyond `c = 0` from its coefficients, part after part.
 pub(super) fn grown(coefficients: &[f64], complement: f64) -> f64 {
     let theta = angle(complement);
-    let part = usize::from(theta > PARTS[1]);
-    let (from, to) = (PARTS[part], PARTS[part + 1]);
+    let ends = parts(coefficients.len() / NODES);
+    let part = usize::from(ends.len() > 2 && theta > ends[1]);
+    let (from, to) = (ends[part], ends[part + 1]);
     let own = &coefficients[part * NODES..(part + 1) * NODES];
     clenshaw(own, 2.0 * (theta - from) / (to - from) - 1.0)
 }

@@ -11,7 +11,7 @@
 use super::angles::{AngleTable, BeyondTable, grown, ratio};
 use super::correlated::Correlated;
 use super::extreme::Extreme;
-use super::planes::Plane;
+use super::planes::{Bends, Plane};
 use crate::math::chebyshev::ChebyshevBasis;
 use crate::theory::NoTheory;
 use crate::theory::dual::Correlation;
@@ -24,7 +24,11 @@ const TOLERANCE: f64 = 1e-10;
 const MOST: usize = 36;
 
 /// Half the width in `ln q` of the strip on which moments of a function with bends of width one are analytic.
-const STRIP: f64 = 1.4;
+const STRIP: f64 = 2.6;
+
+/// Panels as wide as this, in units of the sharpest bend, are as good as polynomial; and narrowest ones that are worth it.
+const BEND: f64 = 3.0;
+const FINEST: f64 = 0.4;
 
 /// `1 - c` from which on pairs of independent units are summed over their law.
 const OPPOSITE: f64 = 1.5;
@@ -32,8 +36,11 @@ const OPPOSITE: f64 = 1.5;
 /// Opposite inputs are a limit that costs nothing to miss by this little.
 const LARGEST: f64 = 2.0 - 1e-10;
 
+/// Range of `ln q` beyond which corners that move with the variance leave too much to a series.
+const CORNERS: f64 = 1e-3;
+
 /// Weights below this change nothing.
-const NEGLIGIBLE: f64 = 1e-19;
+const NEGLIGIBLE: f64 = 1e-16;
 
 /// Complements of the correlations of pooled values for all variances between two ends.
 #[derive(Debug, Clone)]
@@ -77,16 +84,22 @@ impl Extreme {
         }
     }
 
-    /// `(features, kinks)` of the function at all these variances.
-    fn features_of(&self, variances: &[f64], sign: f64) -> (Vec<f64>, Vec<f64>) {
+    /// Where the function bends at all these variances.
+    pub(super) fn bends(&self, variances: &[f64], sign: f64) -> Bends {
         let kinks: Vec<f64> = variances.iter().flat_map(|q| self.kinks(sign * q.sqrt())).collect();
+        let [low, high] = ends(variances);
+        let finest = BEND * self.function().length_scale() / high.sqrt();
+        // Smooth and not too steep: equal panels do. Else those that were found one by one.
+        if kinks.is_empty() && finest >= FINEST {
+            return Bends { features: Vec::new(), kinks, finest };
+        }
         let mut features = kinks.clone();
-        for q in ends(variances) {
+        for q in [low, high] {
             features.extend(self.features(q, sign));
         }
         features.sort_by(f64::total_cmp);
         features.dedup_by(|a, b| (*a - *b).abs() <= 1e-9);
-        (features, kinks)
+        Bends { features, kinks, finest: f64::INFINITY }
     }
 
     /// `½ E[f_a(A) f_b(B) + f_b(A) f_a(B)]` for each two variances, of the function or of its slope; row by row, `b ≤ a`.
@@ -99,10 +112,10 @@ impl Extreme {
     ) -> Vec<f64> {
         let n = variances.len();
         let factors: Vec<f64> = variances.iter().map(|q| sign * q.sqrt()).collect();
-        let (features, kinks) = self.features_of(variances, sign);
+        let bends = self.bends(variances, sign);
         let mut sums = vec![0.0; n * n];
         let (mut first, mut second) = (vec![0.0; n], vec![0.0; n]);
-        plane.for_each_pair(share, &features, &kinks, |a, b, weight| {
+        plane.for_each_pair(share, &bends, |a, b, weight| {
             if weight.abs() < NEGLIGIBLE {
                 return;
             }
@@ -166,7 +179,15 @@ impl Extreme {
                 self.function()
             )));
         };
-        let strip = 2.0 * STRIP / (high / low).ln();
+        let range = (high / low).ln();
+        if range > CORNERS && self.kinks(1.0).iter().any(|kink| *kink != 0.0) {
+            return Err(NoTheory::new(format!(
+                "the kernel of `{}`, which has corners away from zero, under a pool of the largest or smallest is known only where \
+                 all inputs have about one variance, these reach from {low:.3e} to {high:.3e}",
+                self.function()
+            )));
+        }
+        let strip = 2.0 * STRIP / range;
         let rate = (strip + strip.hypot(1.0)).ln();
         let mut nodes = ((-TOLERANCE.ln() / rate) as usize).clamp(3, MOST) + 2;
         let law = self.law_of_units();

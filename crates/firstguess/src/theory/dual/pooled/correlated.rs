@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// Laws that are kept: each takes some megabytes.
 const KEPT: usize = 4;
 
+/// Correlation beyond which the angles next to π have a table of their own.
+const ALMOST_EQUAL: f64 = 0.8;
+
 /// `x²/2` beyond which nothing is left of the law of one maximum.
 const DECAY: f64 = 44.0;
 
@@ -92,7 +95,8 @@ impl Correlated {
 
     /// Joint laws at the angles of [`BeyondTable`](super::angles::BeyondTable).
     pub(super) fn beyond(&self) -> &[Plane] {
-        self.beyond.get_or_init(|| self.planes(angles::complements_beyond()))
+        let parts = if self.rho > ALMOST_EQUAL { 2 } else { 1 };
+        self.beyond.get_or_init(|| self.planes(angles::complements_beyond(parts)))
     }
 
     /// The joint law at `c = ½`, which neutrality asks about at many variances.

@@ -324,9 +324,8 @@ impl Extreme {
             && self.function.homogeneity().is_none()
         {
             let factor = sign * q.sqrt();
-            let (features, kinks) = (self.features(q, *sign), self.kinks(factor));
             let mut sum = 0.0;
-            law.half().for_each_pair(1.0, &features, &kinks, |a, b, weight| {
+            law.half().for_each_pair(1.0, &self.bends(&[q], *sign), |a, b, weight| {
                 sum += weight * self.function.value(factor * a) * self.function.value(factor * b);
             });
             return sum;
@@ -337,15 +336,14 @@ impl Extreme {
     /// `E[∂p_a ∂p_b]` of correlated units at each plane: two different units of two inputs have `ρ c`.
     fn plane_slopes(&self, law: &Correlated, planes: &[Plane], q: f64) -> Vec<f64> {
         let Law::Monotone { sign } = self.law else { return vec![f64::NAN; planes.len()] };
-        let features = self.features(q, sign);
+        let bends = self.bends(&[q], sign);
         let factor = sign * q.sqrt();
-        let kinks = self.kinks(factor);
         let slope = |x: f64| self.function.value_and_derivative(factor * x).1;
         planes
             .iter()
             .map(|plane| {
                 let mut sum = 0.0;
-                plane.for_each_pair(law.rho, &features, &kinks, |a, b, weight| {
+                plane.for_each_pair(law.rho, &bends, |a, b, weight| {
                     let first = slope(a);
                     if first != 0.0 {
                         sum += weight * first * slope(b);

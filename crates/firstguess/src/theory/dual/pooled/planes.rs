@@ -26,6 +26,17 @@ const SUMMED: f64 = 2.0;
 /// Panels on which a density stays below this share of its peak are dropped.
 const NEGLIGIBLE: f64 = 1e-20;
 
+/// Where a function bends, in standard deviations.
+#[derive(Debug, Clone)]
+pub(super) struct Bends {
+    /// Edges of panels that resolve it.
+    pub(super) features: Vec<f64>,
+    /// Its corners, among them.
+    pub(super) kinks: Vec<f64>,
+    /// Panels no wider than this resolve the rest.
+    pub(super) finest: f64,
+}
+
 /// The law of `(A, B)` at one angle: `E f(A, B) = Σ (same + different) f` over `w > 0`, for symmetric `f`.
 #[derive(Debug, Clone)]
 pub(super) struct Plane {
@@ -139,14 +150,14 @@ impl Plane {
 
     /// Calls `f(A, B, weight)`, `A ≤ B`, on a rule for the law in which pairs of different units count `share` times.
     ///
-    /// `features` are places where the integrand bends, in `A` and in `B` alike, and `kinks` where it does so sharply.
+    /// The integrand bends at the same places in `A` and in `B`.
     pub(super) fn for_each_pair(
         &self,
         share: f64,
-        features: &[f64],
-        kinks: &[f64],
+        bends: &Bends,
         mut f: impl FnMut(f64, f64, f64),
     ) {
+        let Bends { features, kinks, finest } = bends;
         let rule = GaussLegendre::cached(PER_PANEL);
         let columns = self.u.nodes.len();
         let mut outer = self.w.edges.clone();
@@ -161,6 +172,9 @@ impl Plane {
         let (first, last) = self.w.ends();
         close(&mut outer, first, last);
         thin(&mut outer, 0.02_f64.min(0.3 * cosine), &crossings(kinks, self.sine));
+        split(&mut outer, finest / self.sine);
+        let mut along_u = self.u.edges.clone();
+        split(&mut along_u, *finest);
         let (low, high) = self.u.ends();
         let mut row = vec![0.0; columns];
         let mut edges = Vec::new();
@@ -172,7 +186,7 @@ impl Plane {
                 self.row(w, share, &mut row);
                 let d = self.sine * w;
                 edges.clear();
-                edges.extend_from_slice(&self.u.edges);
+                edges.extend_from_slice(&along_u);
                 edges.extend(features.iter().flat_map(|e| [e - d, e + d]));
                 close(&mut edges, low, high);
                 for piece in edges.windows(2) {
@@ -275,6 +289,20 @@ impl Source {
         let slopes = alone * normal_cdf(tilt + turn) * normal_cdf(tilt - turn);
         self.different[place] = 4.0 * sine * k * (k - 1.0) * rest * slopes;
     }
+}
+
+/// Cuts panels that are wider than `finest` into equal parts.
+fn split(edges: &mut Vec<f64>, finest: f64) {
+    let cuts: Vec<f64> = edges
+        .windows(2)
+        .flat_map(|panel| {
+            let (start, width) = (panel[0], panel[1] - panel[0]);
+            let parts = (width / finest).ceil().max(1.0) as usize;
+            (1..parts).map(move |k| start + width * k as f64 / parts as f64)
+        })
+        .collect();
+    edges.extend(cuts);
+    edges.sort_by(f64::total_cmp);
 }
 
 /// `left · right`, row by row, with `inner` columns on the left and `columns` on the right.

@@ -24,7 +24,8 @@ fn tables_agree_with_the_scalar_kernel() {
         ("tanh", PoolKind::Max, 2, [0.8, 1.0, 1.7, 2.4]),
         ("softplus", PoolKind::Min, 4, [0.3, 2.9, 3.0, 1.0]),
         ("sigmoid", PoolKind::Max, 9, [1.0, 1.0 + 1e-8, 1.0 + 3e-8, 1.0]),
-        ("selu", PoolKind::Max, 3, [1.0, 1.0 + 1e-6, 1.0 + 3e-6, 1.0]),
+        ("selu", PoolKind::Max, 3, [0.6, 1.0, 1.5, 1.1]),
+        ("hard_tanh", PoolKind::Max, 2, [1.0, 1.0 + 1e-7, 1.0 + 3e-7, 1.0]),
     ] {
         let dual = Dual::pooled(function(name), kind, size, 0.0).unwrap();
         for c in [-1.0, -0.7, 0.2, 0.95, 1.0 - 1e-9, 1.0] {
@@ -104,5 +105,6 @@ fn what_has_no_table_says_so() {
     assert!(of("gelu", &[1.0, 2.0]).unwrap_err().reason.contains("turns or jumps"));
     assert!(of("sign", &[1.0, 2.0]).unwrap_err().reason.contains("turns or jumps"));
     assert!(of("tanh", &[1e-9, 1e9]).unwrap_err().reason.contains("too far apart"));
+    assert!(of("hard_tanh", &[1.0, 2.0]).unwrap_err().reason.contains("corners"));
     assert!(of("gelu", &[1.0, 1.0]).is_ok());
 }
