@@ -20,9 +20,11 @@ mod pooled;
 mod resolved;
 mod series;
 mod straight;
+mod tabulated;
 
 pub use pointwise::Pointwise;
 pub use pooled::{MAX_POOL, Pooling};
+pub(in crate::theory) use tabulated::{MomentTable, NODES, PIECE, converged, place};
 
 use crate::spec::activation::{Activation, Parity};
 use crate::spec::layer::PoolKind;
@@ -31,6 +33,7 @@ use closed::Closed;
 use general::General;
 use pooled::{Pooled, PooledAt};
 use std::sync::OnceLock;
+use tabulated::{Tabulated, TabulatedAt};
 
 /// A correlation that keeps its digits at both ends: `c` near zero and `1 - c` near zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -125,6 +128,7 @@ enum Form {
     Closed(Closed),
     General(Box<General>),
     Pooled(Pooled),
+    Tabulated(Tabulated),
 }
 
 impl Dual {
@@ -199,6 +203,24 @@ impl Dual {
         Self { function, pooling: None, form, tangent: OnceLock::new() }
     }
 
+    /// The same function, to 1e-10 and fast, for maps that are asked at very many variances.
+    ///
+    /// Closed forms and positively homogeneous functions are fast as they are.
+    #[must_use]
+    pub(in crate::theory) fn tabulated(self) -> Self {
+        if matches!(self.form, Form::Closed(_) | Form::Tabulated(_)) || self.homogeneous().is_some()
+        {
+            return self;
+        }
+        let (function, pooling) = (self.function.clone(), self.pooling);
+        Self {
+            function,
+            pooling,
+            form: Form::Tabulated(Tabulated::new(self)),
+            tangent: OnceLock::new(),
+        }
+    }
+
     /// The pool that follows the function.
     pub fn pooling(&self) -> Option<Pooling> {
         self.pooling
@@ -248,6 +270,7 @@ impl Dual {
             Form::Closed(closed) => closed.moments(q),
             Form::General(general) => general.moments(q),
             Form::Pooled(pooled) => pooled.moments(q),
+            Form::Tabulated(tabulated) => tabulated.moments(q),
         }
     }
 
@@ -275,6 +298,7 @@ impl Dual {
             Form::Closed(closed) => State::Closed(closed),
             Form::General(general) => State::General(general.at(q)),
             Form::Pooled(pooled) => State::Pooled(pooled.at(q)),
+            Form::Tabulated(tabulated) => State::Tabulated(tabulated.at(q)),
         };
         DualAt { dual: self, q, state }
     }
@@ -296,6 +320,7 @@ impl Dual {
             Form::General(general) => general.cross_kernel(q1, q2, c),
             // Pools are prepared for one variance at a time; the geometric mean is exact where they are homogeneous.
             Form::Pooled(pooled) => pooled.at((q1 * q2).sqrt()).kernel(Correlation::new(c)),
+            Form::Tabulated(tabulated) => tabulated.exact().cross_kernel(q1, q2, c),
         }
     }
 
@@ -304,8 +329,10 @@ impl Dual {
         if q <= 0.0 {
             return self.function.value(0.0).powi(4);
         }
-        if let Form::Pooled(pooled) = &self.form {
-            return pooled.fourth_moment(q);
+        match &self.form {
+            Form::Pooled(pooled) => return pooled.fourth_moment(q),
+            Form::Tabulated(tabulated) => return tabulated.exact().fourth_moment(q),
+            Form::Closed(_) | Form::General(_) => {}
         }
         general::expectation(&self.function, q, |value| value.powi(4))
     }
@@ -354,6 +381,7 @@ enum State<'a> {
     Closed(&'a Closed),
     General(general::GeneralAt<'a>),
     Pooled(PooledAt<'a>),
+    Tabulated(TabulatedAt<'a>),
 }
 
 impl DualAt<'_> {
@@ -368,6 +396,7 @@ impl DualAt<'_> {
             State::Closed(closed) => closed.moments(self.q),
             State::General(at) => at.moments(),
             State::Pooled(at) => at.moments(),
+            State::Tabulated(at) => at.moments(),
         }
     }
 
@@ -377,6 +406,7 @@ impl DualAt<'_> {
             State::Closed(closed) => closed.kernel_at(self.q, correlation),
             State::General(at) => at.kernel(correlation),
             State::Pooled(at) => at.kernel(correlation),
+            State::Tabulated(at) => at.kernel(correlation),
         }
     }
 
@@ -386,6 +416,7 @@ impl DualAt<'_> {
             State::Closed(closed) => closed.slope(self.q, correlation),
             State::General(at) => at.slope(correlation),
             State::Pooled(at) => at.slope(correlation),
+            State::Tabulated(at) => at.slope(correlation),
         }
     }
 
@@ -395,6 +426,7 @@ impl DualAt<'_> {
             State::Closed(closed) => closed.difference(self.q, correlation),
             State::General(at) => at.difference(correlation),
             State::Pooled(at) => at.difference(correlation),
+            State::Tabulated(at) => at.difference(correlation),
         }
     }
 
