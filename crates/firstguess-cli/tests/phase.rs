@@ -99,7 +99,7 @@ fn critical_takes_a_network_as_well() {
     refused(&["critical", "--bias-variance", "0"], &["MODEL"]);
 }
 
-/// The layers that a model repeats, its own place marked; what repeats no plain layer has no diagram, and says why.
+/// The layers that a model repeats, its own place marked.
 #[test]
 fn the_phase_of_a_model_is_that_of_its_layers() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
@@ -110,11 +110,60 @@ fn the_phase_of_a_model_is_that_of_its_layers() {
     assert_eq!(found["point"]["phase"], "edge_of_chaos");
     let moved = json(&["phase", &model, "--resolution", "5", "--point", "3,0.05"]);
     assert_eq!(moved["point"]["phase"], "chaotic");
-    let folder = tempfile::tempdir().expect("a folder");
-    let normed = folder.path().join("normed.toml");
-    let text = "[network]\nlayers = [{ repeat = 5, layers = [{ dense = 16 }, \"layer_norm\", \"relu\"] }, { dense = 10 }]\n";
-    fs::write(&normed, format!("name = \"normed\"\n[data]\ndataset = \"digits\"\n[init]\nscheme = \"he_normal\"\n{text}"))
-        .expect("writable");
-    refused(&["phase", &normed.display().to_string()], &["no phase diagram", "normalisations"]);
     refused(&["phase", &model, "--activation", "relu"], &["cannot be used with"]);
+}
+
+/// With norms, dropout or residual branches the diagram is that of the repeated block, `predict` names its limit, and a sweep
+/// of such networks has a diagram too; what repeats nothing says why there is none.
+#[test]
+fn the_phase_of_a_model_of_blocks_is_that_of_its_blocks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spec = |name: &str, layers: &str| {
+        let path = folder.path().join(name);
+        let text = format!(
+            "name = \"blocks\"\n[data]\ndataset = \"digits\"\n[init]\nscheme = \"explicit\"\nweight_variance = 1.5\n\
+             bias_variance = 0.1\n[network]\nlayers = [{layers}]\n"
+        );
+        fs::write(&path, text).expect("writable");
+        path.display().to_string()
+    };
+    let of = |block: &str| {
+        format!("{{ dense = 16 }}, {{ repeat = 5, layers = [{block}] }}, {{ dense = 10 }}")
+    };
+    let normed = spec("normed.toml", &of("\"layer_norm\", \"relu\", { dense = 16 }"));
+    let found = json(&["phase", &normed, "--resolution", "5"]);
+    assert_eq!(found["activation"], "blocks of layer_norm, relu, dense");
+    // (σ_w²/2)/(σ_w²/2 + σ_b²), and order wherever there are biases.
+    let chi = found["point"]["chi_1"].as_f64().expect("a number");
+    assert!((chi - 0.75 / 0.85).abs() < 1e-9, "{chi}");
+    assert_eq!(found["point"]["phase"], "ordered");
+    let answer = json(&["predict", &normed]);
+    assert_eq!(answer["phase"], "ordered");
+    assert_eq!(answer["block"]["repeats"], 5);
+    assert!((answer["chi_1"].as_f64().expect("a number") - chi).abs() < 1e-9);
+    let text = firstguess(&["phase", &normed, "--resolution", "8"]).stdout;
+    assert!(text.contains("per block") && text.contains("o  ordered"), "{text}");
+    let stream =
+        spec("stream.toml", &of("{ residual = [\"layer_norm\", \"relu\", { dense = 16 }] }"));
+    let text = firstguess(&["predict", &stream]).stdout;
+    assert!(text.contains("edge of chaos: a block far down"), "{text}");
+    let once = spec("once.toml", "{ dense = 16 }, \"layer_norm\", \"relu\", { dense = 10 }");
+    refused(&["phase", &once], &["no phase diagram", "normalisations", "repeated"]);
+    // A sweep over it, predicted.
+    let grid = folder.path().join("grid.toml");
+    let text = format!(
+        "command = \"predict\"\nspec = \"{normed}\"\n[grid]\ninit.weight_variance = [1, 2]\ninit.bias_variance = [0, 0.1]\n"
+    );
+    fs::write(&grid, text).expect("writable");
+    let results = folder.path().join("results").display().to_string();
+    let swept = firstguess(&["sweep", &grid.display().to_string(), "-o", &results]);
+    assert_eq!(swept.code, Some(0), "{}", swept.stderr);
+    let found = json(&["phase", "--from", &results]);
+    let phases: Vec<&str> = found["cells"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|cell| cell["phase"].as_str())
+        .collect();
+    assert_eq!(phases, ["edge_of_chaos", "edge_of_chaos", "ordered", "ordered"]);
 }

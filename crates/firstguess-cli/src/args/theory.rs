@@ -86,8 +86,8 @@ pub(crate) struct CriticalArgs {
 
 #[derive(Debug, Clone, Arguments)]
 pub(crate) struct PhaseArgs {
-    /// A spec file (TOML) or an ONNX model (.onnx), whose repeated layers are asked about and whose place is marked; or give an
-    /// activation
+    /// A spec file (TOML) or an ONNX model (.onnx), whose repeated layers or blocks are asked about and whose place is marked;
+    /// or give an activation
     #[arg(value_name = "MODEL", conflicts_with_all = ["from", "activation", "pool", "pool_correlation"])]
     pub(crate) model: Option<PathBuf>,
     /// Name, such as relu, tanh or leaky_relu(0.1), or an expression in x

@@ -23,10 +23,7 @@ pub(crate) fn run(args: &PhaseArgs, out: &mut Printer) -> anyhow::Result<ExitSta
     let target = args.output.as_deref().map(target).transpose()?;
     let diagram = match (&args.from, &args.model, &args.activation) {
         (Some(folder), _, wanted) => from_sweep::diagram(folder, wanted.as_ref())?,
-        (None, Some(path), _) => {
-            let (phi, layer) = repeated_layers(path, out.settings().seed)?;
-            computed(args, &phi, Some(layer))
-        }
+        (None, Some(path), _) => of_model(args, path, out)?,
         (None, None, Some(activation)) => {
             let phi = dual(activation, args.pool, args.pool_correlation)?;
             computed(args, &phi, None)
@@ -56,26 +53,51 @@ pub(crate) fn run(args: &PhaseArgs, out: &mut Printer) -> anyhow::Result<ExitSta
 
 /// The diagram with the point that the flags name, else that of the model.
 fn computed(args: &PhaseArgs, phi: &Dual, own: Option<LayerVariance>) -> PhaseDiagram {
-    let axis = |Range { low, high }| Axis { low, high, points: args.resolution };
-    let diagram = PhaseDiagram::new(phi, axis(args.weight_variance), axis(args.bias_variance));
-    let named = args.point.map(|Point { weight_variance: weight, bias_variance: bias }| {
-        LayerVariance { weight, bias }
-    });
-    match named.or(own) {
+    let (weight, bias) = axes(args);
+    let diagram = PhaseDiagram::new(phi, weight, bias);
+    match named(args).or(own) {
         Some(point) => diagram.with_point(phi, point),
         None => diagram,
     }
 }
 
-/// What the depth of a model repeats, with its pool, and its variances.
-fn repeated_layers(path: &Path, seed: Option<u64>) -> anyhow::Result<(Dual, LayerVariance)> {
-    match predict::network::repeated_layers(path, seed)? {
-        Ok(bulk) => Ok((bulk.dual(), bulk.layer)),
-        Err(why) => bail!(
-            "`{}` has no phase diagram: {why}; `firstguess phase --activation A` has that of equal plain layers",
+/// Both axes, weights first.
+fn axes(args: &PhaseArgs) -> (Axis, Axis) {
+    let axis = |Range { low, high }| Axis { low, high, points: args.resolution };
+    (axis(args.weight_variance), axis(args.bias_variance))
+}
+
+/// The point that the flags name.
+fn named(args: &PhaseArgs) -> Option<LayerVariance> {
+    args.point.map(|Point { weight_variance: weight, bias_variance: bias }| LayerVariance {
+        weight,
+        bias,
+    })
+}
+
+/// The diagram of what the depth of a model repeats: equal plain layers, or blocks with norms, dropout or residual branches.
+fn of_model(args: &PhaseArgs, path: &Path, out: &mut Printer) -> anyhow::Result<PhaseDiagram> {
+    let prediction = predict::network::prediction(path, out.settings().seed)?;
+    let (bulk, block) = (prediction.bulk, prediction.block);
+    let block = match (bulk, block) {
+        (Ok(bulk), _) => return Ok(computed(args, &bulk.dual(), Some(bulk.layer))),
+        (Err(_), Ok(found)) => found.block,
+        (Err(layers), Err(blocks)) => bail!(
+            "`{}` has no phase diagram: {layers}; and of its blocks: {blocks}. `firstguess phase --activation A` has that \
+             of equal plain layers",
             path.display()
         ),
+    };
+    let (weight, bias) = axes(args);
+    let diagram = PhaseDiagram::of_block(&block, weight, bias);
+    let own = block.layer();
+    if own.is_none() && args.point.is_none() {
+        out.note("the layers of a block are drawn with different variances: no one place in the diagram is the model's")?;
     }
+    Ok(match named(args).or(own) {
+        Some(point) => diagram.with_block(&block, point),
+        None => diagram,
+    })
 }
 
 enum Target<'a> {
@@ -107,8 +129,9 @@ const ROWS: usize = 11;
 const BESIDE: usize = 19;
 
 /// Its letters.
-const LEGEND: [(char, &str); 6] = [
+const LEGEND: [(char, &str); 7] = [
     ('o', "ordered, deeply prejudiced: gradients vanish, all inputs get one class"),
+    ('v', "ordered, prejudiced: gradients vanish, most networks favour a class"),
     ('=', "edge of chaos: gradients keep their size"),
     ('x', "chaotic, deeply prejudiced: gradients explode, all inputs get one class"),
     ('p', "chaotic, prejudiced: gradients explode, most networks favour a class"),
@@ -120,6 +143,7 @@ fn letter(cell: &Cell) -> char {
     match (cell.phase, cell.prejudice) {
         (Some(Phase::EdgeOfChaos), _) => '=',
         (_, Some(Prejudice::Neutrality)) => 'n',
+        (Some(Phase::Ordered), Some(Prejudice::Prejudice)) => 'v',
         (Some(Phase::Ordered), _) => 'o',
         (_, Some(Prejudice::Prejudice)) => 'p',
         (Some(Phase::Chaotic), _) => 'x',
@@ -164,7 +188,7 @@ fn print(diagram: &PhaseDiagram, out: &mut Printer) -> anyhow::Result<()> {
         out.lines(&format!("{both}\n"))?;
     }
     if let Some(point) = &diagram.point {
-        out.lines(&described(point))?;
+        out.lines(&described(point, diagram.blocks))?;
     }
     out.lines(&lines(diagram, out))?;
     out.note(
@@ -174,15 +198,16 @@ fn print(diagram: &PhaseDiagram, out: &mut Printer) -> anyhow::Result<()> {
 }
 
 /// The point that was asked about, in words.
-fn described(point: &Cell) -> String {
+fn described(point: &Cell, blocks: bool) -> String {
     let meaning = LEGEND.iter().find(|(known, _)| *known == letter(point));
     let meaning = meaning.map_or("theory says nothing of it", |(_, meaning)| meaning);
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), digits);
     format!(
-        "at σ_w² = {}, σ_b² = {}: {meaning}\n  χ₁ = {}, q* = {}, c* = {}\n\n",
+        "at σ_w² = {}, σ_b² = {}: {meaning}\n  χ₁ = {}{}, q* = {}, c* = {}\n\n",
         given(point.weight_variance),
         given(point.bias_variance),
         number(point.chi_1),
+        if blocks { " per block" } else { "" },
         number(point.q_star),
         number(point.c_star()),
     )

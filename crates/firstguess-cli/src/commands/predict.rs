@@ -14,7 +14,7 @@ use firstguess::theory::kernel::LayerStatistics;
 use firstguess::theory::log_periodic::{LogPeriodicMap, PeriodicFixedPoints};
 use firstguess::theory::mean_field::{LayerVariance, Spread};
 use firstguess::theory::phase::{Asymptotics, FixedPoint, Phase, Prejudice, VarianceFate};
-use firstguess::theory::predict::{FiniteWidth, PrejudicePrediction};
+use firstguess::theory::predict::{BlockLimit, FiniteWidth, PrejudicePrediction, RepeatedBlock};
 use firstguess::theory::prejudice::ClassGradients;
 use firstguess::theory::preserved::Preserved;
 use firstguess::theory::{NoTheory, Predicted};
@@ -51,6 +51,8 @@ struct Answer {
     question: Map<String, Value>,
     /// The layers that depth repeats: their function and variances.
     bulk: Result<Bulk, NoTheory>,
+    /// The block that it repeats instead, where these layers are not plain.
+    block: Option<RepeatedBlock>,
     /// The layers with weights.
     layers: Vec<LayerState>,
     /// Where the numbers are not those of the inputs, and of how many of them they are.
@@ -139,12 +141,30 @@ impl Answer {
         field(&self.bulk.as_ref().map_err(Clone::clone)?.limit).clone()
     }
 
+    /// The same of ever more blocks, where these are what depth repeats.
+    fn limit_of<T: Clone>(
+        &self,
+        blocks: fn(&BlockLimit) -> Option<T>,
+        layers: fn(&Asymptotics) -> &Result<T, NoTheory>,
+    ) -> Result<T, NoTheory> {
+        match &self.block {
+            Some(found) => blocks(&found.limit)
+                .ok_or_else(|| NoTheory::new("its blocks have no such limit, or no way back")),
+            None => self.limit(layers),
+        }
+    }
+
     fn phase(&self) -> Result<Phase, NoTheory> {
-        self.limit(|limit| &limit.phase)
+        self.limit_of(|blocks| blocks.phase, |limit| &limit.phase)
     }
 
     fn prejudice(&self) -> Result<Prejudice, NoTheory> {
-        self.limit(|limit| &limit.prejudice)
+        self.limit_of(|blocks| blocks.prejudice, |limit| &limit.prejudice)
+    }
+
+    /// `χ₁` of a layer, or of a block.
+    fn chi(&self) -> Predicted {
+        self.limit_of(|blocks| blocks.chi, |limit| &limit.chi_1)
     }
 
     fn fixed_points(&self) -> &[FixedPoint] {

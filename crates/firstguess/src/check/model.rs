@@ -248,6 +248,7 @@ pub fn predict_model(
     prediction.kernel_gap = known.kernel_gap;
     let Some(why) = &translation.ended else {
         prediction.bulk = known.bulk;
+        prediction.block = known.block;
         prediction.prejudice = known.prejudice;
         prediction.loss = known.loss;
         return Ok((Some(network), prediction));
@@ -259,6 +260,7 @@ pub fn predict_model(
         layer.finite_width = Err(beyond.clone());
     }
     prediction.bulk = Err(beyond.clone());
+    prediction.block = Err(beyond.clone());
     prediction.prejudice = Err(beyond.clone());
     prediction.loss = Err(beyond);
     Ok((None, prediction))
@@ -296,6 +298,7 @@ fn nothing(model: &Model, data: Option<&Dataset>, reason: &str) -> Prediction {
         kernel_gap: None,
         layers: layers.collect(),
         bulk: Err(absent.clone()),
+        block: Err(absent.clone()),
         prejudice: Err(absent.clone()),
         loss: Err(absent),
     }

@@ -3,7 +3,7 @@
 use super::{Report, SCHEMA_VERSION};
 use crate::theory::kernel::LayerStatistics;
 use crate::theory::phase::Asymptotics;
-use crate::theory::predict::{Bulk, LayerPrediction, Prediction};
+use crate::theory::predict::{BlockLimit, Bulk, LayerPrediction, Prediction, RepeatedBlock};
 use crate::theory::{NoTheory, Predicted};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -97,7 +97,11 @@ pub fn prediction_fields(prediction: &Prediction) -> Fields {
     let fields = Fields::new();
     let fields = match &prediction.bulk {
         Ok(bulk) => bulk_fields(fields, bulk),
-        Err(why) => fields.missing("phase", why).missing("chi_1", why),
+        Err(why) => match &prediction.block {
+            Ok(found) => limit_fields(fields.with("activation", found.name()), &found.limit)
+                .with("block", block_fields(found).into_value()),
+            Err(_) => fields.missing("phase", why).missing("chi_1", why),
+        },
     };
     let guess = prediction.prejudice.as_ref().map_err(Clone::clone).map(|guess| {
         Fields::new()
@@ -121,6 +125,32 @@ pub fn prediction_fields(prediction: &Prediction) -> Fields {
         .named("guess", &guess)
         .predicted("loss", &prediction.loss)
         .with("layers", prediction.layers.iter().map(layer_value).collect::<Vec<_>>())
+}
+
+/// The block that a network repeats and where that leads.
+pub fn block_fields(found: &RepeatedBlock) -> Fields {
+    let fields = Fields::new()
+        .with("layers", found.block.to_string())
+        .with("repeats", found.block.repeats());
+    limit_fields(fields, &found.limit)
+}
+
+/// Null where nothing settles, or the way back has no theory; `chi_1` is the factor of one block.
+fn limit_fields(fields: Fields, limit: &BlockLimit) -> Fields {
+    let unknown = NoTheory::new("the signal of a block has no limit, or its way back no theory");
+    let of = |value: Option<f64>| value.ok_or_else(|| unknown.clone());
+    let q_star = match (limit.q_star, limit.c_star_complement) {
+        (None, Some(_)) => Err(NoTheory::new("every variance is a fixed point")),
+        (found, _) => of(found),
+    };
+    fields
+        .predicted("q_star", &q_star)
+        .predicted("chi_1", &of(limit.chi))
+        .predicted("c_star", &of(limit.c_star()))
+        .predicted("one_minus_c_star", &of(limit.c_star_complement))
+        .predicted("gamma_star", &of(limit.gamma_star()))
+        .with("phase", limit.phase)
+        .with("prejudice", limit.prejudice)
 }
 
 fn bulk_fields(fields: Fields, bulk: &Bulk) -> Fields {

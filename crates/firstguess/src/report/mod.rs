@@ -6,6 +6,7 @@ mod html;
 mod json;
 mod label_errors;
 mod model;
+mod phase;
 pub mod phase_diagram;
 pub mod picture;
 pub mod reproduction;
@@ -15,7 +16,7 @@ mod terminal;
 mod text;
 
 pub use audit::AuditReport;
-pub use json::{Fields, prediction_fields};
+pub use json::{Fields, block_fields, prediction_fields};
 pub use label_errors::{LabelReport, LabelledExample, MATRIX_CLASSES};
 pub use model::{AsFound, ModelSummary, ModuleSummary};
 pub use spark::{sparkline, sparkline_between};

@@ -1,14 +1,13 @@
 //! The report on a terminal: verdict first, then layers, guesses and findings, on one screen.
 
-use super::Report;
 use super::spark::sparkline;
 use super::text::{self, bar, estimate, in_ascii, left, number, relative_error, right, value};
+use super::{Report, phase};
 use crate::finding::{Finding, Severity};
 use crate::measure::engine::LayerPaths;
 use crate::measure::{Estimate, LayerMeasurement};
 use crate::theory::Predicted;
 use crate::theory::mean_field::Spread;
-use crate::theory::phase::{Phase, Prejudice};
 use crate::theory::predict::LayerPrediction;
 use std::fmt::Write as _;
 
@@ -205,34 +204,7 @@ impl Report {
     }
 
     pub(super) fn phase_line(&self) -> String {
-        let bulk = match &self.prediction.bulk {
-            Ok(bulk) => bulk,
-            Err(why) => return format!("no theory: {why}"),
-        };
-        let limit = &bulk.limit;
-        let phase = match &limit.phase {
-            Ok(Phase::Ordered) => "ordered: inputs merge, gradients vanish with depth",
-            Ok(Phase::EdgeOfChaos) => "edge of chaos: signals and gradients survive",
-            Ok(Phase::Chaotic) => "chaotic: inputs separate, gradients grow with depth",
-            Err(_) => "unknown",
-        };
-        let mut text = phase.to_owned();
-        if let Ok(chi) = limit.chi_1 {
-            text += &format!(" (χ₁ = {chi:.4} per layer");
-            if let Ok(scale) = limit.gradient_depth_scale
-                && scale.abs() < 1e4
-            {
-                text += &format!(", e-fold every {:.1} layers", scale.abs());
-            }
-            text.push(')');
-        }
-        let bias = match &limit.prejudice {
-            Ok(Prejudice::Neutrality) => "; deep networks stay neutral",
-            Ok(Prejudice::Prejudice) => "; deep networks are biased",
-            Ok(Prejudice::DeepPrejudice) => "; deep networks send all inputs to one class",
-            Err(_) => "",
-        };
-        text + bias
+        phase::line(&self.prediction)
     }
 
     /// What the widths at hand do to the numbers of infinite width, at both ends of the network.

@@ -58,7 +58,9 @@ const LIMITS: [Source; 12] = [
     ("prejudice", Text, "prejudice"),
 ];
 
-const PREDICT: [Source; 22] = [
+const PREDICT: [Source; 23] = [
+    // Of a spec: the field `activation` of a question without one has that name already.
+    ("repeated_activation", Text, "activation"),
     ("q_star", Number, "q_star"),
     ("q_slope", Number, "q_slope"),
     ("chi_1", Number, "chi_1"),

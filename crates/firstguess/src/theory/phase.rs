@@ -147,18 +147,10 @@ pub fn asymptotics(phi: &Dual, layer: LayerVariance, first: Spread) -> Asymptoti
             Err(NoTheory::new("infinite: all inputs share one direction"))
         }
     });
-    let phase = classify(&chi_1, &complement);
-    let at_edge = phase == Ok(Phase::EdgeOfChaos);
-    let prejudice = complement.clone().map(|eps| {
-        // A hair above the edge the limit is a hair below c = 1, for all the depths at which anyone builds.
-        if eps <= 0.0 || (at_edge && eps < MERGED) {
-            Prejudice::DeepPrejudice
-        } else if eps > 0.5 {
-            Prejudice::Neutrality
-        } else {
-            Prejudice::Prejudice
-        }
-    });
+    let (name, bias) = classified(chi_1.clone().ok(), complement.clone().ok());
+    // Each is known where the number behind it is.
+    let phase = name.ok_or_else(|| reason(&chi_1));
+    let prejudice = bias.ok_or_else(|| reason(&complement));
     Asymptotics {
         depth_scale_q: depth_scale(&q_slope),
         depth_scale_c: depth_scale(&correlation_slope),
@@ -202,16 +194,37 @@ impl Asymptotics {
     }
 }
 
-fn classify(chi_1: &Predicted, complement: &Predicted) -> Result<Phase, NoTheory> {
-    let chi = chi_1.clone()?;
-    let merged = complement.as_ref().is_ok_and(|eps| *eps < MERGED);
-    Ok(if (chi - 1.0).abs() <= EDGE_TOLERANCE && (merged || complement.is_err() || chi <= 1.0) {
-        Phase::EdgeOfChaos
-    } else if chi < 1.0 {
-        Phase::Ordered
-    } else {
-        Phase::Chaotic
-    })
+/// Names a limit by the factor on gradients and by the correlation that is left, as far as they are known.
+pub(super) fn classified(
+    chi_1: Option<f64>,
+    complement: Option<f64>,
+) -> (Option<Phase>, Option<Prejudice>) {
+    let phase = chi_1.map(|chi| {
+        let merged = complement.is_none_or(|eps| eps < MERGED);
+        if (chi - 1.0).abs() <= EDGE_TOLERANCE && (merged || chi <= 1.0) {
+            Phase::EdgeOfChaos
+        } else if chi < 1.0 {
+            Phase::Ordered
+        } else {
+            Phase::Chaotic
+        }
+    });
+    let at_edge = phase == Some(Phase::EdgeOfChaos);
+    let prejudice = complement.map(|eps| {
+        // A hair above the edge the limit is a hair below c = 1, for all the depths at which anyone builds.
+        if eps <= 0.0 || (at_edge && eps < MERGED) {
+            Prejudice::DeepPrejudice
+        } else if eps > 0.5 {
+            Prejudice::Neutrality
+        } else {
+            Prejudice::Prejudice
+        }
+    });
+    (phase, prejudice)
+}
+
+fn reason(missing: &Predicted) -> NoTheory {
+    missing.clone().err().unwrap_or_else(|| NoTheory::new("not a number"))
 }
 
 fn depth_scale(slope: &Predicted) -> Predicted {

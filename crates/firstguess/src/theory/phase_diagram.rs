@@ -3,6 +3,7 @@
 //! Every number that a cell needs is a smooth function of `ln q` (and of the angle `θ = arccos c`), so that an activation
 //! is integrated at a few hundred points and the 65 536 cells of a 256 × 256 grid only evaluate polynomials.
 
+mod block;
 mod curves;
 mod diagram;
 mod neutrality;
@@ -11,28 +12,11 @@ pub use curves::{Curves, EdgeCurve, Point};
 pub use diagram::{Axis, PhaseDiagram};
 
 use super::critical::CriticalPoint;
-use super::dual::{Correlation, Dual, Moments};
+use super::dual::{Correlation, Dual, MomentTable, Moments};
 use super::mean_field::LayerVariance;
-use super::phase::{EDGE_TOLERANCE, Phase, Prejudice, scan_grid};
+use super::phase::{Phase, Prejudice, classified, scan_grid};
 use super::{NoTheory, critical};
-use crate::math::chebyshev::{ChebyshevBasis, clenshaw};
 use crate::math::roots;
-use std::collections::HashMap;
-use std::f64::consts::FRAC_PI_2;
-use std::sync::Arc;
-
-/// Width of one piece in `ln q`, and nodes in it.
-const PIECE: f64 = 1.25;
-const NODES: usize = 16;
-
-/// Nodes in the angle.
-const ANGLES: usize = 40;
-
-/// Coefficients that are left at the end of a converged piece, relative to the largest.
-const CONVERGED: f64 = 3e-12;
-
-/// Inputs whose `1 - c*` is below this count as merged where gradients are critical.
-const MERGED: f64 = 1e-2;
 
 /// One cell of a phase diagram: centred, uncorrelated inputs of mean square 1, infinitely many equal layers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,24 +70,9 @@ pub struct PhaseTable<'a> {
     phi: &'a Dual,
     /// Moments at unit variance, where the activation is positively homogeneous.
     unit: Option<Moments>,
-    pieces: HashMap<i64, Piece>,
-    angles: HashMap<i64, Option<AnglePiece>>,
-    basis: Arc<ChebyshevBasis>,
+    table: MomentTable,
     /// `ln q` and moments on the grid on which roots are looked for.
     scan: Vec<(f64, Moments)>,
-}
-
-/// `ln E φ²`, `E φ'²/(E φ²/q)` and the slope, relative, over one piece.
-#[derive(Debug)]
-enum Piece {
-    Table([Vec<f64>; 3]),
-    Direct,
-}
-
-/// `D/(q ε)` over `ln q` and `θ`: for each power of the angle a polynomial in `ln q`.
-#[derive(Debug)]
-struct AnglePiece {
-    by_angle: Vec<Vec<f64>>,
 }
 
 impl<'a> PhaseTable<'a> {
@@ -115,120 +84,27 @@ impl<'a> PhaseTable<'a> {
         } else {
             scan_grid(phi).into_iter().map(|ln_q| (ln_q, phi.scan_moments(ln_q.exp()))).collect()
         };
-        Self {
-            phi,
-            unit,
-            pieces: HashMap::new(),
-            angles: HashMap::new(),
-            basis: Arc::new(ChebyshevBasis::new(NODES)),
-            scan,
-        }
+        Self { phi, unit, table: MomentTable::default(), scan }
     }
 
-    fn place(ln_q: f64) -> (i64, f64) {
-        let position = ln_q / PIECE;
-        let index = position.floor();
-        #[expect(clippy::cast_possible_truncation, reason = "ln q of an f64 is below 710")]
-        let key = index as i64;
-        (key, 2.0 * (position - index) - 1.0)
-    }
-
-    fn nodes_of(&self, key: i64) -> Vec<f64> {
-        let start = key as f64 * PIECE;
-        self.basis.nodes.iter().map(|t| start + 0.5 * PIECE * (t + 1.0)).collect()
-    }
-
-    fn piece(&mut self, key: i64) -> &Piece {
-        if !self.pieces.contains_key(&key) {
-            let moments: Vec<(f64, Moments)> = self
-                .nodes_of(key)
-                .into_iter()
-                .map(|ln_q| (ln_q.exp(), self.phi.moments(ln_q.exp())))
-                .collect();
-            let fits = |f: &dyn Fn(f64, &Moments) -> f64| {
-                let values: Vec<f64> = moments.iter().map(|(q, m)| f(*q, m)).collect();
-                self.basis.coefficients(&values)
-            };
-            let table = [
-                fits(&|_, m| m.second.ln()),
-                fits(&|q, m| q * m.derivative_second / m.second),
-                fits(&|q, m| q * m.second_slope / m.second),
-            ];
-            let piece = if table.iter().all(|c| converged(c)) {
-                Piece::Table(table)
-            } else {
-                Piece::Direct
-            };
-            self.pieces.insert(key, piece);
+    fn moments(&self, ln_q: f64) -> Moments {
+        match self.unit {
+            Some(unit) => Moments { second: ln_q.exp() * unit.second, ..unit },
+            None => self.table.moments(self.phi, ln_q),
         }
-        self.pieces.get(&key).unwrap_or(&Piece::Direct)
-    }
-
-    /// `E φ²`, `E φ'²` and `d E φ²/dq`; the mean is not tabulated.
-    fn moments(&mut self, ln_q: f64) -> Moments {
-        let q = ln_q.exp();
-        if let Some(unit) = self.unit {
-            return Moments { second: q * unit.second, ..unit };
-        }
-        let (key, t) = Self::place(ln_q);
-        let phi = self.phi;
-        match self.piece(key) {
-            Piece::Direct => phi.moments(q),
-            Piece::Table([ln_second, slope, second_slope]) => {
-                let second = clenshaw(ln_second, t).exp();
-                Moments {
-                    mean: f64::NAN,
-                    second,
-                    derivative_second: clenshaw(slope, t) * second / q,
-                    second_slope: clenshaw(second_slope, t) * second / q,
-                }
-            }
-        }
-    }
-
-    fn angle_piece(&mut self, key: i64) -> Option<&AnglePiece> {
-        if !self.angles.contains_key(&key) {
-            let angles = ChebyshevBasis::new(ANGLES);
-            let complements: Vec<f64> = angles.nodes.iter().map(|t| complement_of(*t)).collect();
-            let rows: Vec<Vec<f64>> = self
-                .nodes_of(key)
-                .into_iter()
-                .map(|ln_q| {
-                    let q = ln_q.exp();
-                    let at = self.phi.at(q);
-                    let values: Vec<f64> = complements
-                        .iter()
-                        .map(|eps| at.difference(Correlation::from_complement(*eps)) / (q * eps))
-                        .collect();
-                    angles.coefficients(&values)
-                })
-                .collect();
-            let by_angle: Vec<Vec<f64>> = (0..ANGLES)
-                .map(|k| {
-                    let column: Vec<f64> =
-                        rows.iter().map(|row| row.get(k).copied().unwrap_or(0.0)).collect();
-                    self.basis.coefficients(&column)
-                })
-                .collect();
-            let good = rows.iter().all(|row| converged(row));
-            self.angles.insert(key, good.then_some(AnglePiece { by_angle }));
-        }
-        self.angles.get(&key).and_then(Option::as_ref)
     }
 
     /// `1 - c*` of the map `c' = 1 - scale · D(c)` at this variance, for a slope above 1 at `c = 1`.
     fn separated_complement(&mut self, ln_q: f64, scale: f64) -> f64 {
         let (q, phi) = (ln_q.exp(), self.phi);
-        let (key, t) = Self::place(ln_q);
         let solve = |excess: &mut dyn FnMut(f64) -> f64| {
             if excess(0.0) >= 0.0 {
                 return 1.0;
             }
             roots::brent(excess, -36.0, 0.0, 1e-14).map_or(0.0, f64::exp)
         };
-        if let Some(piece) = self.angle_piece(key) {
-            let row: Vec<f64> = piece.by_angle.iter().map(|column| clenshaw(column, t)).collect();
-            return solve(&mut |ln_eps| scale * q * clenshaw(&row, unit_of(ln_eps.exp())) - 1.0);
+        if let Some(row) = self.table.row(phi, ln_q) {
+            return solve(&mut |ln_eps| scale * q * row.at(ln_eps.exp()) - 1.0);
         }
         let at = phi.at(q);
         solve(&mut |ln_eps| {
@@ -459,42 +335,8 @@ fn homogeneous_fate(unit: Moments, layer: LayerVariance) -> Option<f64> {
 }
 
 fn named(mut cell: Cell) -> Cell {
-    let Some(eps) = cell.c_star_complement else { return cell };
-    if let Some(chi) = cell.chi_1 {
-        let near = (chi - 1.0).abs() <= EDGE_TOLERANCE && (eps < MERGED || chi <= 1.0);
-        cell.phase = Some(if near {
-            Phase::EdgeOfChaos
-        } else if chi < 1.0 {
-            Phase::Ordered
-        } else {
-            Phase::Chaotic
-        });
-    }
-    let at_edge = cell.phase == Some(Phase::EdgeOfChaos);
-    cell.prejudice = Some(if eps <= 0.0 || (at_edge && eps < MERGED) {
-        Prejudice::DeepPrejudice
-    } else if eps > 0.5 {
-        Prejudice::Neutrality
-    } else {
-        Prejudice::Prejudice
-    });
+    (cell.phase, cell.prejudice) = classified(cell.chi_1, cell.c_star_complement);
     cell
-}
-
-fn converged(coefficients: &[f64]) -> bool {
-    let largest = coefficients.iter().fold(0.0_f64, |a, c| a.max(c.abs()));
-    let tail = coefficients.iter().rev().take(2).fold(0.0_f64, |a, c| a.max(c.abs()));
-    largest.is_finite() && tail <= CONVERGED * largest
-}
-
-/// `1 - cos θ` for `θ = π/4 (t + 1)`.
-fn complement_of(t: f64) -> f64 {
-    let half = 0.25 * FRAC_PI_2 * (t + 1.0);
-    2.0 * half.sin() * half.sin()
-}
-
-fn unit_of(complement: f64) -> f64 {
-    4.0 * (0.5 * complement).sqrt().min(1.0).asin() / FRAC_PI_2 - 1.0
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What theory says of one network, layer by layer and at its end.
 
 mod backward;
+mod block;
 mod critical;
 mod field;
 mod finite_width;
@@ -21,6 +22,7 @@ use backward::{Back, Gradient, backward};
 use field::Fluctuation;
 use walk::Walk;
 
+pub use block::{Block, BlockLimit};
 pub use critical::{NetworkCritical, network_critical};
 pub use finite_width::FiniteWidth;
 pub use on_data::KernelGap;
@@ -145,6 +147,29 @@ impl Bulk {
     }
 }
 
+/// The block of layers that a network repeats: what it would be if it went on for ever.
+#[derive(Debug, Clone)]
+pub struct RepeatedBlock {
+    /// The block.
+    pub block: Block,
+    /// Its limit of infinite depth, every layer as it is drawn.
+    pub limit: BlockLimit,
+}
+
+impl RepeatedBlock {
+    /// What stands for the activation of a plain layer: `blocks of batch_norm, relu, dense`.
+    pub fn name(&self) -> String {
+        format!("blocks of {}", self.block)
+    }
+}
+
+/// Two are equal if the same layers lead to the same limit.
+impl PartialEq for RepeatedBlock {
+    fn eq(&self, other: &Self) -> bool {
+        self.block.to_string() == other.block.to_string() && self.limit == other.limit
+    }
+}
+
 /// The bias of the untrained classifier.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrejudicePrediction {
@@ -176,6 +201,9 @@ pub struct Prediction {
     pub layers: Vec<LayerPrediction>,
     /// The infinitely deep network of the same kind.
     pub bulk: Result<Bulk, NoTheory>,
+    /// The block that it repeats and where that leads, where norms, dropout or residual branches leave no plain layers to go
+    /// on with.
+    pub block: Result<RepeatedBlock, NoTheory>,
     /// The first guess.
     pub prejudice: Result<PrejudicePrediction, NoTheory>,
     /// Mean cross-entropy at initialization.
@@ -231,11 +259,27 @@ pub fn predict(
         Some(reason) => Err(reason),
         None => bulk(&walk.transitions, &walk.duals, &layers),
     };
+    let block = match &bulk {
+        Ok(_) => Err(NoTheory::new("its depth repeats plain layers")),
+        Err(_) => Block::of(network, inits).map(|block| {
+            let limit = block.own_limit();
+            RepeatedBlock { block, limit }
+        }),
+    };
     let head = head.map(|field| field.mean());
     let classes = classes.max(2);
     let prejudice = head.clone().and_then(|spread| prejudice(classes, network.logits(), spread));
     let loss = head.and_then(|spread| loss_at_init(classes, spread.q()));
-    Prediction { input, kernel_inputs: None, kernel_gap: None, layers, bulk, prejudice, loss }
+    Prediction {
+        input,
+        kernel_inputs: None,
+        kernel_gap: None,
+        layers,
+        bulk,
+        block,
+        prejudice,
+        loss,
+    }
 }
 
 fn correct_for_width(

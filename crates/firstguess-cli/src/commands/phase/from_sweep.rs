@@ -82,8 +82,14 @@ pub(super) fn diagram(folder: &Path, wanted: Option<&Activation>) -> anyhow::Res
     }
     // Theory's lines over the cells, whatever these are.
     let phi = rows.activation.parse::<Activation>().ok().map(|activation| Dual::new(&activation));
-    let unknown =
-        || NoTheory::new(format!("`{}` is no activation that theory knows", rows.activation));
+    let blocks = rows.activation.starts_with("blocks of ");
+    let unknown = || {
+        NoTheory::new(if blocks {
+            "not drawn over a sweep of blocks: `firstguess phase MODEL` has it".to_owned()
+        } else {
+            format!("`{}` is no activation that theory knows", rows.activation)
+        })
+    };
     let pooled = folder.grid().fields().any(|field| field == "pool");
     let phi = phi.filter(|_| !pooled).ok_or_else(|| {
         if pooled { NoTheory::new("not drawn over a sweep with pools") } else { unknown() }
@@ -95,6 +101,7 @@ pub(super) fn diagram(folder: &Path, wanted: Option<&Activation>) -> anyhow::Res
     let line = |bias: &f64| phi.as_ref().map_err(Clone::clone).map(|phi| (phi, *bias));
     Ok(PhaseDiagram {
         activation: rows.activation.clone(),
+        blocks,
         pool: None,
         edge_of_chaos: biases
             .iter()
@@ -146,6 +153,11 @@ impl Columns<'_> {
         }
     }
 
+    /// The activation of a point: asked about, or found in its spec.
+    fn activation(&self, row: usize) -> Option<&str> {
+        self.text("activation", row).or_else(|| self.text("repeated_activation", row))
+    }
+
     fn shown(&self, name: &str, row: usize) -> String {
         let number = || self.number(name, row).map(|value| value.to_string());
         self.text(name, row).map(str::to_owned).or_else(number).unwrap_or_default()
@@ -167,7 +179,7 @@ struct Chosen {
 
 fn chosen(columns: &Columns<'_>, wanted: Option<&Activation>) -> anyhow::Result<Chosen> {
     let mut there: Vec<&str> =
-        (0..columns.rows()).filter_map(|row| columns.text("activation", row)).collect();
+        (0..columns.rows()).filter_map(|row| columns.activation(row)).collect();
     there.sort_unstable();
     there.dedup();
     let same = |name: &str| {
@@ -181,7 +193,7 @@ fn chosen(columns: &Columns<'_>, wanted: Option<&Activation>) -> anyhow::Result<
         );
     };
     let rows = (0..columns.rows()).filter(|row| {
-        let found = columns.text("activation", *row);
+        let found = columns.activation(*row);
         // A failed check has no activation.
         found == Some(activation) || found.is_none()
     });

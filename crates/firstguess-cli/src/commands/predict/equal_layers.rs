@@ -65,6 +65,7 @@ pub(super) fn answer(
         ),
         question: question.as_object().cloned().unwrap_or_default(),
         bulk: Ok(bulk),
+        block: None,
         layers,
         ended: path.ended,
         two_classes,

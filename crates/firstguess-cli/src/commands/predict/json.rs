@@ -1,7 +1,9 @@
 //! The prediction for programs.
 
+use firstguess::report::block_fields;
 use firstguess::theory::log_periodic::PeriodicFixedPoints;
 use firstguess::theory::phase::FixedPoint;
+use firstguess::theory::predict::BlockLimit;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Answer, Guess, LayerNumbers};
@@ -14,17 +16,23 @@ impl Serialize for Answer {
         for (name, value) in &self.question {
             map.serialize_entry(name, value)?;
         }
-        map.number("q_star", &self.limit(|limit| &limit.q_star))?;
+        map.number("q_star", &self.limit_of(|blocks| blocks.q_star, |limit| &limit.q_star))?;
         map.number("q_slope", &self.limit(|limit| &limit.q_slope))?;
-        map.number("chi_1", &self.limit(|limit| &limit.chi_1))?;
-        map.number("c_star", &self.limit(|limit| &limit.c_star))?;
+        map.number("chi_1", &self.chi())?;
+        map.number("c_star", &self.limit_of(BlockLimit::c_star, |limit| &limit.c_star))?;
         map.number("chi_c", &self.limit(|limit| &limit.chi_c))?;
         map.number("depth_scale_q", &self.limit(|limit| &limit.depth_scale_q))?;
         map.number("depth_scale_c", &self.limit(|limit| &limit.depth_scale_c))?;
         map.number("gradient_depth_scale", &self.limit(|limit| &limit.gradient_depth_scale))?;
-        map.number("gamma_star", &self.limit(|limit| &limit.gamma_star))?;
+        map.number(
+            "gamma_star",
+            &self.limit_of(BlockLimit::gamma_star, |limit| &limit.gamma_star),
+        )?;
         map.maybe("phase", self.phase().as_ref())?;
         map.maybe("prejudice", self.prejudice().as_ref())?;
+        if let Some(found) = &self.block {
+            map.serialize_entry("block", &block_fields(found).into_value())?;
+        }
         let points: Vec<_> = self.fixed_points().iter().map(Point).collect();
         map.serialize_entry("fixed_points", &points)?;
         if let Some(periodic) = &self.periodic {

@@ -7,7 +7,6 @@ use firstguess::math::stream::Seed;
 use firstguess::spec::experiment::MeasureSpec;
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::weights::WeightFamily;
-use firstguess::theory::NoTheory;
 use firstguess::theory::predict::Prediction;
 use firstguess::{KernelLimit, predict_within};
 use serde_json::{Value, json};
@@ -38,12 +37,9 @@ pub(super) fn answer(
     Ok(told(predicted(path, data, samples, seed)?))
 }
 
-/// What the depth of a model repeats.
-pub(crate) fn repeated_layers(
-    path: &Path,
-    seed: Option<u64>,
-) -> anyhow::Result<Result<firstguess::theory::predict::Bulk, NoTheory>> {
-    Ok(predicted(path, None, None, seed)?.prediction.bulk)
+/// The whole prediction of a model.
+pub(crate) fn prediction(path: &Path, seed: Option<u64>) -> anyhow::Result<Prediction> {
+    Ok(predicted(path, None, None, seed)?.prediction)
 }
 
 fn predicted(
@@ -136,14 +132,20 @@ fn told(found: Predicted) -> Answer {
         let phi = bulk.dual();
         Bulk { phi, weight_variance, bias_variance, limit: bulk.limit }
     });
-    let repeated = bulk.as_ref().map_or_else(ToString::to_string, |bulk| {
-        format!(
-            "mostly {}, weight variance {}, bias variance {}",
-            bulk.phi.function(),
-            given(bulk.weight_variance),
-            given(bulk.bias_variance)
-        )
-    });
+    let block = prediction.block.ok();
+    let blocks =
+        block.as_ref().map(|found| format!("{}, {} times", found.name(), found.block.repeats()));
+    let repeated = bulk.as_ref().map_or_else(
+        |why| blocks.unwrap_or_else(|| why.to_string()),
+        |bulk| {
+            format!(
+                "mostly {}, weight variance {}, bias variance {}",
+                bulk.phi.function(),
+                given(bulk.weight_variance),
+                given(bulk.bias_variance)
+            )
+        },
+    );
     let mut question = json!({
         "name": name,
         "data": data,
@@ -156,6 +158,9 @@ fn told(found: Predicted) -> Answer {
         fields.insert("activation".to_owned(), bulk.phi.function().to_string().into());
         fields.insert("weight_variance".to_owned(), bulk.weight_variance.into());
         fields.insert("bias_variance".to_owned(), bulk.bias_variance.into());
+    }
+    if let (Some(found), Some(fields)) = (&block, question.as_object_mut()) {
+        fields.insert("activation".to_owned(), found.name().into());
     }
     if let (Some(gap), Some(fields)) = (&prediction.kernel_gap, question.as_object_mut()) {
         fields.insert("kernel_inputs_reason".to_owned(), gap.to_string().into());
@@ -177,6 +182,7 @@ fn told(found: Predicted) -> Answer {
         subject: format!("{name}: {depth} layers with weights on {data}; {repeated}"),
         question: question.as_object().cloned().unwrap_or_default(),
         bulk,
+        block,
         layers: layers.collect(),
         preserved,
         periodic,

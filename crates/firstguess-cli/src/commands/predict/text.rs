@@ -5,6 +5,7 @@ use std::io;
 
 use firstguess::theory::log_periodic::PeriodicFixedPoints;
 use firstguess::theory::phase::{Phase, Prejudice};
+use firstguess::theory::predict::RepeatedBlock;
 use firstguess::theory::{NoTheory, Predicted};
 
 use super::{Answer, Guess};
@@ -52,11 +53,20 @@ impl Answer {
             Ok(factor) => format!("by {} over {depth} layers", digits(factor)),
             Err(why) => format!("over {depth} layers by {why}"),
         };
-        let per_layer = match self.limit(|limit| &limit.chi_1) {
-            Ok(chi) => format!("squared gradients are multiplied by {} per layer", digits(chi)),
+        let of = if self.block.is_some() { "block" } else { "layer" };
+        let chi = match self.chi() {
+            Ok(chi) => chi,
             Err(why) => return (Tone::Bad, format!("gradients have no limit ({why})")),
         };
+        let per_layer = format!("squared gradients are multiplied by {} per {of}", digits(chi));
         match self.phase() {
+            // A stream on which ever less is added nears the edge without being on it.
+            Ok(Phase::EdgeOfChaos) if of == "block" => (
+                Tone::Good,
+                format!(
+                    "edge of chaos: a block far down keeps the size of gradients; they change {over}"
+                ),
+            ),
             Ok(Phase::Ordered) => {
                 (Tone::Bad, format!("ordered: {per_layer}, {over}: they vanish with depth"))
             }
@@ -94,6 +104,9 @@ impl Answer {
     }
 
     fn limits(&self) -> String {
+        if let Some(found) = &self.block {
+            return block_limits(found);
+        }
         let named = [
             ("q*", self.limit(|limit| &limit.q_star)),
             ("slope", self.limit(|limit| &limit.q_slope)),
@@ -197,6 +210,10 @@ impl Answer {
         if self.phase() == Ok(Phase::EdgeOfChaos) {
             return "exact at infinite width; at finite width fluctuations grow with depth over width".to_owned();
         }
+        if self.block.is_some() {
+            return "`firstguess phase MODEL` has the phases of its blocks at other variances"
+                .to_owned();
+        }
         match self.nearest_edge() {
             Ok(edge) => format!(
                 "at this bias variance the edge of chaos is at weight variance {} (`firstguess critical`)",
@@ -205,6 +222,23 @@ impl Answer {
             Err(why) => format!("no weight variance helps at this bias variance: {why}"),
         }
     }
+}
+
+/// Where infinitely many blocks lead.
+fn block_limits(found: &RepeatedBlock) -> String {
+    let limit = &found.limit;
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), digits);
+    let mut text = format!(
+        "  limits of ever more blocks  q* {}  χ {} per block  c* {}  γ* {}\n",
+        number(limit.q_star),
+        number(limit.chi),
+        number(limit.c_star()),
+        number(limit.gamma_star())
+    );
+    if limit.chi.is_none() {
+        text += "  χ: the way back through a block has no theory\n";
+    }
+    text
 }
 
 /// The fixed points of a map that is periodic in `ln q`.

@@ -4,8 +4,9 @@ use super::super::Report;
 use super::super::text::{estimate, number};
 use super::{apart, escaped, references};
 use crate::measure::Estimate;
-use crate::theory::Predicted;
 use crate::theory::mean_field::Spread;
+use crate::theory::predict::BlockLimit;
+use crate::theory::{NoTheory, Predicted};
 use std::fmt::Write as _;
 
 /// Works on the first guess, and on signals by depth.
@@ -170,9 +171,30 @@ fn ends(report: &Report) -> Vec<Line> {
     lines
 }
 
+/// Where ever more blocks lead.
+fn block_limits(limit: &BlockLimit) -> Vec<Line> {
+    let of = |quantity: &str, value: Option<f64>, keys| Line {
+        quantity: quantity.to_owned(),
+        predicted: Some(value.ok_or_else(|| NoTheory::new("the blocks have no such limit"))),
+        measured: None,
+        source: "the repeated block, infinite width and depth".to_owned(),
+        keys,
+    };
+    vec![
+        of("χ, gradient factor per block", limit.chi, SIGNAL),
+        of("q*, limit of the signal between blocks", limit.q_star, SIGNAL),
+        of("c*, limit of the correlation", limit.c_star(), SIGNAL),
+        of("γ*, limit of the drift ratio", limit.gamma_star(), &["bassi2026"]),
+    ]
+}
+
 /// What would become of it at infinite depth.
 fn limits(report: &Report) -> Vec<Line> {
-    let Ok(bulk) = &report.prediction.bulk else { return Vec::new() };
+    let bulk = match (&report.prediction.bulk, &report.prediction.block) {
+        (Ok(bulk), _) => bulk,
+        (Err(_), Ok(found)) => return block_limits(&found.limit),
+        (Err(_), Err(_)) => return Vec::new(),
+    };
     let limit = &bulk.limit;
     let of = |quantity: &str, predicted: &Predicted, keys| Line {
         quantity: quantity.to_owned(),

@@ -16,6 +16,9 @@ const REGIONS: [(Ink, &str); 5] = [
     (Ink::Unknown, "no theory"),
 ];
 
+/// The first of them where inputs do not merge.
+const ORDERED_APART: &str = "ordered: gradients vanish, a class favoured";
+
 fn region(cell: &Cell) -> Ink {
     // A cell on the edge itself belongs to one of its sides: the line says where the edge is.
     let chaotic = cell.chi_1.is_some_and(|chi| chi > 1.0);
@@ -60,7 +63,8 @@ pub fn phase_diagram(diagram: &PhaseDiagram) -> Picture {
 
 fn description(diagram: &PhaseDiagram) -> String {
     let curves = &diagram.curves;
-    let mut text = "Infinitely deep and wide networks of equal layers.".to_owned();
+    let of = if diagram.blocks { "blocks" } else { "layers" };
+    let mut text = format!("Infinitely deep and wide networks of equal {of}.");
     if !curves.edge_of_chaos.is_empty() || curves.homogeneous.is_some() {
         text += " On the edge of chaos gradients keep their size.";
     }
@@ -106,10 +110,17 @@ fn regions(diagram: &PhaseDiagram) -> Vec<Series> {
             }
         }
     }
+    // Noise of its own, such as dropout's, keeps inputs apart where gradients vanish.
+    let apart = diagram.cells.iter().any(|cell| {
+        cell.phase == Some(Phase::Ordered) && cell.prejudice == Some(Prejudice::Prejudice)
+    });
     REGIONS
         .iter()
         .zip(of_kind)
-        .map(|((ink, name), cells)| Series::new(*name, *ink, Marks::Cells(cells)))
+        .map(|((ink, name), cells)| {
+            let name = if *ink == Ink::Ordered && apart { ORDERED_APART } else { *name };
+            Series::new(name, *ink, Marks::Cells(cells))
+        })
         .collect()
 }
 

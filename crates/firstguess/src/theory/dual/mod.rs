@@ -20,9 +20,11 @@ mod pooled;
 mod resolved;
 mod series;
 mod straight;
+mod tabulated;
 
 pub use pointwise::Pointwise;
 pub use pooled::{MAX_POOL, Pooling};
+pub(in crate::theory) use tabulated::{MomentTable, NODES, PIECE, converged, place};
 
 use crate::spec::activation::{Activation, Parity};
 use crate::spec::layer::PoolKind;
@@ -31,6 +33,7 @@ use closed::Closed;
 use general::General;
 use pooled::{Between, Pooled, PooledAt};
 use std::sync::OnceLock;
+use tabulated::{Tabulated, TabulatedAt};
 
 /// A correlation that keeps its digits at both ends: `c` near zero and `1 - c` near zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -125,6 +128,7 @@ enum Form {
     Closed(Closed),
     General(Box<General>),
     Pooled(Pooled),
+    Tabulated(Tabulated),
 }
 
 impl Dual {
@@ -202,6 +206,24 @@ impl Dual {
         Self { function, pooling: None, form, tangent: OnceLock::new() }
     }
 
+    /// The same function, to 1e-10 and fast, for maps that are asked at very many variances.
+    ///
+    /// Closed forms and positively homogeneous functions are fast as they are.
+    #[must_use]
+    pub(in crate::theory) fn tabulated(self) -> Self {
+        if matches!(self.form, Form::Closed(_) | Form::Tabulated(_)) || self.homogeneous().is_some()
+        {
+            return self;
+        }
+        let (function, pooling) = (self.function.clone(), self.pooling);
+        Self {
+            function,
+            pooling,
+            form: Form::Tabulated(Tabulated::new(self)),
+            tangent: OnceLock::new(),
+        }
+    }
+
     /// The pool that follows the function.
     pub fn pooling(&self) -> Option<Pooling> {
         self.pooling
@@ -251,6 +273,7 @@ impl Dual {
             Form::Closed(closed) => closed.moments(q),
             Form::General(general) => general.moments(q),
             Form::Pooled(pooled) => pooled.moments(q),
+            Form::Tabulated(tabulated) => tabulated.moments(q),
         }
     }
 
@@ -278,6 +301,7 @@ impl Dual {
             Form::Closed(closed) => State::Closed(closed),
             Form::General(general) => State::General(general.at(q)),
             Form::Pooled(pooled) => State::Pooled(pooled.at(q)),
+            Form::Tabulated(tabulated) => State::Tabulated(tabulated.at(q)),
         };
         DualAt { dual: self, q, state }
     }
@@ -299,6 +323,7 @@ impl Dual {
             Form::Closed(closed) => closed.kernel(q1, q2, c),
             Form::General(general) => general.cross_kernel(q1, q2, c),
             Form::Pooled(pooled) => pooled.cross_kernel(q1, q2, Correlation::new(c)),
+            Form::Tabulated(tabulated) => tabulated.exact().cross_kernel(q1, q2, c),
         }
     }
 
@@ -324,8 +349,10 @@ impl Dual {
         if q <= 0.0 {
             return self.function.value(0.0).powi(4);
         }
-        if let Form::Pooled(pooled) = &self.form {
-            return pooled.fourth_moment(q);
+        match &self.form {
+            Form::Pooled(pooled) => return pooled.fourth_moment(q),
+            Form::Tabulated(tabulated) => return tabulated.exact().fourth_moment(q),
+            Form::Closed(_) | Form::General(_) => {}
         }
         general::expectation(&self.function, q, |value| value.powi(4))
     }
@@ -374,6 +401,7 @@ enum State<'a> {
     Closed(&'a Closed),
     General(general::GeneralAt<'a>),
     Pooled(PooledAt<'a>),
+    Tabulated(TabulatedAt<'a>),
 }
 
 impl DualAt<'_> {
@@ -388,6 +416,7 @@ impl DualAt<'_> {
             State::Closed(closed) => closed.moments(self.q),
             State::General(at) => at.moments(),
             State::Pooled(at) => at.moments(),
+            State::Tabulated(at) => at.moments(),
         }
     }
 
@@ -397,6 +426,7 @@ impl DualAt<'_> {
             State::Closed(closed) => closed.kernel_at(self.q, correlation),
             State::General(at) => at.kernel(correlation),
             State::Pooled(at) => at.kernel(correlation),
+            State::Tabulated(at) => at.kernel(correlation),
         }
     }
 
@@ -406,6 +436,7 @@ impl DualAt<'_> {
             State::Closed(closed) => closed.slope(self.q, correlation),
             State::General(at) => at.slope(correlation),
             State::Pooled(at) => at.slope(correlation),
+            State::Tabulated(at) => at.slope(correlation),
         }
     }
 
@@ -415,6 +446,7 @@ impl DualAt<'_> {
             State::Closed(closed) => closed.difference(self.q, correlation),
             State::General(at) => at.difference(correlation),
             State::Pooled(at) => at.difference(correlation),
+            State::Tabulated(at) => at.difference(correlation),
         }
     }
 

@@ -56,8 +56,10 @@ impl Axis {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PhaseDiagram {
-    /// The elementwise function.
+    /// The elementwise function, or the layers of a block.
     pub activation: String,
+    /// Whether depth repeats blocks of several layers: `χ₁` is then the factor of one block.
+    pub blocks: bool,
     /// The pool after it, in words.
     pub pool: Option<String>,
     /// Values of `σ_w²`, ascending.
@@ -95,6 +97,7 @@ impl PhaseDiagram {
         let view = View { weight: weight_variance, bias: bias_variance };
         Self {
             activation: phi.function().to_string(),
+            blocks: false,
             pool: phi.pooling().map(|pooling| pooling.to_string()),
             cells: table.diagram(&weight_variances, &bias_variances),
             edge_of_chaos: table.edge_of_chaos(&bias_variances),

@@ -2,8 +2,8 @@
 
 use super::super::critical::{NeutralityPoint, homogeneous_criticality, neutrality};
 use super::super::dual::{Correlation, Dual};
+use super::super::dual::{NODES, PIECE, converged, place};
 use super::super::{NoTheory, critical};
-use super::{NODES, PIECE, PhaseTable, converged};
 use crate::math::chebyshev::{ChebyshevBasis, clenshaw};
 use crate::math::roots;
 use std::collections::HashMap;
@@ -38,7 +38,7 @@ impl<'a> Half<'a> {
 
     /// `σ_b²/q` at this variance.
     fn share(&mut self, ln_q: f64) -> f64 {
-        let (key, t) = PhaseTable::place(ln_q);
+        let (key, t) = place(ln_q);
         let (phi, basis) = (self.phi, &self.basis);
         let piece = self.pieces.entry(key).or_insert_with(|| {
             let start = key as f64 * PIECE;

@@ -50,7 +50,7 @@ impl Gradient {
         Self { at: vec![1.0 / positions as f64; positions], ln_scale: 0.0 }
     }
 
-    fn ln_total(&self) -> f64 {
+    pub(super) fn ln_total(&self) -> f64 {
         self.at.iter().sum::<f64>().ln() + self.ln_scale
     }
 

@@ -39,6 +39,11 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// A walk among many over the same functions: `known` ones are not prepared again.
+    pub(super) fn with_known(inits: &'a [LayerInit], known: Vec<Dual>) -> Self {
+        Self { duals: known, ..Self::new(inits) }
+    }
+
     /// The raw inputs.
     pub(super) fn input(network: &Network, input: InputStatistics) -> Field {
         let extent = extent(&network.input);
