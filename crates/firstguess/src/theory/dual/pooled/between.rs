@@ -189,7 +189,8 @@ impl Extreme {
         }
         let strip = 2.0 * STRIP / range;
         let rate = (strip + strip.hypot(1.0)).ln();
-        let mut nodes = ((-TOLERANCE.ln() / rate) as usize).clamp(3, MOST) + 2;
+        let enough = |nodes: &usize| *nodes as f64 * rate >= -TOLERANCE.ln();
+        let mut nodes = (3..=MOST).find(enough).unwrap_or(MOST) + 2;
         let law = self.law_of_units();
         while nodes <= MOST {
             let table = self.table_between(&law, (low.ln(), high.ln()), nodes, sign, negative);

@@ -55,9 +55,10 @@ impl Correlated {
         let (shared, own) = (rho.sqrt(), (1.0 - rho).sqrt());
         // The trapezoid rule: both factors are entire, and their spectra have decayed at this step.
         let step = 0.125 * scale;
-        let count = (9.5 / step).ceil() as i32;
-        let rule: Vec<(f64, f64)> = (-count..=count)
-            .map(|i| (f64::from(i) * step, step * normal_density(f64::from(i) * step)))
+        let steps = std::iter::successors(Some(0.0), |x| Some(x + step)).take_while(|x| *x < 9.5);
+        let rule: Vec<(f64, f64)> = steps
+            .flat_map(|x| if x > 0.0 { vec![x, -x] } else { vec![x] })
+            .map(|x| (x, step * normal_density(x)))
             .collect();
         let single = axis
             .nodes

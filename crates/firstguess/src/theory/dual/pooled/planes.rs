@@ -297,8 +297,10 @@ fn split(edges: &mut Vec<f64>, finest: f64) {
         .windows(2)
         .flat_map(|panel| {
             let (start, width) = (panel[0], panel[1] - panel[0]);
-            let parts = (width / finest).ceil().max(1.0) as usize;
-            (1..parts).map(move |k| start + width * k as f64 / parts as f64)
+            let parts = (width / finest).ceil();
+            std::iter::successors(Some(1.0), |k| Some(k + 1.0))
+                .take_while(move |k| *k < parts)
+                .map(move |k| start + width * k / parts)
         })
         .collect();
     edges.extend(cuts);
