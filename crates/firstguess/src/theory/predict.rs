@@ -2,6 +2,7 @@
 
 mod backward;
 mod block;
+mod bulk;
 mod critical;
 mod field;
 mod finite_width;
@@ -9,10 +10,9 @@ mod on_data;
 mod step;
 mod walk;
 
-use super::dual::{Dual, Pointwise, Pooling};
+use super::dual::Dual;
 use super::kernel::LayerStatistics;
 use super::mean_field::{LayerVariance, Spread};
-use super::phase::{Asymptotics, asymptotics};
 use super::prejudice::{ClassGradients, GuessLaw, class_gradients};
 use super::{NoTheory, Predicted};
 use crate::spec::dataset::Dataset;
@@ -22,7 +22,8 @@ use backward::{Back, Gradient, backward};
 use field::Fluctuation;
 use walk::Walk;
 
-pub use block::{Block, BlockLimit};
+pub use block::{Block, BlockLimit, RepeatedBlock};
+pub use bulk::Bulk;
 pub use critical::{NetworkCritical, network_critical};
 pub use finite_width::FiniteWidth;
 pub use on_data::KernelGap;
@@ -124,52 +125,6 @@ pub struct LayerPrediction {
     pub on_data: Option<LayerStatistics>,
 }
 
-/// The most frequent hidden transition: what the network would be if it went on for ever.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Bulk {
-    /// The elementwise function between two layers with weights.
-    pub function: Pointwise,
-    /// The pool after it.
-    pub pooling: Option<Pooling>,
-    /// Variances of the layer after it.
-    pub layer: LayerVariance,
-    /// How many of the network's transitions are this one.
-    pub count: usize,
-    /// Its limit of infinite depth.
-    pub limit: Asymptotics,
-}
-
-impl Bulk {
-    /// The moments of its function and pool.
-    pub fn dual(&self) -> Dual {
-        Dual::with_pooling(self.function.clone(), self.pooling)
-            .unwrap_or_else(|_| Dual::of(self.function.clone()))
-    }
-}
-
-/// The block of layers that a network repeats: what it would be if it went on for ever.
-#[derive(Debug, Clone)]
-pub struct RepeatedBlock {
-    /// The block.
-    pub block: Block,
-    /// Its limit of infinite depth, every layer as it is drawn.
-    pub limit: BlockLimit,
-}
-
-impl RepeatedBlock {
-    /// What stands for the activation of a plain layer: `blocks of batch_norm, relu, dense`.
-    pub fn name(&self) -> String {
-        format!("blocks of {}", self.block)
-    }
-}
-
-/// Two are equal if the same layers lead to the same limit.
-impl PartialEq for RepeatedBlock {
-    fn eq(&self, other: &Self) -> bool {
-        self.block.to_string() == other.block.to_string() && self.limit == other.limit
-    }
-}
-
 /// The bias of the untrained classifier.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrejudicePrediction {
@@ -257,14 +212,11 @@ pub fn predict(
     correct_for_width(&mut layers, network, &walk.transitions, &walk.duals);
     let bulk = match walk.not_plain {
         Some(reason) => Err(reason),
-        None => bulk(&walk.transitions, &walk.duals, &layers),
+        None => Bulk::of(&walk.transitions, &walk.duals, &layers),
     };
     let block = match &bulk {
         Ok(_) => Err(NoTheory::new("its depth repeats plain layers")),
-        Err(_) => Block::of(network, inits).map(|block| {
-            let limit = block.own_limit();
-            RepeatedBlock { block, limit }
-        }),
+        Err(_) => RepeatedBlock::of(network, inits),
     };
     let head = head.map(|field| field.mean());
     let classes = classes.max(2);
@@ -316,45 +268,6 @@ fn fill_gradients(
             layer.chi = Err(reason.clone());
         }
     }
-}
-
-fn bulk(
-    transitions: &[(usize, LayerVariance)],
-    duals: &[Dual],
-    layers: &[LayerPrediction],
-) -> Result<Bulk, NoTheory> {
-    // The head has its own width; inner transitions say what the depth does.
-    let inner =
-        if transitions.len() > 1 { &transitions[..transitions.len() - 1] } else { transitions };
-    let mut counts: Vec<((usize, LayerVariance), usize)> = Vec::new();
-    for transition in inner {
-        match counts.iter_mut().find(|(known, _)| known == transition) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((*transition, 1)),
-        }
-    }
-    let mut best: Option<((usize, LayerVariance), usize)> = None;
-    for entry in counts {
-        if best.is_none_or(|(_, count)| entry.1 > count) {
-            best = Some(entry);
-        }
-    }
-    let Some(((dual, layer), count)) = best else {
-        return Err(NoTheory::new("a network of one layer has no depth"));
-    };
-    let first = layers
-        .first()
-        .ok_or_else(|| NoTheory::new("no layer has weights"))
-        .and_then(|layer| layer.spread.clone())?;
-    let dual =
-        duals.get(dual).ok_or_else(|| NoTheory::new("a network of one layer has no depth"))?;
-    Ok(Bulk {
-        function: dual.function().clone(),
-        pooling: dual.pooling(),
-        layer,
-        count,
-        limit: asymptotics(dual, layer, first),
-    })
 }
 
 fn prejudice(

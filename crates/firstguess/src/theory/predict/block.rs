@@ -158,6 +158,39 @@ impl fmt::Display for Block {
     }
 }
 
+/// The block of layers that a network repeats: what it would be if it went on for ever.
+#[derive(Debug, Clone)]
+pub struct RepeatedBlock {
+    /// The block.
+    pub block: Block,
+    /// Its limit of infinite depth, every layer as it is drawn.
+    pub limit: BlockLimit,
+}
+
+impl RepeatedBlock {
+    /// Finds it in a network.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Block::of`].
+    pub fn of(network: &Network, inits: &[LayerInit]) -> Result<Self, NoTheory> {
+        let block = Block::of(network, inits)?;
+        Ok(Self { limit: block.own_limit(), block })
+    }
+
+    /// What stands for the activation of a plain layer: `blocks of batch_norm, relu, dense`.
+    pub fn name(&self) -> String {
+        format!("blocks of {}", self.block)
+    }
+}
+
+/// Two are equal if the same layers lead to the same limit.
+impl PartialEq for RepeatedBlock {
+    fn eq(&self, other: &Self) -> bool {
+        self.block.to_string() == other.block.to_string() && self.limit == other.limit
+    }
+}
+
 /// A block at one pair of variances.
 #[derive(Debug)]
 pub(in crate::theory) struct BlockAt<'a> {
@@ -278,9 +311,8 @@ fn without_positions(
     };
     let image = node.input.as_image().is_some();
     let op = match &node.op {
-        Op::Dense(layer) => weights(layer)?,
         Op::Conv(_, window) if window.stride != 1 => return fewer("a stride"),
-        Op::Conv(layer, _) => weights(layer)?,
+        Op::Dense(layer) | Op::Conv(layer, _) => weights(layer)?,
         Op::GlobalAveragePool => return fewer("a global pool"),
         Op::Pool { size, stride, .. } if image && [*size, *stride] != [1, 1] => {
             return fewer("a pool over positions");

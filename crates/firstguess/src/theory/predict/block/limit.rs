@@ -92,7 +92,7 @@ impl Map<'_> {
     fn fate(&mut self, start: f64, complement: f64) -> Option<Fate> {
         // Equal inputs are the cheapest to ask about; batch norm has nothing to divide them by.
         let complement = if self.step(start, 0.0).is_some() { 0.0 } else { complement };
-        let mut excess = |ln_q: f64| Some(self.step(ln_q, complement)?.0 - ln_q);
+        let mut excess = |ln_q: f64| known(self.step(ln_q, complement)?.0 - ln_q);
         let here = excess(start)?;
         if here.abs() < ROUNDING {
             let elsewhere = [excess(start - 3.0)?, excess(start + 3.0)?];
@@ -125,7 +125,7 @@ impl Map<'_> {
         if start <= 0.0 {
             return Some(0.0);
         }
-        let mut excess = |ln_eps: f64| Some(self.step(ln_q, ln_eps.exp().min(1.0))?.1 - ln_eps);
+        let mut excess = |ln_eps: f64| known(self.step(ln_q, ln_eps.exp().min(1.0))?.1 - ln_eps);
         let here = excess(start.ln())?;
         if here == 0.0 || (start >= 1.0 && here.abs() < ROUNDING) {
             return Some(start);
@@ -210,6 +210,11 @@ impl Map<'_> {
         let [near, far] = FAR.map(|q| merged.and_then(|merged| self.chi(q.ln(), merged)));
         (merged, near.zip(far).map(|(near, far)| beyond(near, far)))
     }
+}
+
+/// A number, however large; 0/0 is none.
+fn known(value: f64) -> Option<f64> {
+    (!value.is_nan()).then_some(value)
 }
 
 /// The limit of values whose error falls as `1/√q`, from two at variances a hundred times apart.
