@@ -158,9 +158,10 @@ impl Dual {
     /// # Accuracy
     ///
     /// One-point moments 1e-12. Two-point moments 1e-11 of `E p²`, and relative as `c → 1`, where the function is
-    /// monotone; 1e-8 where it turns. Correlated units: 1e-10 for every correlation from 1e-9 to 1 - 1e-9 while the bends of the
-    /// function are wider than a third of `√q`; 1e-8 at a tenth, 1e-7 where it has corners too. The tables of the first call for a size and
-    /// correlation take 0.2 to 0.3 s, as much again below `c = 0`.
+    /// monotone; 1e-8 where it turns. Correlated units: kernels 1e-10 of `E p²` and slopes 3e-9 of `E p'²`, for every correlation
+    /// from 1e-9 to 1 - 1e-9, while the bends of the function are wider than a third of `√q`; at a tenth, kernels 1e-8, and
+    /// 2e-7 where it has corners. The tables of the first call for a size and correlation take 0.2 to 0.3 s, as much again below
+    /// `c = 0`.
     ///
     /// # Examples
     ///
