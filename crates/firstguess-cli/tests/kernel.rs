@@ -63,7 +63,7 @@ fn predict_takes_as_many_inputs_as_fit() {
 #[test]
 fn the_end_of_the_kernel_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
-    let layers = r#""flatten", { dense = 64 }, "tanh", { max_pool = 2 }, { dense = 64 }, "tanh", { dense = 10 }"#;
+    let layers = r#""flatten", { dense = 64 }, "gelu", { max_pool = 2 }, { dense = 64 }, "tanh", { dense = 10 }"#;
     let path = spec(&folder, "pool.toml", "", layers);
     let why = "from layer 2 on all pairs of inputs are taken for equally correlated";
     let told = json(&["predict", &path, "--quiet"]);

@@ -236,6 +236,7 @@ fn kernels_of_structured_vectors() {
     for (block, allow) in [
         (r#""relu",{"dense":384}"#, 0.04),
         (r#""relu",{"max_pool":2},{"dense":384}"#, 0.04),
+        (r#""tanh",{"max_pool":2},{"dense":384}"#, 0.04),
         (r#""tanh",{"average_pool":4},{"dense":384}"#, 0.04),
         (r#"{"residual":["relu",{"dense":384}]}"#, 0.05),
         (
@@ -343,8 +344,8 @@ fn the_end_of_the_kernel_is_told() {
             network.weights().iter().map(|w| init.layer(w).expect("draws")).collect();
         predict_on(&network, &inits, &data, 2, Seed(5))
     };
-    let stopped = told(r#"[{"dense":64},"tanh",{"max_pool":2},{"dense":64},"tanh",{"dense":4}]"#);
-    let gap = stopped.kernel_gap.as_ref().expect("a pool of tanh has no kernel here");
+    let stopped = told(r#"[{"dense":64},"gelu",{"max_pool":2},{"dense":64},"tanh",{"dense":4}]"#);
+    let gap = stopped.kernel_gap.as_ref().expect("a pool of GELU has no kernel here");
     assert_eq!((stopped.kernel_inputs, gap.from_layer), (None, Some(2)));
     assert!(gap.to_string().contains("from layer 2 on"), "{gap}");
     assert!(gap.to_string().contains("one variance"), "{gap}");

@@ -43,8 +43,8 @@ pub(crate) struct PredictArgs {
     /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
     #[arg(long, value_name = "KIND:K", value_parser = pool, requires = "activation")]
     pub(crate) pool: Option<PoolArg>,
-    /// Correlation of the units under one pool, from 0 (a dense layer's) to 1 (equal units); between them theory has average pools
-    /// only
+    /// Correlation of the units under one pool, from 0 (a dense layer's) to 1 (equal units); between them the largest or smallest
+    /// needs an activation that neither turns nor jumps
     #[arg(long, value_name = "R", value_parser = correlation, requires = "pool", allow_negative_numbers = true)]
     pub(crate) pool_correlation: Option<f64>,
     /// Layers, at most 1000000
@@ -78,8 +78,8 @@ pub(crate) struct CriticalArgs {
     /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
     #[arg(long, value_name = "KIND:K", value_parser = pool, requires = "activation")]
     pub(crate) pool: Option<PoolArg>,
-    /// Correlation of the units under one pool, from 0 (a dense layer's) to 1 (equal units); between them theory has average pools
-    /// only
+    /// Correlation of the units under one pool, from 0 (a dense layer's) to 1 (equal units); between them the largest or smallest
+    /// needs an activation that neither turns nor jumps
     #[arg(long, value_name = "R", value_parser = correlation, requires = "pool", allow_negative_numbers = true)]
     pub(crate) pool_correlation: Option<f64>,
 }
@@ -99,8 +99,8 @@ pub(crate) struct PhaseArgs {
     /// Pool after the activation, over so many units: max:2, average:4 (or avg:4), min:3
     #[arg(long, value_name = "KIND:K", value_parser = pool)]
     pub(crate) pool: Option<PoolArg>,
-    /// Correlation of the units under one pool, from 0 (a dense layer's) to 1 (equal units); between them theory has average pools
-    /// only
+    /// Correlation of the units under one pool, from 0 (a dense layer's) to 1 (equal units); between them the largest or smallest
+    /// needs an activation that neither turns nor jumps
     #[arg(long, value_name = "R", value_parser = correlation, requires = "pool", allow_negative_numbers = true)]
     pub(crate) pool_correlation: Option<f64>,
     /// Range of the weight variance times the fan-in, σ_w²

@@ -26,10 +26,15 @@ pub(super) struct EvenRule {
 impl EvenRule {
     /// `size · φ(z) Φ(z)^(size-1)`, where it is not negligible.
     pub(super) fn largest_of(size: f64) -> Self {
+        Self::of_density(|z| largest_density(size, z))
+    }
+
+    /// A smooth density, where it is not negligible.
+    pub(super) fn of_density(density: impl Fn(f64) -> f64) -> Self {
         let (mut points, mut weights) = (Vec::new(), Vec::new());
         for i in -400_i32..=400 {
             let z = f64::from(i) * STEP;
-            let weight = STEP * largest_density(size, z);
+            let weight = STEP * density(z);
             // Polynomial growth of the integrand leaves nothing of weights below this.
             if weight > 1e-24 {
                 points.push(z);

@@ -111,21 +111,7 @@ pub(super) fn nested(
         return sum;
     }
     let mut outer: Vec<f64> = panels.edges.iter().map(|e| e / root_outer).collect();
-    outer.push(0.0);
-    // The inner mean is the function again, seen through c and smoothed.
-    outer.extend(panels.edges.iter().map(|e| e / (root_inner * at.c)).filter(|e| e.is_finite()));
-    if at.c.abs() > 0.5 {
-        // Where the inner variable crosses a break, the inner mean turns within a layer of width s/c.
-        for k in breaks {
-            let centre = k / (root_inner * at.c);
-            let mut width = 2.0 * spread / at.c.abs();
-            while width < GAUSSIAN_RANGE {
-                outer.extend([centre - width, centre + width]);
-                width *= 4.0;
-            }
-            outer.push(centre);
-        }
-    }
+    outer.extend(edges_of_mean(panels, root_inner, at.c, spread, breaks));
     close_edges(&mut outer, -GAUSSIAN_RANGE, GAUSSIAN_RANGE);
     let mut total = 0.0;
     for panel in outer.windows(2) {
@@ -135,6 +121,33 @@ pub(super) fn nested(
         });
     }
     total
+}
+
+/// Edges in `x` of panels that resolve the mean of a function of `root · (c x + spread · y)` over a standard normal `y`.
+pub(super) fn edges_of_mean(
+    panels: &Panels,
+    root: f64,
+    c: f64,
+    spread: f64,
+    breaks: &[f64],
+) -> Vec<f64> {
+    // It is the function again, seen through c and smoothed.
+    let mut edges: Vec<f64> =
+        panels.edges.iter().map(|e| e / (root * c)).filter(|e| e.is_finite()).collect();
+    edges.push(0.0);
+    if c.abs() > 0.5 {
+        // Where the inner variable crosses a break, the mean turns within a layer of width s/c.
+        for k in breaks {
+            let centre = k / (root * c);
+            let mut width = 2.0 * spread / c.abs();
+            while width < GAUSSIAN_RANGE {
+                edges.extend([centre - width, centre + width]);
+                width *= 4.0;
+            }
+            edges.push(centre);
+        }
+    }
+    edges
 }
 
 /// `E[f(centre + √q s y)]` over a standard normal `y`.

@@ -10,17 +10,22 @@
 //! slope of the covariance map at `c = 1`.
 
 mod angles;
+mod axis;
+mod between;
+mod correlated;
 mod extreme;
 mod levels;
 mod pieces;
+mod planes;
 
+use super::panels::{Panels, close_edges, conditional, edges_of_mean};
 use super::{Correlation, Dual, Moments, Pointwise};
-use crate::math::quadrature::GaussLegendre;
+use crate::math::quadrature::{GAUSSIAN_RANGE, GaussLegendre};
+use crate::math::special::normal_density;
 use crate::spec::layer::PoolKind;
 use crate::theory::NoTheory;
-use angles::AngleTable;
-use extreme::Extreme;
-use std::sync::OnceLock;
+pub(in crate::theory) use between::Between;
+use extreme::{Extreme, Tables};
 
 /// Most units that one pooled value may look at.
 pub const MAX_POOL: usize = 1 << 16;
@@ -86,7 +91,21 @@ impl Pooled {
     }
 
     pub(super) fn at(&self, q: f64) -> PooledAt<'_> {
-        PooledAt { pooled: self, q, moments: self.moments(q), table: OnceLock::new() }
+        PooledAt { pooled: self, q, moments: self.moments(q), tables: Tables::default() }
+    }
+
+    pub(super) fn cross_kernel(&self, q1: f64, q2: f64, at: Correlation) -> f64 {
+        let same = |q: f64| self.at(q).kernel(at);
+        match self {
+            _ if q1 == q2 => same(q1),
+            Self::Average(average) => average.cross_kernel(q1, q2, at.c),
+            Self::Extreme(extreme) if extreme.function().homogeneity().is_some() => {
+                same((q1 * q2).sqrt())
+            }
+            Self::Extreme(extreme) => {
+                extreme.cross_kernel(q1, q2, at).unwrap_or_else(|| same((q1 * q2).sqrt()))
+            }
+        }
     }
 
     pub(super) fn fourth_moment(&self, q: f64) -> f64 {
@@ -103,8 +122,8 @@ pub(super) struct PooledAt<'a> {
     pooled: &'a Pooled,
     q: f64,
     moments: Moments,
-    /// Filled on the first use by forms that know the slope at every angle, but the difference only through it.
-    table: OnceLock<AngleTable>,
+    /// Of forms that know the slope at every angle, but the difference only through it.
+    tables: Tables,
 }
 
 impl PooledAt<'_> {
@@ -115,21 +134,21 @@ impl PooledAt<'_> {
     pub(super) fn kernel(&self, at: Correlation) -> f64 {
         match self.pooled {
             Pooled::Average(average) => average.kernel(self.q, at),
-            Pooled::Extreme(_) => self.moments.second - self.difference(at),
+            Pooled::Extreme(extreme) => extreme.kernel(self.q, &self.moments, at, &self.tables),
         }
     }
 
     pub(super) fn slope(&self, at: Correlation) -> f64 {
         match self.pooled {
             Pooled::Average(average) => average.slope(self.q, at),
-            Pooled::Extreme(extreme) => extreme.slope(self.q, &self.moments, at, &self.table),
+            Pooled::Extreme(extreme) => extreme.slope(self.q, &self.moments, at, &self.tables),
         }
     }
 
     pub(super) fn difference(&self, at: Correlation) -> f64 {
         match self.pooled {
             Pooled::Average(average) => average.difference(self.q, at),
-            Pooled::Extreme(extreme) => extreme.difference(self.q, &self.moments, at, &self.table),
+            Pooled::Extreme(extreme) => extreme.difference(self.q, &self.moments, at, &self.tables),
         }
     }
 }
@@ -194,6 +213,11 @@ impl Average {
         (base.kernel(at) + (self.size - 1.0) * other) / self.size
     }
 
+    fn cross_kernel(&self, q1: f64, q2: f64, c: f64) -> f64 {
+        let other = self.base.cross_kernel(q1, q2, self.correlation * c);
+        (self.base.cross_kernel(q1, q2, c) + (self.size - 1.0) * other) / self.size
+    }
+
     fn slope(&self, q: f64, at: Correlation) -> f64 {
         let base = self.base.at(q);
         let rho = self.correlation;
@@ -216,22 +240,35 @@ impl Average {
         (base.difference(at) + (self.size - 1.0) * other) / self.size
     }
 
-    /// `E p⁴` for independent units, from the moments of one; a mixture of units with `ρ > 0` by the shared part.
+    /// `E p⁴`: given what they share, the units are independent.
     fn fourth_moment(&self, q: f64) -> f64 {
-        let moment = |k: i32| super::general::expectation(self.base.function(), q, |x| x.powi(k));
-        let (m1, m2, m3, m4) = (moment(1), moment(2), moment(3), moment(4));
-        let k = self.size;
-        if self.correlation > 0.0 {
-            // Between the independent and the equal units; it only serves a first-order correction in 1/width.
-            let independent = fourth_of_mean(k, m1, m2, m3, m4);
-            return self.correlation * m4 + (1.0 - self.correlation) * independent;
+        let (k, function) = (self.size, self.base.function());
+        if self.correlation == 0.0 {
+            let moment = |n: i32| super::general::expectation(function, q, |x| x.powi(n));
+            return fourth_of_mean(k, [moment(1), moment(2), moment(3), moment(4)]);
         }
-        fourth_of_mean(k, m1, m2, m3, m4)
+        let breaks = function.breakpoints();
+        let panels = Panels::resolve(function, &breaks, q);
+        let (shared, own) = (self.correlation.sqrt(), (1.0 - self.correlation).sqrt());
+        let mut edges = edges_of_mean(&panels, q.sqrt(), shared, own, &breaks);
+        edges.extend((-12..=12).step_by(3).map(f64::from));
+        close_edges(&mut edges, -GAUSSIAN_RANGE, GAUSSIAN_RANGE);
+        let rule = GaussLegendre::cached(20);
+        let given = |x: f64| {
+            let centre = shared * q.sqrt() * x;
+            let moment =
+                |n: i32| conditional(&panels, q, centre, own, |h| function.value(h).powi(n));
+            fourth_of_mean(k, [moment(1), moment(2), moment(3), moment(4)])
+        };
+        edges
+            .windows(2)
+            .map(|panel| rule.integrate(panel[0], panel[1], |x| normal_density(x) * given(x)))
+            .sum()
     }
 }
 
 /// `E[(mean of K independent values)⁴]` from the moments of one.
-fn fourth_of_mean(k: f64, m1: f64, m2: f64, m3: f64, m4: f64) -> f64 {
+fn fourth_of_mean(k: f64, [m1, m2, m3, m4]: [f64; 4]) -> f64 {
     let pairs = k * (k - 1.0);
     let triples = pairs * (k - 2.0);
     let quadruples = triples * (k - 3.0);

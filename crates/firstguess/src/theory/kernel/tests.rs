@@ -564,7 +564,7 @@ fn what_has_no_theory_says_so() {
     let shape = Shape::flat(8).unwrap();
     let data = gaussian_data(4, shape, 0.0);
     for (json, reason) in [
-        (r#"[{"dense":8},"tanh",{"max_pool":2},{"dense":4}]"#, "one variance"),
+        (r#"[{"dense":8},"gelu",{"max_pool":2},{"dense":4}]"#, "one variance"),
         (r#"[{"dense":8},"relu",{"max_pool":2},"tanh",{"dense":4}]"#, "not Gaussian"),
         (r#"[{"dense":8},{"residual":["relu"]},{"dense":4}]"#, "neither has weights"),
         (r#"[{"dense":8},{"residual":[{"dense":8},"relu"]},"relu",{"dense":4}]"#, "not Gaussian"),

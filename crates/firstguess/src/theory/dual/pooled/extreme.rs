@@ -7,8 +7,10 @@
 //! ½E[(g(X) - g(Y))²] = 2 ∫∫_{s<t} g'(s) g'(t) [Φ(s)^K - Φ₂(s, t)^K] ds dt,   Φ(s) - Φ₂(s, t) = P(u ≤ s, v > t)
 //! ```
 
-use super::angles::{AngleTable, difference_beyond};
+use super::angles::{AngleTable, BeyondTable, difference_beyond};
+use super::correlated::Correlated;
 use super::levels::{Intervals, Levels, Straddle};
+use super::planes::Plane;
 use crate::math::bivariate_normal::Gap;
 use crate::math::quadrature::GaussLegendre;
 use crate::math::special::{ln_normal_cdf, normal_cdf, normal_density};
@@ -18,7 +20,7 @@ use crate::theory::dual::even_rule::{EvenRule, largest_density};
 use crate::theory::dual::panels::Panels;
 use crate::theory::dual::{Correlation, Moments, Pointwise};
 use std::f64::consts::TAU;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Points per panel: of the one-point rule, and of each direction of the two-point rule.
 const ONE_POINT: usize = 32;
@@ -36,8 +38,18 @@ pub(in crate::theory::dual) struct Extreme {
     size: f64,
     law: Law,
     even: Option<EvenRule>,
+    /// The laws of units that are correlated; only under a monotone function.
+    correlated: Option<Arc<Correlated>>,
     /// Two-point moments at `q = 1`, of a homogeneous function.
-    unit: OnceLock<AngleTable>,
+    unit: Tables,
+}
+
+/// Two-point moments at one variance, filled on first use.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tables {
+    near: OnceLock<AngleTable>,
+    /// For `c < 0`, of correlated units.
+    beyond: OnceLock<BeyondTable>,
 }
 
 #[derive(Debug, Clone)]
@@ -63,12 +75,21 @@ impl Extreme {
         size: usize,
         correlation: f64,
     ) -> Result<Self, NoTheory> {
-        if correlation > 0.0 {
-            return Err(NoTheory::new(
-                "the largest of several correlated units is measured, not predicted: theory covers independent ones",
-            ));
-        }
         let (sign, levels) = Levels::new(function, sign)?;
+        let jumps: Vec<Kink> =
+            function.kinks().into_iter().filter(|kink| kink.value_jump != 0.0).collect();
+        let refused = match (&levels, jumps.is_empty()) {
+            _ if correlation == 0.0 => None,
+            (Some(_), _) => Some("turns"),
+            (None, false) => Some("jumps"),
+            (None, true) => None,
+        };
+        if let Some(what) = refused {
+            return Err(NoTheory::new(format!(
+                "the largest or smallest of several units of {function}, which {what}, has a theory at correlations 0 \
+                 and 1 of these units, not between: got {correlation}"
+            )));
+        }
         let mut breaks = function.breakpoints();
         let law = match levels {
             None => Law::Monotone { sign },
@@ -81,15 +102,13 @@ impl Extreme {
         };
         let size = size as f64;
         let smooth = breaks.is_empty();
-        Ok(Self {
-            function: function.clone(),
-            jumps: function.kinks().into_iter().filter(|kink| kink.value_jump != 0.0).collect(),
-            breaks,
-            size,
-            law,
-            even: smooth.then(|| EvenRule::largest_of(size)),
-            unit: OnceLock::new(),
-        })
+        let correlated = (correlation > 0.0).then(|| Correlated::of(size, correlation));
+        let even = smooth.then(|| match &correlated {
+            Some(law) => EvenRule::of_density(|z| law.density(z)),
+            None => EvenRule::largest_of(size),
+        });
+        let function = function.clone();
+        Ok(Self { function, jumps, breaks, size, law, even, correlated, unit: Tables::default() })
     }
 
     /// Calls `f(h, weight)` on a rule for the law of the chosen unit's `h`.
@@ -111,7 +130,7 @@ impl Extreme {
             for (x, w) in rule.nodes.iter().zip(&rule.weights) {
                 let z = middle + half * x;
                 let density = match &self.law {
-                    Law::Monotone { .. } => largest_density(self.size, z),
+                    Law::Monotone { .. } => self.largest(z),
                     Law::Levels(levels) => {
                         let share = levels.share_below(root * z, root, &mut scratch);
                         self.size * normal_density(z) * share.powf(self.size - 1.0)
@@ -158,10 +177,58 @@ impl Extreme {
         Moments { mean, second, derivative_second: derivative, second_slope: slope }
     }
 
+    pub(super) fn function(&self) -> &Pointwise {
+        &self.function
+    }
+
+    /// Sign of the extreme of the units that a monotone function without jumps passes on.
+    pub(super) fn direction(&self) -> Option<f64> {
+        match self.law {
+            Law::Monotone { sign } if self.jumps.is_empty() => Some(sign),
+            _ => None,
+        }
+    }
+
+    /// The laws of the largest unit, correlated or not.
+    pub(super) fn law_of_units(&self) -> Arc<Correlated> {
+        self.correlated.clone().unwrap_or_else(|| Correlated::of(self.size, 0.0))
+    }
+
+    /// Points and weights for the largest unit of variance 1, in panels that end at `kinks` and resolve both variances.
+    pub(super) fn unit_points(&self, variances: [f64; 2], kinks: &[f64]) -> Vec<(f64, f64)> {
+        let Some(sign) = self.direction() else { return Vec::new() };
+        let reach = (2.0 * (DECAY + self.size.ln())).sqrt();
+        let mut edges: Vec<f64> = kinks.iter().map(|kink| sign * kink).collect();
+        for q in variances {
+            let panels = Panels::resolve(&self.function, &self.breaks, q);
+            edges.extend(panels.edges().iter().map(|e| sign * e / q.sqrt()));
+        }
+        edges.extend((-12..=12).map(f64::from));
+        close(&mut edges, -reach, reach);
+        let rule = GaussLegendre::cached(ONE_POINT);
+        let mut points = Vec::new();
+        for panel in edges.windows(2) {
+            let (half, middle) = (0.5 * (panel[1] - panel[0]), 0.5 * (panel[0] + panel[1]));
+            points.extend(rule.nodes.iter().zip(&rule.weights).map(|(x, w)| {
+                let z = middle + half * x;
+                (z, w * half * self.largest(z))
+            }));
+        }
+        points
+    }
+
     /// Density of the chosen unit's `h/√q`; jumps occur in monotone functions only.
     fn density_at(&self, x: f64) -> f64 {
         let sign = if let Law::Monotone { sign } = self.law { sign } else { 1.0 };
-        largest_density(self.size, sign * x)
+        self.largest(sign * x)
+    }
+
+    /// Density of the largest of the units, of variance 1.
+    fn largest(&self, z: f64) -> f64 {
+        match &self.correlated {
+            Some(law) => law.density(z),
+            None => largest_density(self.size, z),
+        }
     }
 
     /// `E f(p)`.
@@ -171,44 +238,47 @@ impl Extreme {
         sum
     }
 
-    fn unit_table(&self) -> Option<&AngleTable> {
-        self.function.homogeneity()?;
-        Some(self.unit.get_or_init(|| self.table(1.0)))
+    /// `(tables, their variance)` of a homogeneous function or of correlated units: nothing is computed pair by pair.
+    fn tables<'a>(&'a self, q: f64, at_q: &'a Tables) -> (&'a Tables, f64) {
+        if self.function.homogeneity().is_some() { (&self.unit, 1.0) } else { (at_q, q) }
     }
 
-    fn table(&self, q: f64) -> AngleTable {
-        match &self.law {
-            Law::Monotone { .. } => AngleTable::of_pairs(|complement| {
+    fn near<'a>(&self, tables: &'a Tables, q: f64) -> &'a AngleTable {
+        tables.near.get_or_init(|| match (&self.correlated, &self.law) {
+            (Some(law), _) => AngleTable::of_slopes(&self.plane_slopes(law, law.near(), q)),
+            (None, Law::Monotone { .. }) => AngleTable::of_pairs(|complement| {
                 let pair = self.pair(q, complement);
                 (pair.difference / q, pair.slope)
             }),
-            Law::Levels(levels) => {
+            (None, Law::Levels(levels)) => {
                 AngleTable::of_slope(|complement| self.level_slope(levels, q, complement))
             }
-        }
+        })
     }
 
-    pub(super) fn slope(
-        &self,
-        q: f64,
-        moments: &Moments,
-        at: Correlation,
-        table: &OnceLock<AngleTable>,
-    ) -> f64 {
+    /// `c < 0` between correlated units.
+    fn beyond<'a>(&self, law: &Correlated, tables: &'a Tables, q: f64) -> &'a BeyondTable {
+        let slopes = || self.plane_slopes(law, law.beyond(), q);
+        tables.beyond.get_or_init(|| BeyondTable::of_slopes(&slopes()))
+    }
+
+    pub(super) fn slope(&self, q: f64, moments: &Moments, at: Correlation, tables: &Tables) -> f64 {
         if at.complement <= 0.0 {
             return moments.derivative_second;
         }
-        if AngleTable::covers(at) {
-            if let Some(unit) = self.unit_table() {
-                return unit.slope(at.complement);
-            }
-            if matches!(self.law, Law::Levels(_)) {
-                return table.get_or_init(|| self.table(q)).slope(at.complement);
-            }
+        let tabulated = self.function.homogeneity().is_some()
+            || self.correlated.is_some()
+            || matches!(self.law, Law::Levels(_));
+        let (tables, q_table) = self.tables(q, tables);
+        if AngleTable::covers(at) && tabulated {
+            return self.near(tables, q_table).slope(at.complement);
         }
-        match &self.law {
-            Law::Levels(levels) => self.level_slope(levels, q, at.complement),
-            Law::Monotone { .. } => self.pair(q, at.complement).slope,
+        match (&self.correlated, &self.law) {
+            (Some(law), _) => self.beyond(law, tables, q_table).slope(at.complement),
+            (None, Law::Levels(levels)) => self.level_slope(levels, q, at.complement),
+            (None, Law::Monotone { .. }) => self
+                .opposite(q, at, 0.0, |x| self.function.value_and_derivative(x).1)
+                .unwrap_or_else(|| self.pair(q, at.complement).slope),
         }
     }
 
@@ -217,22 +287,28 @@ impl Extreme {
         q: f64,
         moments: &Moments,
         at: Correlation,
-        table: &OnceLock<AngleTable>,
+        tables: &Tables,
     ) -> f64 {
         if at.complement <= 0.0 {
             return 0.0;
         }
-        if AngleTable::covers(at)
-            && let Some(unit) = self.unit_table()
-        {
-            return q * unit.difference(at.complement);
+        let (tables, q_table) = self.tables(q, tables);
+        let homogeneous = self.function.homogeneity().is_some();
+        if AngleTable::covers(at) && homogeneous {
+            return q * self.near(tables, q_table).difference(at.complement);
         }
-        match &self.law {
-            Law::Monotone { .. } => self.pair(q, at.complement).difference,
-            Law::Levels(_) if AngleTable::covers(at) => {
-                q * table.get_or_init(|| self.table(q)).difference(at.complement)
+        match (&self.correlated, &self.law) {
+            (None, Law::Monotone { .. }) => self
+                .opposite(q, at, 1.0, |x| self.function.value(x))
+                .map_or_else(|| self.pair(q, at.complement).difference, |k| moments.second - k),
+            (Some(_), _) | (_, Law::Levels(_)) if AngleTable::covers(at) => {
+                q * self.near(tables, q_table).difference(at.complement)
             }
-            Law::Levels(levels) => {
+            (Some(law), _) => {
+                let at_zero = self.near(tables, q_table).difference(1.0);
+                q * (at_zero + self.beyond(law, tables, q_table).growth(at.complement))
+            }
+            (None, Law::Levels(levels)) => {
                 let at_zero = (moments.second - moments.mean * moments.mean) / q;
                 q * difference_beyond(at_zero, at.complement, |complement| {
                     self.level_slope(levels, q, complement)
@@ -241,8 +317,45 @@ impl Extreme {
         }
     }
 
+    /// `E[p_a p_b]`.
+    pub(super) fn kernel(&self, q: f64, m: &Moments, at: Correlation, tables: &Tables) -> f64 {
+        if let (Some(law), Law::Monotone { sign }) = (&self.correlated, &self.law)
+            && at.c == 0.5
+            && self.function.homogeneity().is_none()
+        {
+            let factor = sign * q.sqrt();
+            let mut sum = 0.0;
+            law.half().for_each_pair(1.0, &self.bends(&[q], *sign), |a, b, weight| {
+                sum += weight * self.function.value(factor * a) * self.function.value(factor * b);
+            });
+            return sum;
+        }
+        m.second - self.difference(q, m, at, tables)
+    }
+
+    /// `E[∂p_a ∂p_b]` of correlated units at each plane: two different units of two inputs have `ρ c`.
+    fn plane_slopes(&self, law: &Correlated, planes: &[Plane], q: f64) -> Vec<f64> {
+        let Law::Monotone { sign } = self.law else { return vec![f64::NAN; planes.len()] };
+        let bends = self.bends(&[q], sign);
+        let factor = sign * q.sqrt();
+        let slope = |x: f64| self.function.value_and_derivative(factor * x).1;
+        planes
+            .iter()
+            .map(|plane| {
+                let mut sum = 0.0;
+                plane.for_each_pair(law.rho, &bends, |a, b, weight| {
+                    let first = slope(a);
+                    if first != 0.0 {
+                        sum += weight * first * slope(b);
+                    }
+                });
+                sum
+            })
+            .collect()
+    }
+
     /// Edges, in standard deviations, of panels that resolve `φ` for the two-point rule.
-    fn features(&self, q: f64, sign: f64) -> Vec<f64> {
+    pub(super) fn features(&self, q: f64, sign: f64) -> Vec<f64> {
         let root = q.sqrt();
         if self.breaks.is_empty() && root <= 2.0 * self.function.length_scale() {
             // The base panels are narrow enough.
@@ -258,10 +371,15 @@ impl Extreme {
             .collect()
     }
 
+    /// Breaks in units of `factor`.
+    pub(super) fn kinks(&self, factor: f64) -> Vec<f64> {
+        self.breaks.iter().map(|b| b / factor).collect()
+    }
+
     /// The rule over `(m, d)`, `s = m - d < t = m + d`: calls `f(s, t, weight, w, gap)` with `d = S w`, `S² = ε/2`.
     fn for_each_pair(
         &self,
-        features: &[f64],
+        (features, kinks): (&[f64], &[f64]),
         complement: f64,
         (low, high): (f64, f64),
         mut f: impl FnMut(f64, f64, f64, f64, &Gap),
@@ -270,11 +388,9 @@ impl Extreme {
         let reach = (2.0 * (DECAY + self.size.ln())).sqrt();
         let mut outer = vec![0.0, 1.5, 4.0, reach];
         // Where the images of two features cross.
-        for (i, a) in features.iter().enumerate() {
-            outer.extend(features[i + 1..].iter().map(|b| 0.5 * (b - a).abs() / scale));
-        }
+        outer.extend(crossings(features, scale));
         close(&mut outer, 0.0, reach);
-        thin(&mut outer, 0.02);
+        thin(&mut outer, 0.02, &crossings(kinks, scale));
         let width = 2.0 / (1.0 + 0.4 * (2.0 * self.size.ln()).sqrt());
         let base: Vec<f64> = std::iter::successors(Some(low), |edge| Some(edge + width))
             .take_while(|edge| *edge < high)
@@ -317,7 +433,8 @@ impl Extreme {
         let high = (2.0 * (DECAY + k.ln())).sqrt();
         // Left of this even the largest unit is not found.
         let low = if k > 1.5 { largest_lower_end(k).max(-high) } else { -high };
-        self.for_each_pair(&features, complement, (low, high), |s, t, weight, w, gap| {
+        let kinks = self.kinks(root);
+        self.for_each_pair((&features, &kinks), complement, (low, high), |s, t, weight, w, gap| {
             let slopes = self.function.value_and_derivative(sign * root * s).1
                 * self.function.value_and_derivative(sign * root * t).1;
             if slopes == 0.0 {
@@ -402,17 +519,22 @@ impl Extreme {
         let straddle = Straddle::new(complement);
         let mut scratch = [Intervals::new(), Intervals::new()];
         let mut sum = 0.0;
-        self.for_each_pair(&features, complement, (-9.0, 9.0), |s, t, weight, w, _| {
-            let (x, y) = (root * s, root * t);
-            let slopes =
-                self.function.value_and_derivative(x).1 * self.function.value_and_derivative(y).1;
-            let m = 0.5 * (s + t) / cosine;
-            let density = weight * slopes * (-0.5 * (w * w + m * m)).exp();
-            if density.abs() > 1e-20 {
-                let share = levels.joint_share((x, y), root, &straddle, &mut scratch);
-                sum += density * share.powf(self.size - 1.0);
-            }
-        });
+        self.for_each_pair(
+            (&features, &features),
+            complement,
+            (-9.0, 9.0),
+            |s, t, weight, w, _| {
+                let (x, y) = (root * s, root * t);
+                let slopes = self.function.value_and_derivative(x).1
+                    * self.function.value_and_derivative(y).1;
+                let m = 0.5 * (s + t) / cosine;
+                let density = weight * slopes * (-0.5 * (w * w + m * m)).exp();
+                if density.abs() > 1e-20 {
+                    let share = levels.joint_share((x, y), root, &straddle, &mut scratch);
+                    sum += density * share.powf(self.size - 1.0);
+                }
+            },
+        );
         2.0 * self.size * sum / (TAU * cosine)
     }
 }
@@ -427,7 +549,7 @@ fn power_gap(x: f64, delta: f64, k: f64) -> f64 {
 }
 
 /// `z` with `Φ(z)^K` about 1e-20.
-fn largest_lower_end(k: f64) -> f64 {
+pub(super) fn largest_lower_end(k: f64) -> f64 {
     let mut z = -12.0;
     while z < 8.0 && k * ln_normal_cdf(z) < -46.0 {
         z += 0.05;
@@ -442,7 +564,7 @@ fn sides(function: &Pointwise, jump: &Kink) -> (f64, f64) {
 }
 
 /// Sorts, clips to `[low, high]`, adds the ends and drops doubles.
-fn close(edges: &mut Vec<f64>, low: f64, high: f64) {
+pub(super) fn close(edges: &mut Vec<f64>, low: f64, high: f64) {
     edges.retain(|e| *e > low && *e < high);
     edges.push(low);
     edges.push(high);
@@ -450,18 +572,34 @@ fn close(edges: &mut Vec<f64>, low: f64, high: f64) {
     edges.dedup_by(|a, b| (*a - *b).abs() <= 1e-12 * (high - low));
 }
 
-/// Drops edges closer than `distance`, or half their own size, to the one before; the ends stay.
-fn thin(edges: &mut Vec<f64>, distance: f64) {
-    let Some(&last) = edges.last() else { return };
+/// Half the distances of each two, in units of `scale`.
+pub(super) fn crossings(places: &[f64], scale: f64) -> Vec<f64> {
+    let pairs = places.iter().enumerate();
+    pairs
+        .flat_map(|(i, a)| places[i + 1..].iter().map(move |b| 0.5 * (b - a).abs() / scale))
+        .collect()
+}
+
+/// Drops edges closer than `distance`, or half their own size, to the one before or to one in `exact`.
+///
+/// Both ends stay, and so do those in `exact`: the integrand bends there.
+pub(super) fn thin(edges: &mut Vec<f64>, distance: f64, exact: &[f64]) {
+    let (Some(&first), Some(&last)) = (edges.first(), edges.last()) else { return };
+    let apart = |a: f64, b: f64| (a - b).abs() >= distance.min(0.5 * a.max(b));
+    let mut exact: Vec<f64> = exact.iter().copied().filter(|e| *e > first && *e < last).collect();
+    exact.sort_by(f64::total_cmp);
+    exact.dedup_by(|a, b| (*a - *b).abs() <= 1e-12 * last);
     let mut kept = f64::NEG_INFINITY;
     edges.retain(|e| {
-        let keep = e - kept >= distance.min(0.5 * e);
+        let keep = apart(*e, kept) && exact.iter().all(|x| apart(*e, *x));
         if keep {
             kept = *e;
         }
-        keep
+        keep || *e == first
     });
     if edges.last() != Some(&last) {
         edges.push(last);
     }
+    edges.extend(exact);
+    edges.sort_by(f64::total_cmp);
 }
