@@ -13,6 +13,7 @@ mod angles;
 mod axis;
 mod between;
 mod correlated;
+mod edges;
 mod extreme;
 mod levels;
 mod pieces;

@@ -9,6 +9,7 @@
 
 use super::angles::{AngleTable, BeyondTable, difference_beyond};
 use super::correlated::Correlated;
+use super::edges::{close, crossings, thin};
 use super::levels::{Intervals, Levels, Straddle};
 use super::planes::Plane;
 use crate::math::bivariate_normal::Gap;
@@ -561,45 +562,4 @@ pub(super) fn largest_lower_end(k: f64) -> f64 {
 fn sides(function: &Pointwise, jump: &Kink) -> (f64, f64) {
     let step = 1e-12 * jump.at.abs().max(1.0);
     (function.value(jump.at - step), function.value(jump.at + step))
-}
-
-/// Sorts, clips to `[low, high]`, adds the ends and drops doubles.
-pub(super) fn close(edges: &mut Vec<f64>, low: f64, high: f64) {
-    edges.retain(|e| *e > low && *e < high);
-    edges.push(low);
-    edges.push(high);
-    edges.sort_by(f64::total_cmp);
-    edges.dedup_by(|a, b| (*a - *b).abs() <= 1e-12 * (high - low));
-}
-
-/// Half the distances of each two, in units of `scale`.
-pub(super) fn crossings(places: &[f64], scale: f64) -> Vec<f64> {
-    let pairs = places.iter().enumerate();
-    pairs
-        .flat_map(|(i, a)| places[i + 1..].iter().map(move |b| 0.5 * (b - a).abs() / scale))
-        .collect()
-}
-
-/// Drops edges closer than `distance`, or half their own size, to the one before or to one in `exact`.
-///
-/// Both ends stay, and so do those in `exact`: the integrand bends there.
-pub(super) fn thin(edges: &mut Vec<f64>, distance: f64, exact: &[f64]) {
-    let (Some(&first), Some(&last)) = (edges.first(), edges.last()) else { return };
-    let apart = |a: f64, b: f64| (a - b).abs() >= distance.min(0.5 * a.max(b));
-    let mut exact: Vec<f64> = exact.iter().copied().filter(|e| *e > first && *e < last).collect();
-    exact.sort_by(f64::total_cmp);
-    exact.dedup_by(|a, b| (*a - *b).abs() <= 1e-12 * last);
-    let mut kept = f64::NEG_INFINITY;
-    edges.retain(|e| {
-        let keep = apart(*e, kept) && exact.iter().all(|x| apart(*e, *x));
-        if keep {
-            kept = *e;
-        }
-        keep || *e == first
-    });
-    if edges.last() != Some(&last) {
-        edges.push(last);
-    }
-    edges.extend(exact);
-    edges.sort_by(f64::total_cmp);
 }

@@ -10,7 +10,8 @@
 //! smooths it by `N(0, ρ cos²½θ)` along `u` and `N(0, ρ)` along `w`.
 
 use super::axis::{Axis, PER_PANEL, lagrange, smoothing};
-use super::extreme::{close, crossings, largest_lower_end, thin};
+use super::edges::{close, crossings, split, thin};
+use super::extreme::largest_lower_end;
 use crate::math::bivariate_normal::Gap;
 use crate::math::quadrature::GaussLegendre;
 use crate::math::special::{normal_cdf, normal_survival};
@@ -289,22 +290,6 @@ impl Source {
         let slopes = alone * normal_cdf(tilt + turn) * normal_cdf(tilt - turn);
         self.different[place] = 4.0 * sine * k * (k - 1.0) * rest * slopes;
     }
-}
-
-/// Cuts panels that are wider than `finest` into equal parts.
-fn split(edges: &mut Vec<f64>, finest: f64) {
-    let cuts: Vec<f64> = edges
-        .windows(2)
-        .flat_map(|panel| {
-            let (start, width) = (panel[0], panel[1] - panel[0]);
-            let parts = (width / finest).ceil();
-            std::iter::successors(Some(1.0), |k| Some(k + 1.0))
-                .take_while(move |k| *k < parts)
-                .map(move |k| start + width * k / parts)
-        })
-        .collect();
-    edges.extend(cuts);
-    edges.sort_by(f64::total_cmp);
 }
 
 /// `left · right`, row by row, with `inner` columns on the left and `columns` on the right.
