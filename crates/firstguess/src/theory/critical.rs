@@ -109,8 +109,10 @@ fn homogeneous_edge(phi: &Dual, bias_variance: f64) -> Result<Vec<CriticalPoint>
     if bias_variance > 0.0 && both.eta <= 1.0 {
         let fate = if both.eta < 1.0 { "exponentially" } else { "linearly" };
         return Err(NoTheory::new(format!(
-            "the activation is positively homogeneous: its only critical point is σ_w² = {weight_variance}, σ_b² = 0; \
-             with a bias the variance grows {fate} there"
+            "the activation is positively homogeneous: its only critical point is σ_w² = {}, σ_b² = 0; \
+             with a bias the variance grows {fate} there",
+            // Rounding is no part of it.
+            (weight_variance * 1e12).round() / 1e12
         )));
     }
     let q_star = if both.eta == 1.0 {

@@ -59,14 +59,10 @@ impl Answer {
             Err(why) => return (Tone::Bad, format!("gradients have no limit ({why})")),
         };
         let per_layer = format!("squared gradients are multiplied by {} per {of}", digits(chi));
+        if self.block.is_some() {
+            return block_trainability(&self.phase(), &per_layer, &over);
+        }
         match self.phase() {
-            // A stream on which ever less is added nears the edge without being on it.
-            Ok(Phase::EdgeOfChaos) if of == "block" => (
-                Tone::Good,
-                format!(
-                    "edge of chaos: a block far down keeps the size of gradients; they change {over}"
-                ),
-            ),
             Ok(Phase::Ordered) => {
                 (Tone::Bad, format!("ordered: {per_layer}, {over}: they vanish with depth"))
             }
@@ -222,6 +218,24 @@ impl Answer {
             Err(why) => format!("no weight variance helps at this bias variance: {why}"),
         }
     }
+}
+
+/// What ever more blocks do to gradients, and what this network does, whose ends are no blocks.
+fn block_trainability(
+    phase: &Result<Phase, NoTheory>,
+    per_block: &str,
+    over: &str,
+) -> (Tone, String) {
+    let (tone, name, fate) = match phase {
+        Ok(Phase::Ordered) => (Tone::Bad, "ordered", "they vanish with depth"),
+        // A stream on which ever less is added nears the edge without being on it.
+        Ok(Phase::EdgeOfChaos) => {
+            (Tone::Good, "edge of chaos", "a block far down keeps their size")
+        }
+        Ok(Phase::Chaotic) => (Tone::Bad, "chaotic", "they explode with depth"),
+        Err(_) => (Tone::Neutral, "no phase", "what becomes of them is not known"),
+    };
+    (tone, format!("{name}: {per_block}, so that {fate}; here, ends included, {over}"))
 }
 
 /// Where infinitely many blocks lead.

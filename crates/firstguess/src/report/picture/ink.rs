@@ -35,6 +35,8 @@ pub(crate) enum Ink {
     Prejudiced,
     /// Region: neutral.
     Neutral,
+    /// Region: critical everywhere.
+    Critical,
     /// Region of which theory says nothing.
     Unknown,
 }
@@ -44,7 +46,7 @@ pub(crate) const SERIES: [Ink; 6] =
     [Ink::Theory, Ink::Measured, Ink::Third, Ink::Fourth, Ink::Fifth, Ink::Sixth];
 
 /// Every ink.
-pub(crate) const ALL: [Ink; 15] = [
+pub(crate) const ALL: [Ink; 16] = [
     Ink::Paper,
     Ink::Text,
     Ink::Soft,
@@ -59,6 +61,7 @@ pub(crate) const ALL: [Ink; 15] = [
     Ink::Chaotic,
     Ink::Prejudiced,
     Ink::Neutral,
+    Ink::Critical,
     Ink::Unknown,
 ];
 
@@ -83,6 +86,7 @@ impl Ink {
             Self::Chaotic => "chaotic",
             Self::Prejudiced => "prejudiced",
             Self::Neutral => "neutral",
+            Self::Critical => "critical",
             Self::Unknown => "unknown",
         }
     }
@@ -104,6 +108,7 @@ impl Ink {
             Self::Chaotic => [243, 170, 120],
             Self::Prejudiced => [250, 218, 180],
             Self::Neutral => [226, 243, 214],
+            Self::Critical => [255, 246, 190],
             Self::Unknown => [238, 238, 238],
         }
     }
@@ -125,6 +130,7 @@ impl Ink {
             Self::Chaotic => [122, 58, 12],
             Self::Prejudiced => [84, 56, 22],
             Self::Neutral => [30, 58, 40],
+            Self::Critical => [74, 70, 16],
             Self::Unknown => [40, 44, 50],
         }
     }
@@ -188,7 +194,8 @@ mod tests {
             for ink in SERIES {
                 assert!(contrast(color(ink), color(Ink::Paper)) > 3.0, "{ink:?}");
             }
-            for region in [Ink::Ordered, Ink::Chaotic, Ink::Prejudiced, Ink::Neutral] {
+            for region in [Ink::Ordered, Ink::Chaotic, Ink::Prejudiced, Ink::Neutral, Ink::Critical]
+            {
                 assert!(contrast(color(Ink::Text), color(region)) > 4.5, "{region:?}");
             }
         }
@@ -202,6 +209,8 @@ mod tests {
             (Ink::Ordered, Ink::Prejudiced),
             (Ink::Chaotic, Ink::Prejudiced),
             (Ink::Prejudiced, Ink::Neutral),
+            (Ink::Ordered, Ink::Critical),
+            (Ink::Neutral, Ink::Critical),
         ];
         for (a, b) in pairs {
             for color in [Ink::light, Ink::dark] {

@@ -8,21 +8,24 @@ use crate::theory::phase::{Phase, Prejudice};
 use crate::theory::phase_diagram::{Cell, PhaseDiagram};
 
 /// Regions in the order of the legend.
-const REGIONS: [(Ink, &str); 5] = [
+const REGIONS: [(Ink, &str); 6] = [
     (Ink::Ordered, "ordered: gradients vanish, one class takes all"),
     (Ink::Chaotic, "chaotic: gradients explode, one class takes all"),
     (Ink::Prejudiced, "chaotic, a class favoured"),
     (Ink::Neutral, "neutral: guesses split evenly"),
+    (Ink::Critical, "edge of chaos: gradients keep their size"),
     (Ink::Unknown, "no theory"),
 ];
 
 /// The first of them where inputs do not merge.
 const ORDERED_APART: &str = "ordered: gradients vanish, a class favoured";
 
-fn region(cell: &Cell) -> Ink {
+fn region(cell: &Cell, blocks: bool) -> Ink {
     // A cell on the edge itself belongs to one of its sides: the line says where the edge is.
     let chaotic = cell.chi_1.is_some_and(|chi| chi > 1.0);
     match (cell.phase, cell.prejudice) {
+        // Norms and streams are critical over whole regions.
+        (Some(Phase::EdgeOfChaos), _) if blocks => Ink::Critical,
         (_, Some(Prejudice::Neutrality)) => Ink::Neutral,
         (Some(Phase::Ordered), _) => Ink::Ordered,
         (Some(Phase::EdgeOfChaos), _) if !chaotic => Ink::Ordered,
@@ -89,7 +92,7 @@ fn regions(diagram: &PhaseDiagram) -> Vec<Series> {
     for row in first..diagram.bias_variances.len() {
         let mut run: Option<(Ink, usize)> = None;
         for column in 0..=diagram.weight_variances.len() {
-            let here = diagram.cell(column, row).map(region);
+            let here = diagram.cell(column, row).map(|cell| region(cell, diagram.blocks));
             if let Some((ink, start)) = run.filter(|(ink, _)| Some(*ink) != here) {
                 let kind = REGIONS.iter().position(|(known, _)| *known == ink);
                 let rectangle = (columns[start], columns[column], rows[row], rows[row + 1]);
