@@ -148,8 +148,9 @@ impl Answer {
         layers: fn(&Asymptotics) -> &Result<T, NoTheory>,
     ) -> Result<T, NoTheory> {
         match &self.block {
-            Some(found) => blocks(&found.limit)
-                .ok_or_else(|| NoTheory::new("its blocks have no such limit, or no way back")),
+            Some(found) => {
+                blocks(&found.limit).ok_or_else(|| NoTheory::new("its blocks have no such limit"))
+            }
             None => self.limit(layers),
         }
     }
@@ -164,7 +165,10 @@ impl Answer {
 
     /// `χ₁` of a layer, or of a block.
     fn chi(&self) -> Predicted {
-        self.limit_of(|blocks| blocks.chi, |limit| &limit.chi_1)
+        match &self.block {
+            Some(found) => found.limit.chi.clone(),
+            None => self.limit(|limit| &limit.chi_1),
+        }
     }
 
     fn fixed_points(&self) -> &[FixedPoint] {

@@ -135,9 +135,9 @@ pub fn block_fields(found: &RepeatedBlock) -> Fields {
     limit_fields(fields, &found.limit)
 }
 
-/// Null where nothing settles, or the way back has no theory; `chi_1` is the factor of one block.
+/// Null with its reason where nothing settles, or the way back has no theory; `chi_1` is the factor of one block.
 fn limit_fields(fields: Fields, limit: &BlockLimit) -> Fields {
-    let unknown = NoTheory::new("the signal of a block has no limit, or its way back no theory");
+    let unknown = NoTheory::new("the signal of a block has no such limit");
     let of = |value: Option<f64>| value.ok_or_else(|| unknown.clone());
     let q_star = match (limit.q_star, limit.c_star_complement) {
         (None, Some(_)) => Err(NoTheory::new("every variance is a fixed point")),
@@ -145,7 +145,7 @@ fn limit_fields(fields: Fields, limit: &BlockLimit) -> Fields {
     };
     fields
         .predicted("q_star", &q_star)
-        .predicted("chi_1", &of(limit.chi))
+        .predicted("chi_1", &limit.chi)
         .predicted("c_star", &of(limit.c_star()))
         .predicted("one_minus_c_star", &of(limit.c_star_complement))
         .predicted("gamma_star", &of(limit.gamma_star()))

@@ -30,7 +30,7 @@ fn of_layers(bulk: &Bulk) -> String {
 fn of_blocks(found: &RepeatedBlock) -> String {
     let limit = &found.limit;
     let mut text = name(limit.phase, "a block far down keeps the size of gradients");
-    if let Some(chi) = limit.chi {
+    if let Ok(chi) = limit.chi {
         text += &format!(" (χ = {chi:.4} per block of {})", found.block);
     }
     text + bias(limit.prejudice)

@@ -7,7 +7,7 @@ use firstguess::math::stream::Seed;
 use firstguess::spec::experiment::MeasureSpec;
 use firstguess::spec::scheme::LayerInit;
 use firstguess::spec::weights::WeightFamily;
-use firstguess::theory::predict::Prediction;
+use firstguess::theory::predict::{InputStatistics, Prediction, predict};
 use firstguess::{KernelLimit, predict_within};
 use serde_json::{Value, json};
 
@@ -37,9 +37,14 @@ pub(super) fn answer(
     Ok(told(predicted(path, data, samples, seed)?))
 }
 
-/// The whole prediction of a model.
+/// The prediction of a model for its limit of infinite depth, which does not ask for the kernel of its inputs.
 pub(crate) fn prediction(path: &Path, seed: Option<u64>) -> anyhow::Result<Prediction> {
-    Ok(predicted(path, None, None, seed)?.prediction)
+    if is_onnx(path) {
+        return Ok(of_onnx(path, None, None, seed)?.prediction);
+    }
+    let Model { data, network, layers, .. } = Model::load_on(path, None, None, seed)?;
+    let classes = network.logits().max(2);
+    Ok(predict(&network, &layers, InputStatistics::of(&data), classes))
 }
 
 fn predicted(

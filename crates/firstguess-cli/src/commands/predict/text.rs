@@ -245,12 +245,12 @@ fn block_limits(found: &RepeatedBlock) -> String {
     let mut text = format!(
         "  limits of ever more blocks  q* {}  χ {} per block  c* {}  γ* {}\n",
         number(limit.q_star),
-        number(limit.chi),
+        shown(&limit.chi),
         number(limit.c_star()),
         number(limit.gamma_star())
     );
-    if limit.chi.is_none() {
-        text += "  χ: the way back through a block has no theory\n";
+    if let Err(why) = &limit.chi {
+        text += &format!("  χ: {why}\n");
     }
     text
 }

@@ -173,18 +173,20 @@ fn ends(report: &Report) -> Vec<Line> {
 
 /// Where ever more blocks lead.
 fn block_limits(limit: &BlockLimit) -> Vec<Line> {
-    let of = |quantity: &str, value: Option<f64>, keys| Line {
+    let of = |quantity: &str, value: Predicted, keys| Line {
         quantity: quantity.to_owned(),
-        predicted: Some(value.ok_or_else(|| NoTheory::new("the blocks have no such limit"))),
+        predicted: Some(value),
         measured: None,
         source: "the repeated block, infinite width and depth".to_owned(),
         keys,
     };
+    let known =
+        |value: Option<f64>| value.ok_or_else(|| NoTheory::new("the blocks have no such limit"));
     vec![
-        of("χ, gradient factor per block", limit.chi, SIGNAL),
-        of("q*, limit of the signal between blocks", limit.q_star, SIGNAL),
-        of("c*, limit of the correlation", limit.c_star(), SIGNAL),
-        of("γ*, limit of the drift ratio", limit.gamma_star(), &["bassi2026"]),
+        of("χ, gradient factor per block", limit.chi.clone(), SIGNAL),
+        of("q*, limit of the signal between blocks", known(limit.q_star), SIGNAL),
+        of("c*, limit of the correlation", known(limit.c_star()), SIGNAL),
+        of("γ*, limit of the drift ratio", known(limit.gamma_star()), &["bassi2026"]),
     ]
 }
 

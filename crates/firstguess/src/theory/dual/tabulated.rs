@@ -4,7 +4,7 @@
 use super::{Correlation, Dual, Moments};
 use crate::math::chebyshev::{ChebyshevBasis, clenshaw};
 use std::collections::HashMap;
-use std::f64::consts::FRAC_PI_2;
+use std::f64::consts::{FRAC_1_PI, FRAC_PI_2};
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -190,24 +190,97 @@ fn unit_of(complement: f64) -> f64 {
     4.0 * (0.5 * complement).sqrt().min(1.0).asin() / FRAC_PI_2 - 1.0
 }
 
-/// A function that answers from its tables.
+/// Variance, in squares of the function's own scale, beyond which it is what it looks like from far away: to 1e-3 at first, and
+/// ever more so.
+const FAR: f64 = 1e6;
+
+/// What a function looks like from far away.
+#[derive(Debug, Clone)]
+enum Distant {
+    /// Two straight lines.
+    Straight(Box<Dual>),
+    /// Two constants: their mean, and half of what lies between them.
+    Step { mean: f64, half: f64 },
+}
+
+impl Distant {
+    fn of(exact: &Dual) -> Option<Self> {
+        if let Some(straight) = exact.tangent_at_infinity() {
+            return Some(Self::Straight(Box::new(straight)));
+        }
+        if exact.pooling().is_some() {
+            return None;
+        }
+        let end = |x: f64| {
+            let (value, further) = (exact.function().value(x), exact.function().value(100.0 * x));
+            (value.is_finite() && value == further).then_some(value)
+        };
+        let (left, right) = (end(-1e9)?, end(1e9)?);
+        Some(Self::Step { mean: 0.5 * (left + right), half: 0.5 * (right - left) })
+    }
+
+    /// Moments at variance `q`; the slope of a step is what is left of the function's own.
+    fn moments(&self, q: f64, exact: &Dual) -> Moments {
+        match self {
+            Self::Straight(unit) => {
+                let unit = unit.moments(1.0);
+                Moments { mean: q.sqrt() * unit.mean, second: q * unit.second, ..unit }
+            }
+            Self::Step { mean, half } => Moments {
+                mean: *mean,
+                second: mean * mean + half * half,
+                derivative_second: exact.moments(q).derivative_second,
+                second_slope: 0.0,
+            },
+        }
+    }
+
+    fn difference(&self, q: f64, at: Correlation) -> f64 {
+        match self {
+            Self::Straight(unit) => q * unit.at(1.0).difference(at),
+            // half² (1 - 2/π asin c)
+            Self::Step { half, .. } => {
+                let angle = 2.0 * (0.5 * at.complement).sqrt().min(1.0).asin();
+                half * half * 2.0 * FRAC_1_PI * angle
+            }
+        }
+    }
+}
+
+/// A function that answers from its tables, and from far away as what it looks like from there.
 #[derive(Debug, Clone)]
 pub(super) struct Tabulated {
     exact: Box<Dual>,
     table: MomentTable,
+    distant: Option<Distant>,
+    far: f64,
 }
 
 impl Tabulated {
     pub(super) fn new(exact: Dual) -> Self {
-        Self { exact: Box::new(exact), table: MomentTable::default() }
+        let scale = exact.function().length_scale().max(1.0);
+        let distant = Distant::of(&exact);
+        Self {
+            exact: Box::new(exact),
+            table: MomentTable::default(),
+            distant,
+            far: FAR * scale * scale,
+        }
     }
 
     pub(super) fn exact(&self) -> &Dual {
         &self.exact
     }
 
+    fn distant(&self, q: f64) -> Option<&Distant> {
+        self.distant.as_ref().filter(|_| q > self.far)
+    }
+
     pub(super) fn moments(&self, q: f64) -> Moments {
-        self.table.moments(&self.exact, q.ln())
+        match self.distant(q) {
+            Some(distant) => distant.moments(q, &self.exact),
+            None => self.table.moments(&self.exact, q.ln()),
+        }
     }
 
     pub(super) fn at(&self, q: f64) -> TabulatedAt<'_> {
@@ -245,6 +318,9 @@ impl TabulatedAt<'_> {
     pub(super) fn difference(&self, at: Correlation) -> f64 {
         if at.complement == 0.0 {
             return 0.0;
+        }
+        if let Some(distant) = self.of.distant(self.q) {
+            return distant.difference(self.q, at);
         }
         let row = self.row.get_or_init(|| self.of.table.row(&self.of.exact, self.q.ln()));
         match row {

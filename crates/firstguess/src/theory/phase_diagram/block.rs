@@ -84,7 +84,7 @@ fn cell(block: &Block, layer: LayerVariance) -> Cell {
         weight_variance: layer.weight,
         bias_variance: layer.bias,
         q_star: limit.q_star,
-        chi_1: limit.chi,
+        chi_1: limit.chi.ok(),
         c_star_complement: limit.c_star_complement,
         phase: limit.phase,
         prejudice: limit.prejudice,
@@ -107,16 +107,8 @@ impl Line {
             (weights.first().copied().unwrap_or(0.0), weights.last().copied().unwrap_or(0.0));
         let over = |cell: &Cell| cell.chi_1.map(|chi| chi - 1.0);
         let edge = crossings(&cells, over, &at);
-        let level = cells.iter().all(|cell| over(cell).is_some_and(|x| x.abs() < LEVEL));
         let edge = if edge.is_empty() {
-            Err(NoTheory::new(if level {
-                "gradients keep their size per block at every weight variance".to_owned()
-            } else {
-                format!(
-                    "no weight variance from {} to {} keeps the gradients of a block",
-                    ends.0, ends.1
-                )
-            }))
+            Err(no_edge(block, &cells))
         } else {
             Ok(edge.into_iter().map(|weight| critical(block, weight, bias)).collect())
         };
@@ -135,6 +127,25 @@ impl Line {
         );
         Self { bias, cells, edge, neutrality }
     }
+}
+
+/// Why no weight variance of a row is on the edge of chaos alone.
+fn no_edge(block: &Block, cells: &[Cell]) -> NoTheory {
+    let known: Vec<f64> = cells.iter().filter_map(|cell| cell.chi_1).collect();
+    let (Some(first), Some(last)) = (cells.first(), cells.last()) else {
+        return NoTheory::new("the diagram has no cells");
+    };
+    if known.is_empty() {
+        let layer = LayerVariance { weight: last.weight_variance, bias: last.bias_variance };
+        return block.limit(layer).chi.err().unwrap_or_else(|| NoTheory::new("no limit"));
+    }
+    if known.iter().all(|chi| (chi - 1.0).abs() < LEVEL) {
+        return NoTheory::new("gradients keep their size per block at every weight variance");
+    }
+    NoTheory::new(format!(
+        "no weight variance from {} to {} keeps the gradients of a block",
+        first.weight_variance, last.weight_variance
+    ))
 }
 
 /// Weight variances between neighbouring cells at which `of` changes its sign without a jump.

@@ -104,8 +104,15 @@ fn streams_are_critical_where_a_norm_bounds_the_branch() {
     assert!((cell.chi_1.unwrap() - 1.0).abs() < 1e-9, "{cell:?}");
     // A bounded function does the same, slowly.
     let tanh = block(r#"{"residual":["tanh",{"dense":64}]}"#);
-    let cell = limit(&tanh, 2.0, 0.0);
-    assert!(cell.chi_1.is_some_and(|chi| (chi - 1.0).abs() < 1e-7), "{cell:?}");
+    for bias in [0.0, 0.1] {
+        let cell = limit(&tanh, 2.0, bias);
+        assert_eq!((cell.chi_1, cell.phase), (Some(1.0), Some(Phase::EdgeOfChaos)), "{cell:?}");
+    }
+    // Far out GELU is ReLU: its stream grows by a factor, and biases are left behind.
+    let gelu = block(r#"{"residual":["gelu",{"dense":64}]}"#);
+    let cell = limit(&gelu, 1.5, 0.1);
+    assert!((cell.chi_1.unwrap() - 1.75).abs() < 1e-12, "{cell:?}");
+    assert_eq!(cell.c_star_complement, Some(0.0));
 }
 
 /// The limit is where deep networks go: 3000 blocks, layer after layer, with the exact moments.

@@ -14,14 +14,15 @@ use super::{Block, BlockAt};
 use crate::math::roots;
 use crate::theory::mean_field::{LayerVariance, Spread};
 use crate::theory::phase::{Phase, Prejudice, classified};
+use crate::theory::{NoTheory, Predicted};
 
 /// `ln q` between which a fixed point is looked for: 1e-30, where every function is straight, and 1e12.
 const RANGE: (f64, f64) = (-69.1, 27.7);
 
-/// Variances at which `1 - c*` and `χ` of a growing stream are read. What the branch adds still has digits there, and the
-/// function of a branch nears its limit like `1/√q`, which two places take out.
-const GROWN: [f64; 2] = [1e6, 1e8];
-const FAR: [f64; 2] = [1e10, 1e12];
+/// Variances at which `1 - c*` and `χ` of a growing stream are read: what the branch adds still has eight digits at the
+/// first, and is nothing at the second. Functions are there what they look like from far away.
+const GROWN: f64 = 1e8;
+const FAR: f64 = 1e24;
 
 /// Smallest `1 - c` that is told from zero.
 const LN_MERGED: f64 = -36.0;
@@ -30,13 +31,13 @@ const LN_MERGED: f64 = -36.0;
 const ROUNDING: f64 = 1e-11;
 
 /// The limit of infinitely many blocks, for centred, uncorrelated inputs of mean square 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BlockLimit {
     /// The variance between blocks: zero where it vanishes, infinite where it grows without bound, none where every value
     /// stays.
     pub q_star: Option<f64>,
-    /// The factor of one block on squared gradients, where the signal settles; none where the way back has no theory.
-    pub chi: Option<f64>,
+    /// The factor of one block on squared gradients, where the signal settles.
+    pub chi: Predicted,
     /// `1 - c*` between blocks.
     pub c_star_complement: Option<f64>,
     /// The phase.
@@ -77,15 +78,19 @@ impl Map<'_> {
         Some((after.ln_q(), after.complement().ln()))
     }
 
-    fn chi(&mut self, ln_q: f64, complement: f64) -> Option<f64> {
+    fn chi(&mut self, ln_q: f64, complement: f64) -> Predicted {
         let spread = Spread::with_scale(complement, 1.0 - complement, ln_q);
-        self.0.step(spread).ok()?.chi.ok().filter(|chi| chi.is_finite())
+        let chi = self.0.step(spread)?.chi?;
+        if chi.is_finite() {
+            return Ok(chi);
+        }
+        Err(NoTheory::new("an activation jumps: gradients have no second moment"))
     }
 
     /// `1 - c*` at this variance, and `χ` there.
-    fn both(&mut self, ln_q: f64, start: f64) -> (Option<f64>, Option<f64>) {
+    fn both(&mut self, ln_q: f64, start: f64) -> (Option<f64>, Predicted) {
         let complement = self.complement(ln_q, start);
-        (complement, complement.and_then(|complement| self.chi(ln_q, complement)))
+        (complement, self.chi(ln_q, complement.unwrap_or(start)))
     }
 
     /// Follows `ln q` from `start`: an orbit of an increasing map is monotone and stops at the first root on its way.
@@ -131,9 +136,9 @@ impl Map<'_> {
             return Some(start);
         }
         let direction = here.signum();
-        let mut edge = start.ln();
+        let (mut edge, mut stride) = (start.ln(), 0.5);
         loop {
-            let next = (edge + direction * 0.5).min(0.0);
+            let next = (edge + direction * stride).min(0.0);
             if next <= LN_MERGED {
                 return Some(0.0);
             }
@@ -151,6 +156,10 @@ impl Map<'_> {
                 return Some(1.0);
             }
             edge = next;
+            // Far from one another inputs meet every bend; close by the map is a power.
+            if edge < -6.0 {
+                stride *= 1.5;
+            }
         }
     }
 }
@@ -189,35 +198,31 @@ impl Map<'_> {
             if first.q() > 0.0 { (first.ln_q(), first.complement()) } else { (0.0, 1.0) };
         let fate = self.fate(start, complement);
         let (q_star, (merged, chi)) = match fate {
-            None => (None, (None, None)),
+            None => (None, (None, Err(NoTheory::new("the signal leaves the range of a layer")))),
             Some(Fate::Settles(ln_q)) => (Some(ln_q.exp()), self.both(ln_q, complement)),
             Some(Fate::Kept(ln_q)) => (None, self.both(ln_q, complement)),
             Some(Fate::Vanishes) => (Some(0.0), self.both(RANGE.0, complement)),
             Some(Fate::Grows) => (Some(f64::INFINITY), self.far_out(complement)),
         };
-        let (phase, prejudice) = classified(chi, merged);
+        let (phase, prejudice) = classified(chi.as_ref().ok().copied(), merged);
         BlockLimit { q_star, chi, c_star_complement: merged, phase, prejudice }
     }
 
     /// `1 - c*` and `χ` of a stream that has grown without bound.
-    fn far_out(&mut self, start: f64) -> (Option<f64>, Option<f64>) {
-        let [near, far] = GROWN.map(|q| self.complement(q.ln(), start));
-        let merged = near.zip(far).map(|(near, far)| {
-            // Merged, or apart as far as can be, is so exactly.
-            let between = near * far > 0.0 && near < 1.0;
-            if between { beyond(near, far).clamp(0.0, 1.0) } else { far }
-        });
-        let [near, far] = FAR.map(|q| merged.and_then(|merged| self.chi(q.ln(), merged)));
-        (merged, near.zip(far).map(|(near, far)| beyond(near, far)))
+    fn far_out(&mut self, start: f64) -> (Option<f64>, Predicted) {
+        self.0.answer_from_tables();
+        let far = FAR.ln();
+        // A stream that grows by a factor has left its biases behind; one on which ever less is added has not.
+        let grows_by = self.step(far, start).map_or(0.0, |after| after.0 - far);
+        let read = if grows_by > ROUNDING { far } else { GROWN.ln() };
+        let merged = self.complement(read, start);
+        let chi = self.chi(far, merged.unwrap_or(start));
+        // What is still added there is nothing.
+        (merged, chi.map(|chi| if (chi - 1.0).abs() < ROUNDING { 1.0 } else { chi }))
     }
 }
 
 /// A number, however large; 0/0 is none.
 fn known(value: f64) -> Option<f64> {
     (!value.is_nan()).then_some(value)
-}
-
-/// The limit of values whose error falls as `1/√q`, from two at variances a hundred times apart.
-fn beyond(near: f64, far: f64) -> f64 {
-    (10.0 * far - near) / 9.0
 }
