@@ -5,6 +5,7 @@ mod limit;
 use super::backward::{Gradient, backward};
 use super::field::{Across, Field, Fluctuation, Law};
 use super::walk::Walk;
+use crate::spec::activation::Activation;
 use crate::spec::network::{Network, Node, Op, WeightLayer};
 use crate::spec::scheme::LayerInit;
 use crate::spec::shape::Shape;
@@ -65,7 +66,7 @@ impl Block {
     /// # Errors
     ///
     /// [`NoTheory`] where nothing is repeated, and where a block has no closed map: a layer without theory in it, positions
-    /// that become fewer with every block, or a branch that ends in an activation, whose mean the stream collects.
+    /// that become fewer with every block, `log_periodic`, whose bends no table holds, or a branch that ends in an activation, whose mean the stream collects.
     pub fn of(network: &Network, inits: &[LayerInit]) -> Result<Self, NoTheory> {
         let (start, length, repeats) = most_repeated(&network.nodes)
             .ok_or_else(|| NoTheory::new("no layers with weights are repeated in it"))?;
@@ -81,6 +82,11 @@ impl Block {
         let nodes = found.iter().map(|node| without_positions(node, inits, &mut own));
         let nodes: Vec<Node> = nodes.collect::<Result<Vec<_>, _>>()?;
         let width = found.first().map_or(1, |node| channels(&node.input));
+        if bends_at_every_scale(&nodes) {
+            return Err(NoTheory::new(
+                "`log_periodic` bends at every scale: the limit of a block with it would take minutes",
+            ));
+        }
         let mut block = Self {
             name: names(found),
             nodes,
@@ -276,6 +282,16 @@ fn has_weights(op: &Op) -> bool {
     }
 }
 
+fn bends_at_every_scale(nodes: &[Node]) -> bool {
+    nodes.iter().any(|node| match &node.op {
+        Op::Activation(activation) => matches!(activation, Activation::LogPeriodic { .. }),
+        Op::Residual { branch, shortcut, .. } => {
+            bends_at_every_scale(branch) || bends_at_every_scale(shortcut)
+        }
+        _ => false,
+    })
+}
+
 /// Whether two layers are one but for their widths and weights.
 fn same(a: &Op, b: &Op) -> bool {
     let all = |a: &[Node], b: &[Node]| {
@@ -407,6 +423,10 @@ mod tests {
             (
                 r#"[{"dense":64},{"repeat":3,"layers":[{"residual":[{"dense":64}]},"relu"]},{"dense":10}]"#,
                 "not Gaussian",
+            ),
+            (
+                r#"[{"dense":64},{"repeat":3,"layers":["log_periodic(0.1,5)","layer_norm",{"dense":64}]},{"dense":10}]"#,
+                "every scale",
             ),
         ] {
             let reason = block(json, flat).map(|b| b.to_string()).unwrap_err().to_string();
