@@ -207,7 +207,7 @@ fn described(point: &Cell, blocks: bool) -> String {
         given(point.weight_variance),
         given(point.bias_variance),
         number(point.chi_1),
-        if blocks { " per block" } else { "" },
+        if blocks && point.chi_1.is_some() { " per block" } else { "" },
         number(point.q_star),
         number(point.c_star()),
     )

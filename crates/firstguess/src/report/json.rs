@@ -98,7 +98,7 @@ pub fn prediction_fields(prediction: &Prediction) -> Fields {
     let fields = match &prediction.bulk {
         Ok(bulk) => bulk_fields(fields, bulk),
         Err(why) => match &prediction.block {
-            Ok(found) => limit_fields(fields.with("activation", found.name()), &found.limit)
+            Ok(found) => limit_fields(fields.with("activation", found.block.name()), &found.limit)
                 .with("block", block_fields(found).into_value()),
             Err(_) => fields.missing("phase", why).missing("chi_1", why),
         },

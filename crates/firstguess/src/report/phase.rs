@@ -24,7 +24,12 @@ fn of_layers(bulk: &Bulk) -> String {
         }
         text.push(')');
     }
-    text + bias(limit.prejudice.clone().ok())
+    text + match limit.prejudice {
+        Ok(Prejudice::Neutrality) => "; deep networks stay neutral",
+        Ok(Prejudice::Prejudice) => "; deep networks are biased",
+        Ok(Prejudice::DeepPrejudice) => "; deep networks send all inputs to one class",
+        Err(_) => "",
+    }
 }
 
 fn of_blocks(found: &RepeatedBlock) -> String {
@@ -33,7 +38,13 @@ fn of_blocks(found: &RepeatedBlock) -> String {
     if let Ok(chi) = limit.chi {
         text += &format!(" (χ = {chi:.4} per block of {})", found.block);
     }
-    text + bias(limit.prejudice)
+    // Streams near their limits by a power of the depth: no network at hand is that deep.
+    text + match limit.prejudice {
+        Some(Prejudice::Neutrality) => "; ever more blocks stay neutral",
+        Some(Prejudice::Prejudice) => "; ever more blocks end biased",
+        Some(Prejudice::DeepPrejudice) => "; ever more blocks end with all inputs in one class",
+        None => "",
+    }
 }
 
 fn name(phase: Option<Phase>, on_the_edge: &str) -> String {
@@ -42,14 +53,5 @@ fn name(phase: Option<Phase>, on_the_edge: &str) -> String {
         Some(Phase::EdgeOfChaos) => format!("edge of chaos: {on_the_edge}"),
         Some(Phase::Chaotic) => "chaotic: inputs separate, gradients grow with depth".to_owned(),
         None => "unknown".to_owned(),
-    }
-}
-
-const fn bias(prejudice: Option<Prejudice>) -> &'static str {
-    match prejudice {
-        Some(Prejudice::Neutrality) => "; deep networks stay neutral",
-        Some(Prejudice::Prejudice) => "; deep networks are biased",
-        Some(Prejudice::DeepPrejudice) => "; deep networks send all inputs to one class",
-        None => "",
     }
 }

@@ -10,6 +10,7 @@ use firstguess::theory::critical::{edge_of_chaos, homogeneous_criticality, neutr
 use firstguess::theory::dual::Dual;
 use firstguess::theory::phase::{Phase, Prejudice};
 use firstguess::theory::phase_diagram::{Axis, Cell, Curves, PhaseDiagram};
+use firstguess::theory::predict::Block;
 
 use crate::commands::sweep::existing;
 
@@ -82,7 +83,7 @@ pub(super) fn diagram(folder: &Path, wanted: Option<&Activation>) -> anyhow::Res
     }
     // Theory's lines over the cells, whatever these are.
     let phi = rows.activation.parse::<Activation>().ok().map(|activation| Dual::new(&activation));
-    let blocks = rows.activation.starts_with("blocks of ");
+    let blocks = rows.activation.starts_with(Block::NAMED);
     let unknown = || {
         NoTheory::new(if blocks {
             "not drawn over a sweep of blocks: `firstguess phase MODEL` has it".to_owned()

@@ -138,8 +138,9 @@ fn told(found: Predicted) -> Answer {
         Bulk { phi, weight_variance, bias_variance, limit: bulk.limit }
     });
     let block = prediction.block.ok();
-    let blocks =
-        block.as_ref().map(|found| format!("{}, {} times", found.name(), found.block.repeats()));
+    let blocks = block
+        .as_ref()
+        .map(|found| format!("{}, {} times", found.block.name(), found.block.repeats()));
     let repeated = bulk.as_ref().map_or_else(
         |why| blocks.unwrap_or_else(|| why.to_string()),
         |bulk| {
@@ -165,7 +166,7 @@ fn told(found: Predicted) -> Answer {
         fields.insert("bias_variance".to_owned(), bulk.bias_variance.into());
     }
     if let (Some(found), Some(fields)) = (&block, question.as_object_mut()) {
-        fields.insert("activation".to_owned(), found.name().into());
+        fields.insert("activation".to_owned(), found.block.name().into());
     }
     if let (Some(gap), Some(fields)) = (&prediction.kernel_gap, question.as_object_mut()) {
         fields.insert("kernel_inputs_reason".to_owned(), gap.to_string().into());

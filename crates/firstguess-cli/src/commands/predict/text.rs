@@ -243,9 +243,10 @@ fn block_limits(found: &RepeatedBlock) -> String {
     let limit = &found.limit;
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), digits);
     let mut text = format!(
-        "  limits of ever more blocks  q* {}  χ {} per block  c* {}  γ* {}\n",
+        "  limits of ever more blocks  q* {}  χ {}{}  c* {}  γ* {}\n",
         number(limit.q_star),
         shown(&limit.chi),
+        if limit.chi.is_ok() { " per block" } else { "" },
         number(limit.c_star()),
         number(limit.gamma_star())
     );

@@ -57,7 +57,7 @@ impl PhaseDiagram {
             neutrality.push(row.neutrality);
         }
         Self {
-            activation: format!("blocks of {block}"),
+            activation: block.name(),
             blocks: true,
             pool: None,
             weight_variances,

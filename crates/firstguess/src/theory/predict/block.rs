@@ -131,6 +131,14 @@ impl Block {
         self.inits.iter().all(|init| variances(init) == first).then_some(first)
     }
 
+    /// How the name of a block begins where that of an activation is asked for.
+    pub const NAMED: &str = "blocks of ";
+
+    /// What stands for the activation of a plain layer: `blocks of batch_norm, relu, dense`.
+    pub fn name(&self) -> String {
+        format!("{}{self}", Self::NAMED)
+    }
+
     /// How often the network repeats it.
     pub fn repeats(&self) -> usize {
         self.repeats
@@ -182,11 +190,6 @@ impl RepeatedBlock {
     pub fn of(network: &Network, inits: &[LayerInit]) -> Result<Self, NoTheory> {
         let block = Block::of(network, inits)?;
         Ok(Self { limit: block.own_limit(), block })
-    }
-
-    /// What stands for the activation of a plain layer: `blocks of batch_norm, relu, dense`.
-    pub fn name(&self) -> String {
-        format!("blocks of {}", self.block)
     }
 }
 

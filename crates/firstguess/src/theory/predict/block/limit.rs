@@ -110,13 +110,7 @@ impl Map<'_> {
             let next = edge + direction * stride;
             // A signal that leaves the range of a layer on its way has no limit that we know.
             if excess(next)? * direction < 0.0 {
-                let root = roots::brent(
-                    |ln_q| excess(ln_q).unwrap_or(f64::NAN),
-                    edge.min(next),
-                    edge.max(next),
-                    1e-14,
-                );
-                return root.map(Fate::Settles);
+                return root_between(excess, edge, next).map(Fate::Settles);
             }
             edge = next;
             // Close by, every bend of a function may hold a root.
@@ -143,13 +137,7 @@ impl Map<'_> {
                 return Some(0.0);
             }
             if excess(next)? * direction < 0.0 {
-                let root = roots::brent(
-                    |ln_eps| excess(ln_eps).unwrap_or(f64::NAN),
-                    edge.min(next),
-                    edge.max(next),
-                    1e-14,
-                );
-                return root.map(f64::exp);
+                return root_between(excess, edge, next).map(f64::exp);
             }
             // Negative correlations are not followed: centred inputs have none.
             if next >= 0.0 {
@@ -220,6 +208,11 @@ impl Map<'_> {
         // What is still added there is nothing.
         (merged, chi.map(|chi| if (chi - 1.0).abs() < ROUNDING { 1.0 } else { chi }))
     }
+}
+
+/// The root between two places at which the excess has different signs.
+fn root_between(mut excess: impl FnMut(f64) -> Option<f64>, a: f64, b: f64) -> Option<f64> {
+    roots::brent(|x| excess(x).unwrap_or(f64::NAN), a.min(b), a.max(b), 1e-14)
 }
 
 /// A number, however large; 0/0 is none.
